@@ -1,0 +1,173 @@
+/** An open file description (struct file): what file descriptors point at, shared by dup and fork. */
+import { EBADF, EINVAL, ENOTTY, ESPIPE, ENODEV } from '../abi/errno.ts';
+import type { IoBuf } from '../mm/iobuf.ts';
+import type { Task } from '../task/task.ts';
+import { WaitQueue } from '../wait.ts';
+import type { Inode } from './inode.ts';
+import type { MemObject } from '../mm/mem-object.ts';
+
+export const POLLIN = 0x1;
+export const POLLPRI = 0x2;
+export const POLLOUT = 0x4;
+export const POLLERR = 0x8;
+export const POLLHUP = 0x10;
+export const POLLNVAL = 0x20;
+export const POLLRDNORM = 0x40;
+export const POLLRDBAND = 0x80;
+export const POLLWRNORM = 0x100;
+export const POLLWRBAND = 0x200;
+export const POLLRDHUP = 0x2000;
+
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_RDWR = 2;
+export const O_ACCMODE = 3;
+export const O_APPEND = 0o2000;
+export const O_NONBLOCK = 0o4000;
+
+export abstract class File {
+  /** O_* status flags: access mode, O_APPEND, O_NONBLOCK… (not O_CLOEXEC: that is the descriptor's). */
+  flags: number;
+  /** Bytes from the start, for files that have a position. */
+  pos = 0;
+  /** Descriptors (and SCM_RIGHTS messages, mappings…) that hold it; `release` runs when the last lets go. */
+  refs = 0;
+  /** Woken when what `poll` says may have changed. */
+  readonly waiters: WaitQueue;
+  /** What /proc/PID/fd/N links to: a path, or "pipe:[7]", "socket:[8]", "anon_inode:[eventfd]". */
+  abstract get name(): string;
+  readonly inode: Inode | null;
+
+  constructor(flags: number, inode: Inode | null, what: string) {
+    this.flags = flags;
+    this.inode = inode;
+    this.waiters = new WaitQueue(what);
+  }
+
+  get readable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_WRONLY;
+  }
+  get writable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_RDONLY;
+  }
+  get nonblocking(): boolean {
+    return (this.flags & O_NONBLOCK) !== 0;
+  }
+
+  /** Ready events, a POLL* mask. Regular files are always ready. */
+  poll(): number {
+    return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+  }
+  /** Reads at the position (and moves it). Bytes, 0 at the end, -EAGAIN when it would have to wait, or -errno. */
+  read(_buf: IoBuf, _t: Task): number {
+    return -EINVAL;
+  }
+  write(_buf: IoBuf, _t: Task): number {
+    return -EINVAL;
+  }
+  /** At an offset, leaving the position alone; -ESPIPE where there is no such thing. */
+  pread(_buf: IoBuf, _offset: number, _t: Task): number {
+    return -ESPIPE;
+  }
+  pwrite(_buf: IoBuf, _offset: number, _t: Task): number {
+    return -ESPIPE;
+  }
+  lseek(_offset: number, _whence: number, _t: Task): number {
+    return -ESPIPE;
+  }
+  ioctl(_t: Task, _cmd: number, _arg: number): number {
+    return -ENOTTY;
+  }
+  /** The object behind mmap(2) of this file, or -errno. */
+  mmap(_t: Task, _prot: number, _flags: number): MemObject | number {
+    return -ENODEV;
+  }
+  fsync(): number {
+    return -EINVAL;
+  }
+  ftruncate(_length: number): number {
+    return -EINVAL;
+  }
+  /** A descriptor to it was closed (flush): POSIX locks of the process go here. */
+  flush(_t: Task | null): number {
+    return 0;
+  }
+  /** The last reference is gone. */
+  release(): void {}
+
+  retain(): this {
+    this.refs++;
+    return this;
+  }
+  drop(): void {
+    if (--this.refs === 0) this.release();
+  }
+}
+
+export interface Descriptor {
+  readonly file: File;
+  cloexec: boolean;
+}
+
+/** A process's descriptors (files_struct); shared by CLONE_FILES. Owner: tasks, counted in `users`. */
+export class FdTable {
+  private slots: (Descriptor | undefined)[] = [];
+  users = 1;
+
+  get(fd: number): File | undefined {
+    return this.slots[fd]?.file;
+  }
+  descriptor(fd: number): Descriptor | undefined {
+    return this.slots[fd];
+  }
+  /** Lowest free number from `from`; -1 when `limit` is reached. */
+  lowest(from: number, limit: number): number {
+    for (let fd = from; fd < limit; fd++) if (this.slots[fd] === undefined) return fd;
+    return -1;
+  }
+  /** Puts the file at exactly `fd`, closing what was there; takes a reference. */
+  set(fd: number, file: File, cloexec: boolean, t: Task | null): void {
+    file.retain();
+    const old = this.slots[fd];
+    this.slots[fd] = { file, cloexec };
+    if (old) closeFile(old.file, t);
+  }
+  close(fd: number, t: Task | null): number {
+    const d = this.slots[fd];
+    if (!d) return -EBADF;
+    this.slots[fd] = undefined;
+    return closeFile(d.file, t);
+  }
+  clone(): FdTable {
+    const out = new FdTable();
+    this.slots.forEach((d, fd) => {
+      if (!d) return;
+      d.file.retain();
+      out.slots[fd] = { file: d.file, cloexec: d.cloexec };
+    });
+    return out;
+  }
+  closeOnExec(t: Task | null): void {
+    this.slots.forEach((d, fd) => {
+      if (d?.cloexec) this.close(fd, t);
+    });
+  }
+  closeAll(t: Task | null): void {
+    this.slots.forEach((_d, fd) => this.close(fd, t));
+    this.slots = [];
+  }
+  /** Open numbers, ascending. */
+  list(): number[] {
+    const out: number[] = [];
+    this.slots.forEach((d, fd) => {
+      if (d) out.push(fd);
+    });
+    return out;
+  }
+}
+
+function closeFile(file: File, t: Task | null): number {
+  const r = file.flush(t);
+  file.drop();
+  return r;
+}

@@ -1,0 +1,43 @@
+/** A row of the system-call table. Dispatch, trace and the compatibility page are all generated from rows. */
+import type { SysResult } from '../wait.ts';
+import type { Task } from '../task/task.ts';
+import type { ArgType } from '../trace/arg-types.ts';
+import type { Args } from './args.ts';
+
+export type Handler = (t: Task, a: Args) => SysResult;
+
+/** How a result reads in a trace: decimal, hexadecimal address, octal mode, or nothing (`= ?`). */
+export type RetKind = 'int' | 'size' | 'addr' | 'fd' | 'octal' | 'none';
+
+export interface Support {
+  readonly level: 'full' | 'partial' | 'refused' | 'absent';
+  /** What is missing, for the compatibility page. */
+  readonly note?: string;
+}
+export const FULL: Support = { level: 'full' };
+export const ABSENT: Support = { level: 'absent' };
+export const partial = (note: string): Support => ({ level: 'partial', note });
+/** Answered as an unprivileged or older kernel answers, on purpose. */
+export const refused = (note: string): Support => ({ level: 'refused', note });
+
+export interface SyscallSpec {
+  /** Number on each architecture; null where the call does not exist. */
+  readonly x86_64: number | null;
+  readonly aarch64: number | null;
+  /** Absent calls have none: they return -ENOSYS and are reported once. */
+  readonly run?: Handler;
+  readonly ret: RetKind;
+  readonly support: Support;
+  readonly args: readonly ArgType[];
+  /** May put the caller to sleep (Go's //sys against //sysnb). */
+  readonly blocks?: boolean;
+}
+
+export interface SyscallRow extends SyscallSpec {
+  readonly name: string;
+}
+
+/** Keeps literal names while checking each row. */
+export function defineSyscalls<T extends Record<string, SyscallSpec>>(rows: T): T {
+  return rows;
+}

@@ -1,0 +1,14 @@
+/**
+ * How one argument reads in a trace. A row lists one per argument; `format` sees the task (its memory), all
+ * arguments and, for arguments the kernel fills in, the result.
+ */
+import type { Args } from '../syscall/args.ts';
+import type { Task } from '../task/task.ts';
+
+export interface ArgType {
+  readonly name: string;
+  /** Printed only once the call returned (the kernel writes it). */
+  readonly out?: boolean;
+  /** `ret` is the result (negative: -errno), or null when the call has not returned. */
+  format(t: Task, a: Args, i: number, ret: number | null): string;
+}

@@ -3,8 +3,11 @@ import type { Task } from './task/task.ts';
 
 /** Something that sits on a wait queue: a parked task, or an epoll item. */
 export interface Waiter {
-  /** Called when what the queue stands for changed. `events` is a POLL* mask, 0 for "anything". */
-  wake(queue: WaitQueue, events: number): void;
+  /**
+   * Called when what the queue stands for changed. `events` is a POLL* mask, 0 for "anything". An exclusive waiter
+   * that answers false has no use for the event: the next exclusive one is tried.
+   */
+  wake(queue: WaitQueue, events: number): boolean | void;
   /** Linux's WQ_FLAG_EXCLUSIVE: only one exclusive waiter is woken for each event. */
   readonly exclusive?: boolean;
 }
@@ -42,11 +45,8 @@ export class WaitQueue {
     if (this.waiters.length === 0) return;
     let exclusiveDone = false;
     for (const w of this.waiters.slice()) {
-      if (w.exclusive) {
-        if (exclusiveDone) continue;
-        exclusiveDone = true;
-      }
-      w.wake(this, events);
+      if (w.exclusive && exclusiveDone) continue;
+      if (w.wake(this, events) !== false && w.exclusive) exclusiveDone = true;
     }
   }
 }
@@ -68,6 +68,8 @@ export interface Park {
   readonly data?: unknown;
   /** True: a signal does not end the wait (uninterruptible: vfork's parent). */
   readonly uninterruptible?: boolean;
+  /** True: the task is an exclusive waiter on the queues (accept, epoll_wait): one of them is woken for each event. */
+  readonly exclusive?: boolean;
 }
 
 export type WakeReason = 'event' | 'timeout' | 'signal';
@@ -84,6 +86,7 @@ export function park(p: {
   interrupted: number;
   data?: unknown;
   uninterruptible?: boolean;
+  exclusive?: boolean;
 }): Park {
   return {
     park: true,
@@ -92,6 +95,7 @@ export function park(p: {
     interrupted: p.interrupted,
     data: p.data,
     ...(p.uninterruptible ? { uninterruptible: true } : {}),
+    ...(p.exclusive ? { exclusive: true } : {}),
   };
 }
 

@@ -25,6 +25,12 @@ export const O_ACCMODE = 3;
 export const O_APPEND = 0o2000;
 export const O_NONBLOCK = 0o4000;
 
+/** What an epoll instance leaves on a file it watches, so that the last close takes the file out of it. */
+export interface FileWatch {
+  /** The open file description is going away. */
+  fileGone(): void;
+}
+
 export abstract class File {
   /** O_* status flags: access mode, O_APPEND, O_NONBLOCK… (not O_CLOEXEC: that is the descriptor's). */
   flags: number;
@@ -37,6 +43,8 @@ export abstract class File {
   /** What /proc/PID/fd/N links to: a path, or "pipe:[7]", "socket:[8]", "anon_inode:[eventfd]". */
   abstract get name(): string;
   readonly inode: Inode | null;
+  /** Epoll items on this file (struct file's f_ep). */
+  watches: Set<FileWatch> | null = null;
 
   constructor(flags: number, inode: Inode | null, what: string) {
     this.flags = flags;
@@ -54,6 +62,11 @@ export abstract class File {
     return (this.flags & O_NONBLOCK) !== 0;
   }
 
+  /** Whether it has a poll method at all: epoll_ctl refuses files that have none (regular files, directories) with EPERM. */
+  get pollable(): boolean {
+    const type = this.inode ? this.inode.mode & 0o170000 : 0;
+    return type !== 0o100000 && type !== 0o040000;
+  }
   /** Ready events, a POLL* mask. Regular files are always ready. */
   poll(): number {
     return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
@@ -100,7 +113,9 @@ export abstract class File {
     return this;
   }
   drop(): void {
-    if (--this.refs === 0) this.release();
+    if (--this.refs !== 0) return;
+    if (this.watches) for (const w of [...this.watches]) w.fileGone();
+    this.release();
   }
 }
 

@@ -29,6 +29,8 @@ export interface SyscallSpec {
   readonly ret: RetKind;
   readonly support: Support;
   readonly args: readonly ArgType[];
+  /** What strace adds in parentheses after the result: "Timeout", "[{fd=3, revents=POLLIN}]"; null for nothing. */
+  readonly aux?: (t: Task, a: Args, ret: number) => string | null;
   /** May put the caller to sleep (Go's //sys against //sysnb). */
   readonly blocks?: boolean;
 }

@@ -9,6 +9,7 @@ import type { Timers } from './time/timers.ts';
 import type { FutexTable } from './futex/futex.ts';
 import type { Vfs } from './fs/vfs.ts';
 import type { NetStack } from './net/stack.ts';
+import type { Tracer } from './trace/tracer.ts';
 
 export interface KernelPorts {
   readonly ram: Ram;
@@ -26,4 +27,6 @@ export interface Kernel extends KernelPorts {
   readonly futexes: FutexTable;
   readonly vfs: Vfs;
   readonly net: NetStack;
+  /** Sees every call's entry and exit and every signal; null when nobody watches. */
+  tracer: Tracer | null;
 }

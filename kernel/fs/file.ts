@@ -42,6 +42,8 @@ export abstract class File {
   readonly waiters: WaitQueue;
   /** What /proc/PID/fd/N links to: a path, or "pipe:[7]", "socket:[8]", "anon_inode:[eventfd]". */
   abstract get name(): string;
+  /** What strace -yy shows instead: "TCP:[127.0.0.1:80->127.0.0.1:4711]". */
+  traceName?(): string;
   readonly inode: Inode | null;
   /** Epoll items on this file (struct file's f_ep). */
   watches: Set<FileWatch> | null = null;

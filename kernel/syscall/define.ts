@@ -6,8 +6,8 @@ import type { Args } from './args.ts';
 
 export type Handler = (t: Task, a: Args) => SysResult;
 
-/** How a result reads in a trace: decimal, hexadecimal address, octal mode, or nothing (`= ?`). */
-export type RetKind = 'int' | 'size' | 'addr' | 'fd' | 'octal' | 'none';
+/** How a result reads in a trace: decimal, address, hexadecimal bits, octal mode, or nothing (`= ?`). */
+export type RetKind = 'int' | 'size' | 'addr' | 'fd' | 'hex' | 'octal' | 'none';
 
 export interface Support {
   readonly level: 'full' | 'partial' | 'refused' | 'absent';
@@ -26,7 +26,8 @@ export interface SyscallSpec {
   readonly aarch64: number | null;
   /** Absent calls have none: they return -ENOSYS and are reported once. */
   readonly run?: Handler;
-  readonly ret: RetKind;
+  /** A function where it depends on the arguments (fcntl). */
+  readonly ret: RetKind | ((a: Args) => RetKind);
   readonly support: Support;
   readonly args: readonly ArgType[];
   /** What strace adds in parentheses after the result: "Timeout", "[{fd=3, revents=POLLIN}]"; null for nothing. */

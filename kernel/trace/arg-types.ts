@@ -9,6 +9,9 @@ export interface ArgType {
   readonly name: string;
   /** Printed only once the call returned (the kernel writes it). */
   readonly out?: boolean;
-  /** `ret` is the result (negative: -errno), or null when the call has not returned. */
+  /**
+   * `ret` is the result (negative: -errno), or null when the call has not returned. An empty string leaves the
+   * argument out, its comma too (open's mode without O_CREAT).
+   */
   format(t: Task, a: Args, i: number, ret: number | null): string;
 }

@@ -1,8 +1,9 @@
 /** An open file description (struct file): what file descriptors point at, shared by dup and fork. */
-import { EBADF, EINVAL, ENOTTY, ESPIPE, ENODEV } from '../abi/errno.ts';
+import { EBADF, EINVAL, ENODEV, ENOTTY, EOPNOTSUPP, ESPIPE } from '../abi/errno.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
 import { WaitQueue } from '../wait.ts';
+import type { Path } from './dentry.ts';
 import type { Inode } from './inode.ts';
 import type { MemObject } from '../mm/mem-object.ts';
 
@@ -22,8 +23,27 @@ export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;
 export const O_ACCMODE = 3;
+// Status and creation flags with x86_64's values; `flags.ts` converts aarch64's at the border.
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
+export const O_NOCTTY = 0o400;
+export const O_TRUNC = 0o1000;
 export const O_APPEND = 0o2000;
 export const O_NONBLOCK = 0o4000;
+export const O_DSYNC = 0o10000;
+export const O_ASYNC = 0o20000;
+export const O_DIRECT = 0o40000;
+export const O_LARGEFILE = 0o100000;
+export const O_DIRECTORY = 0o200000;
+export const O_NOFOLLOW = 0o400000;
+export const O_NOATIME = 0o1000000;
+export const O_CLOEXEC = 0o2000000;
+export const O_SYNC = 0o4010000;
+export const O_PATH = 0o10000000;
+export const O_TMPFILE = 0o20200000;
+
+export const F_SETPIPE_SZ = 1031;
+export const F_GETPIPE_SZ = 1032;
 
 /** What an epoll instance leaves on a file it watches, so that the last close takes the file out of it. */
 export interface FileWatch {
@@ -40,6 +60,10 @@ export abstract class File {
   refs = 0;
   /** Woken when what `poll` says may have changed. */
   readonly waiters: WaitQueue;
+  /** Where it was opened; null for what has no place in the tree (pipes, sockets…). Set by the VFS. */
+  path: Path | null = null;
+  /** The VFS's own clean-up when the last reference goes (write counts, locks, inotify). */
+  closed: ((file: File) => void) | null = null;
   /** What /proc/PID/fd/N links to: a path, or "pipe:[7]", "socket:[8]", "anon_inode:[eventfd]". */
   abstract get name(): string;
   /** What strace -yy shows instead: "TCP:[127.0.0.1:80->127.0.0.1:4711]". */
@@ -69,6 +93,18 @@ export abstract class File {
     const type = this.inode ? this.inode.mode & 0o170000 : 0;
     return type !== 0o100000 && type !== 0o040000;
   }
+  /**
+   * A blocking write goes on (parking, -ERESTARTSYS when nothing was written yet, else the count) until every byte
+   * is taken: pipes, stream sockets, terminals. `write` itself takes what fits and returns -EAGAIN when nothing does.
+   */
+  get writesAll(): boolean {
+    return false;
+  }
+  /** Monotonic nanoseconds at which a read that found nothing (-EAGAIN) is to be tried a last time (tty VTIME). */
+  readDeadline(_t: Task): number {
+    return Infinity;
+  }
+
   /** Ready events, a POLL* mask. Regular files are always ready. */
   poll(): number {
     return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
@@ -93,6 +129,10 @@ export abstract class File {
   ioctl(_t: Task, _cmd: number, _arg: number): number {
     return -ENOTTY;
   }
+  /** fcntl(2) commands that only some files know: F_SETPIPE_SZ and F_GETPIPE_SZ of pipes, F_ADD_SEALS of memfds… */
+  fcntl(_t: Task, cmd: number, _arg: number): number {
+    return cmd === F_SETPIPE_SZ || cmd === F_GETPIPE_SZ ? -EBADF : -EINVAL;
+  }
   /** The object behind mmap(2) of this file, or -errno. */
   mmap(_t: Task, _prot: number, _flags: number): MemObject | number {
     return -ENODEV;
@@ -100,8 +140,12 @@ export abstract class File {
   fsync(): number {
     return -EINVAL;
   }
-  ftruncate(_length: number): number {
+  ftruncate(_length: number, _t: Task): number {
     return -EINVAL;
+  }
+  /** fallocate(2) after the VFS's checks; `mode` as given. */
+  fallocate(_mode: number, _offset: number, _length: number, _t: Task): number {
+    return -EOPNOTSUPP;
   }
   /** A descriptor to it was closed (flush): POSIX locks of the process go here. */
   flush(_t: Task | null): number {
@@ -117,6 +161,7 @@ export abstract class File {
   drop(): void {
     if (--this.refs !== 0) return;
     if (this.watches) for (const w of [...this.watches]) w.fileGone();
+    this.closed?.(this);
     this.release();
   }
 }

@@ -1,7 +1,11 @@
 /** Inodes and the directory tree as the VFS sees them; each file system subclasses Inode. */
 import { EACCES, EINVAL, ENODATA, ENOTDIR, EOPNOTSUPP, EPERM, EROFS } from '../abi/errno.ts';
+import type { Credentials } from '../task/creds.ts';
 import type { Task } from '../task/task.ts';
+import type { Park } from '../wait.ts';
+import type { Path } from './dentry.ts';
 import type { File } from './file.ts';
+import type { FileLocks } from './locks.ts';
 
 export const S_IFMT = 0o170000;
 export const S_IFSOCK = 0o140000;
@@ -22,6 +26,25 @@ export interface FileSystem {
   /** statfs(2) f_type. */
   readonly magic: number;
   readonly readOnly?: boolean;
+  /**
+   * True: names only change through the VFS, so a name looked up once needs no second lookup. File systems whose
+   * names come and go by themselves (proc, host folders) leave it out and are asked each time; `lookup` must then
+   * return the same Inode object for as long as the object is the same.
+   */
+  readonly dcache?: boolean;
+  /** statfs(2); without it, the zeros a pseudo file system reports. */
+  statfs?(): FsStat;
+  /** Writes everything back (sync, syncfs). */
+  sync?(): number;
+}
+
+/** What statfs(2) tells, in units of `bsize`. */
+export interface FsStat {
+  readonly bsize: number;
+  readonly blocks: number;
+  readonly bfree: number;
+  readonly files: number;
+  readonly ffree: number;
 }
 
 export interface DirEntry {
@@ -45,6 +68,14 @@ export abstract class Inode {
   atime = 0n;
   mtime = 0n;
   ctime = 0n;
+  /** Birth time as statx tells it; null where the file system has none. */
+  btime: bigint | null = null;
+  /** POSIX, OFD and flock locks; null until the first one. */
+  locks: FileLocks | null = null;
+  /** The AF_UNIX socket bound to this name (owned by kernel/net). */
+  socket: object | null = null;
+  /** Open writers (> 0), or running programs that forbid them (< 0): ETXTBSY. */
+  writers = 0;
   /** Bytes. */
   abstract get size(): number;
   get blocks(): number {
@@ -54,8 +85,12 @@ export abstract class Inode {
     return this.mode & S_IFMT;
   }
 
-  /** Opens the object; for O_CREAT the VFS created it before. */
-  abstract open(t: Task | null, flags: number, path: string): File | number;
+  /**
+   * Opens the object; for O_CREAT the VFS created it before. A Park (opening a FIFO waits for the other side) goes back
+   * to the dispatcher and the open is tried again from the start. FIFOs, device nodes and sockets of any file system
+   * call `openSpecial` of special.ts. The VFS opens directories itself (DirFile), and sets `File.path` afterwards.
+   */
+  abstract open(t: Task | null, flags: number, at: Path): File | number | Park;
 
   // Directories.
   lookup(_name: string, _t: Task | null): Inode | number {
@@ -91,6 +126,13 @@ export abstract class Inode {
   readlink(_t: Task | null): string | number {
     return -EINVAL;
   }
+  /**
+   * A symlink that is followed by jumping to an object and not by its text (/proc/PID/fd/N, exe, cwd, root): where to,
+   * or -errno. null: follow the text. An object without a place in the tree goes through `Vfs.anonPath`.
+   */
+  magicLink(_t: Task | null): Path | number | null {
+    return null;
+  }
   truncate(_length: number): number {
     return -EINVAL;
   }
@@ -119,13 +161,36 @@ export abstract class Inode {
   /** Permission check of the VFS: `mask` of 4 read, 2 write, 1 execute. Overridden only where a fs has its own rules. */
   access(t: Task, mask: number): number {
     const c = t.creds;
-    if (c.fsuid === 0) {
-      if (mask & 1 && this.type === S_IFREG && !(this.mode & 0o111)) return -EACCES;
-      return 0;
+    const mode = this.mode;
+    let bits = mode;
+    if (c.fsuid === this.uid) bits = mode >> 6;
+    else if (c.fsgid === this.gid || c.groups.includes(this.gid)) bits = mode >> 3;
+    if ((bits & mask) === mask) return 0;
+    if ((mode & S_IFMT) === S_IFDIR) {
+      if (!(mask & 2) && capable(c, CAP_DAC_READ_SEARCH)) return 0;
+      return capable(c, CAP_DAC_OVERRIDE) ? 0 : -EACCES;
     }
-    let bits = this.mode & 7;
-    if (c.fsuid === this.uid) bits = (this.mode >> 6) & 7;
-    else if (c.fsgid === this.gid || c.groups.includes(this.gid)) bits = (this.mode >> 3) & 7;
-    return (bits & mask) === mask ? 0 : -EACCES;
+    if (mask === 4 && capable(c, CAP_DAC_READ_SEARCH)) return 0;
+    if ((!(mask & 1) || mode & 0o111) && capable(c, CAP_DAC_OVERRIDE)) return 0;
+    return -EACCES;
   }
+}
+
+export const CAP_CHOWN = 0;
+export const CAP_DAC_OVERRIDE = 1;
+export const CAP_DAC_READ_SEARCH = 2;
+export const CAP_FOWNER = 3;
+export const CAP_FSETID = 4;
+export const CAP_SYS_CHROOT = 18;
+export const CAP_SYS_ADMIN = 21;
+export const CAP_MKNOD = 27;
+
+/** Whether the effective set holds capability `cap`. */
+export function capable(c: Credentials, cap: number): boolean {
+  return ((c.capEffective >> BigInt(cap)) & 1n) === 1n;
+}
+
+/** inode_owner_or_capable: who may change modes, times and the like. */
+export function ownsInode(t: Task | null, inode: Inode): boolean {
+  return t === null || t.creds.fsuid === inode.uid || capable(t.creds, CAP_FOWNER);
 }

@@ -1,15 +1,17 @@
 /**
  * The kernel's root object: every mechanism hangs off it, and a machine has exactly one. `src/machine` drives it:
- * pick a task, run the cpu, hand the exit back here.
+ * pick a task, run the cpu, hand the exit back here. Built by `bootKernel` in `boot.ts`.
  */
 import type { Clock, CpuFactory, Entropy, Limits, Ram } from './ports.ts';
 import type { Scheduler } from './task/scheduler.ts';
 import type { ProcessTable } from './task/process-table.ts';
+import type { Task } from './task/task.ts';
 import type { Timers } from './time/timers.ts';
 import type { FutexTable } from './futex/futex.ts';
 import type { Vfs } from './fs/vfs.ts';
 import type { NetStack } from './net/stack.ts';
 import type { Tracer } from './trace/tracer.ts';
+import type { SyscallTable } from './syscall/table.ts';
 
 export interface KernelPorts {
   readonly ram: Ram;
@@ -19,14 +21,66 @@ export interface KernelPorts {
   readonly limits: Limits;
 }
 
+/** What a guest can see of the machine and how it is scheduled. `defaultOptions` in boot.ts has the defaults. */
+export interface KernelOptions {
+  /** CPUs sched_getaffinity, /proc/cpuinfo and sysfs show. */
+  readonly cpus: number;
+  readonly hostname: string;
+  /** Pid of the first process. Not 1 by default: programs that see themselves as pid 1 act as an init. */
+  readonly firstPid: number;
+  /** Scheduling order and quanta are drawn from `ports.entropy` instead of round-robin with a fixed quantum. */
+  readonly seeded: boolean;
+  /** Instructions a task runs before another gets its turn (the mean, when seeded). */
+  readonly quantum: number;
+}
+
+/** Processor exceptions that are not memory faults. */
+export type ExceptionKind = 'divide' | 'undefined' | 'gp' | 'breakpoint' | 'alignment' | 'fp' | 'step';
+
+/** struct new_utsname, as binary strings. */
+export interface Utsname {
+  readonly sysname: string;
+  nodename: string;
+  readonly release: string;
+  readonly version: string;
+  domainname: string;
+}
+
 /** The mechanisms, one field each. Built in `boot.ts`; handlers reach them as `t.kernel.NAME`. */
 export interface Kernel extends KernelPorts {
+  readonly options: KernelOptions;
   readonly scheduler: Scheduler;
   readonly processes: ProcessTable;
   readonly timers: Timers;
   readonly futexes: FutexTable;
   readonly vfs: Vfs;
   readonly net: NetStack;
+  readonly syscalls: SyscallTable;
+  readonly uts: Utsname;
   /** Sees every call's entry and exit and every signal; null when nobody watches. */
   tracer: Tracer | null;
+
+  /** One line for the person running the machine: missing calls, dropped features. */
+  report(line: string): void;
+  /** The same, but each `key` only once in the machine's life. */
+  reportOnce(key: string, line: string): void;
+
+  /**
+   * Called before every return to user mode: carries on a woken call, delivers signals, takes the exits they cause.
+   * False: the task may not run now (parked again, stopped, dead); pick another.
+   */
+  prepareUser(t: Task): boolean;
+  /** The cpu left at a system-call instruction; the pc is past it. */
+  syscall(t: Task): void;
+  /** The cpu could not make this access (a PROT_* bit); the pc is at the instruction. */
+  fault(t: Task, address: number | bigint, access: number): void;
+  /** `address` is the faulting instruction's (the one after it for 'breakpoint'). */
+  exception(t: Task, kind: ExceptionKind, address: number): void;
+
+  /** Earliest moment (monotonic ns) something is due; Infinity: nothing is. */
+  nextDeadline(): number;
+  /** Wakes and fires what is due at `now`. */
+  expire(now: number): void;
+  /** Wait status of the first process once it is gone: the machine is over. */
+  exitStatus: number | null;
 }

@@ -69,7 +69,7 @@ export interface Regs {
   /** Register `i` (REG on x86_64; x0…x30, sp=31, pc=32, pstate=33, tpidr=34 on aarch64), unsigned 64 bits. */
   get(i: number): bigint;
   set(i: number, value: bigint): void;
-  /** The same as a number: exact below 2^53. */
+  /** The same as a number: exact below 2^53. `setNum` stores negative values as two's complement. */
   num(i: number): number;
   setNum(i: number, value: number): void;
   /** Low and high signed 32-bit halves, without a bigint. */

@@ -8,14 +8,23 @@ import type { SignalHandlers, SignalQueue, AltStack } from '../signal/state.ts';
 import { Args } from '../syscall/args.ts';
 import type { SyscallRow } from '../syscall/define.ts';
 import type { Park, TaskWaiter, WakeReason } from '../wait.ts';
+import { TaskAttributes } from './attributes.ts';
 import type { Credentials } from './creds.ts';
 import type { ThreadGroup } from './thread-group.ts';
 
 export type TaskState = 'runnable' | 'parked' | 'stopped' | 'zombie' | 'dead';
 
+/** A call that signals interrupted with ERESTART_RESTARTBLOCK: its handler runs again with `parked` as it was. */
+export interface RestartBlock {
+  readonly row: SyscallRow;
+  readonly args: Args;
+  readonly parked: Park | null;
+}
+
 export class Task {
   readonly kernel: Kernel;
-  readonly tid: number;
+  /** Thread id. Changes only when execve makes another thread the leader (de_thread). */
+  tid: number;
   /** The process it belongs to. Changes never; exec makes this task the leader. */
   group: ThreadGroup;
   regs: Regs;
@@ -44,23 +53,50 @@ export class Task {
   /** What it waits for, while parked and during the handler's next run. */
   parked: Park | null = null;
   woken: WakeReason | null = null;
-  /** Its entries on the queues of `parked`. Owned by the scheduler. */
+  /** Its entries on the queues of `parked`, and its place among the deadlines (−1: none). Owned by the scheduler. */
   waiters: TaskWaiter[] = [];
+  heapIndex = -1;
+  /** A result the tracer gives instead of making the call. Read after `Tracer.enter` only. */
+  injected: number | null = null;
+  /**
+   * Code (ERESTARTSYS…) of the call that just ended with −code in the result register, 0 for none. Signal delivery
+   * turns it into −EINTR or runs the call again (number `nr`, arguments `args`), and sets it back to 0.
+   */
+  restart = 0;
+  /** What restart_syscall carries on after ERESTART_RESTARTBLOCK. */
+  restartBlock: RestartBlock | null = null;
+  /** A group stop began: end any wait and stop at the next signal delivery. Set and cleared by signal delivery. */
+  stopRequested = false;
 
   /** set_tid_address / CLONE_CHILD_CLEARTID: zeroed and woken at exit; 0: none. */
   clearChildTid = 0;
   robustList = 0;
   robustListLength = 0;
-  /** Instructions retired by this task. */
+  /** Instructions retired by this task: its cpu time in nanoseconds. */
   retired = 0;
+  voluntarySwitches = 0;
+  involuntarySwitches = 0;
+  minorFaults = 0;
+  /** Monotonic nanoseconds at start. */
+  startTime = 0;
+  readonly attrs: TaskAttributes;
   /** wait status once dead. */
   exitCode = 0;
-  /** Signal sent to the parent when it dies (leader only). */
-  exitSignal = 0;
 
   constructor(init: {
-    kernel: Kernel; tid: number; group: ThreadGroup; regs: Regs; mm: AddressSpace; fds: FdTable; fs: FsContext;
-    creds: Credentials; sighand: SignalHandlers; pending: SignalQueue; altstack: AltStack; comm: string;
+    kernel: Kernel;
+    tid: number;
+    group: ThreadGroup;
+    regs: Regs;
+    mm: AddressSpace;
+    fds: FdTable;
+    fs: FsContext;
+    creds: Credentials;
+    sighand: SignalHandlers;
+    pending: SignalQueue;
+    altstack: AltStack;
+    comm: string;
+    attrs?: TaskAttributes;
   }) {
     this.kernel = init.kernel;
     this.tid = init.tid;
@@ -74,6 +110,7 @@ export class Task {
     this.pending = init.pending;
     this.altstack = init.altstack;
     this.comm = init.comm;
+    this.attrs = init.attrs ?? new TaskAttributes();
   }
 
   /** Process id as the guest sees it. */

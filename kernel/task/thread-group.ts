@@ -10,6 +10,24 @@ export interface Rlimit {
   max: number;
 }
 
+/** What getrusage adds up. */
+export class Usage {
+  /** Instructions retired: user time in nanoseconds. */
+  retired = 0;
+  minorFaults = 0;
+  voluntarySwitches = 0;
+  involuntarySwitches = 0;
+  /** Largest resident set, KiB. */
+  maxRss = 0;
+
+  add(o: Pick<Usage, 'retired' | 'minorFaults' | 'voluntarySwitches' | 'involuntarySwitches'>): void {
+    this.retired += o.retired;
+    this.minorFaults += o.minorFaults;
+    this.voluntarySwitches += o.voluntarySwitches;
+    this.involuntarySwitches += o.involuntarySwitches;
+  }
+}
+
 export class ThreadGroup {
   readonly pid: number;
   leader!: Task;
@@ -26,7 +44,26 @@ export class ThreadGroup {
   rlimits: Rlimit[];
   /** Set by exit_group or a fatal signal: every thread leaves with this wait status. */
   groupExit: number | null = null;
+  /** All threads are stopped by job control. */
   stopped = false;
+  /** Stop signal wait(WUNTRACED) has yet to report; 0: none. */
+  stopReport = 0;
+  /** A SIGCONT wait(WCONTINUED) has yet to report. */
+  continueReport = false;
+  /** Wait status when every thread is gone and the parent has yet to wait; null while it lives. */
+  zombie: number | null = null;
+  /** Signal the parent gets when it dies; 0: none. A clone() child (not SIGCHLD) is for __WCLONE and __WALL only. */
+  exitSignal = 0;
+  /** It has called execve since fork (setpgid by the parent fails then). */
+  execed = false;
+  /** PR_SET_CHILD_SUBREAPER: orphans below it become its children. */
+  subreaper = false;
+  /** Usage of its dead threads, and of children waited for. */
+  readonly deadUsage = new Usage();
+  readonly childUsage = new Usage();
+  /** PR_SET_DUMPABLE (it belongs to the mm; threads share it here). */
+  dumpable = 1;
+  oomScoreAdj = 0;
   /** Woken when a child changes state (wait4). */
   readonly childEvents: WaitQueue;
   /** Woken when this process exits (pidfd). */

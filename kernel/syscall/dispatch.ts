@@ -1,0 +1,126 @@
+/**
+ * From the registers to a handler and back. The hot path (`syscallEntry` to `finishSyscall` of a call that does not
+ * wait) allocates nothing.
+ */
+import { ENOSYS, ERESTARTSYS, ERESTART_RESTARTBLOCK } from '../abi/errno.ts';
+import { REG } from '../ports.ts';
+import type { Task } from '../task/task.ts';
+import { KEEP_REGS, type SysResult } from '../wait.ts';
+import { Args } from './args.ts';
+
+/** x0 and x8 of aarch64: first argument and result; call number. */
+const X0 = 0;
+const X8 = 8;
+
+/** Serves the call the task's registers ask for: its result is in the registers afterwards, or the task is parked. */
+export function syscallEntry(t: Task): void {
+  const regs = t.regs;
+  const w = t.args.words;
+  let nr: number;
+  if (regs.arch === 'x86_64') {
+    nr = regs.lo(REG.rax);
+    w[0] = regs.lo(REG.rdi);
+    w[1] = regs.hi(REG.rdi);
+    w[2] = regs.lo(REG.rsi);
+    w[3] = regs.hi(REG.rsi);
+    w[4] = regs.lo(REG.rdx);
+    w[5] = regs.hi(REG.rdx);
+    w[6] = regs.lo(REG.r10);
+    w[7] = regs.hi(REG.r10);
+    w[8] = regs.lo(REG.r8);
+    w[9] = regs.hi(REG.r8);
+    w[10] = regs.lo(REG.r9);
+    w[11] = regs.hi(REG.r9);
+  } else {
+    nr = regs.lo(X8);
+    for (let i = 0; i < 6; i++) {
+      w[2 * i] = regs.lo(X0 + i);
+      w[2 * i + 1] = regs.hi(X0 + i);
+    }
+  }
+  const rows = regs.arch === 'x86_64' ? t.kernel.syscalls.x86_64 : t.kernel.syscalls.aarch64;
+  t.nr = nr;
+  t.row = (nr >= 0 && nr < rows.length ? rows[nr] : null) ?? null;
+  if (t.kernel.tracer !== null) {
+    t.injected = null;
+    t.kernel.tracer.enter(t);
+    if (t.injected !== null) {
+      finishSyscall(t, t.injected);
+      return;
+    }
+    if (t.nr !== nr) t.row = (t.nr >= 0 && t.nr < rows.length ? rows[t.nr] : null) ?? null;
+  }
+  const run = t.row !== null ? t.row.run : undefined;
+  const result = run === undefined ? absent(t) : run(t, t.args);
+  if (typeof result === 'number') finishSyscall(t, result);
+  else settle(t, result);
+}
+
+/** Carries on a parked call whose wait ended: runs the handler again with `t.woken` saying why. */
+export function syscallResume(t: Task): void {
+  settle(t, t.row!.run!(t, t.args));
+}
+
+/**
+ * True when a signal (or the end of the process) must end a wait. Signals that would be ignored are never queued.
+ */
+export function interruptPending(t: Task): boolean {
+  return (
+    t.group.groupExit !== null ||
+    t.stopRequested ||
+    ((t.pending.mask | t.group.pending.mask) & ~t.sigmask) !== 0n
+  );
+}
+
+/**
+ * Takes a handler's answer. A wait that a signal has already ended is not begun; its handler still sees it end (woken
+ * 'signal'), so whatever it registered can be withdrawn and a partial result returned.
+ */
+function settle(t: Task, result: SysResult): void {
+  let r = result;
+  while (typeof r !== 'number') {
+    const interrupted = r.uninterruptible ? t.group.groupExit !== null : interruptPending(t);
+    if (!interrupted) {
+      t.kernel.scheduler.park(t, r);
+      return;
+    }
+    t.parked = r;
+    if (t.woken === 'signal') r = -r.interrupted;
+    else {
+      t.woken = 'signal';
+      r = t.row!.run!(t, t.args);
+    }
+  }
+  finishSyscall(t, r);
+}
+
+/** Puts the result where the guest finds it and tells the tracer. */
+export function finishSyscall(t: Task, result: number): void {
+  let shown = result;
+  if (result !== KEEP_REGS) {
+    t.regs.setNum(t.regs.arch === 'x86_64' ? REG.rax : X0, result);
+    if (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK) noteRestart(t, -result);
+  } else if (t.kernel.tracer !== null) {
+    shown = t.regs.num(t.regs.arch === 'x86_64' ? REG.rax : X0);
+  }
+  t.parked = null;
+  t.woken = null;
+  if (t.kernel.tracer !== null) t.kernel.tracer.exit(t, shown);
+  t.row = null;
+}
+
+/** Signal delivery decides between -EINTR and running the call again; see `Task.restart`. */
+function noteRestart(t: Task, code: number): void {
+  t.restart = code;
+  if (code !== ERESTART_RESTARTBLOCK || t.row === null) return;
+  const args = new Args();
+  args.copyFrom(t.args);
+  t.restartBlock = { row: t.row, args, parked: t.parked };
+}
+
+/** A call nobody implements. */
+function absent(t: Task): number {
+  const what = t.row !== null ? t.row.name : `number ${t.nr}`;
+  t.kernel.reportOnce(`syscall ${what}`, `system call ${what} is not implemented: returning ENOSYS`);
+  return -ENOSYS;
+}

@@ -1,0 +1,44 @@
+/** The system-call table: every module's rows together, and the dense arrays dispatch reads. */
+import type { Arch } from '../ports.ts';
+import { absentRows } from './absent.ts';
+import type { SyscallRow, SyscallSpec } from './define.ts';
+import { taskRows } from '../task/rows.ts';
+
+/** Rows by call number, one dense array an architecture. A machine owns its copy, so it may replace rows. */
+export type SyscallTable = Record<Arch, (SyscallRow | null)[]>;
+
+const modules: readonly Record<string, SyscallSpec>[] = [taskRows];
+
+/** Every row, by name. Implemented ones take precedence over the list of absent ones. */
+export const syscalls: ReadonlyMap<string, SyscallRow> = merge();
+
+function merge(): Map<string, SyscallRow> {
+  const all = new Map<string, SyscallRow>();
+  for (const rows of modules) {
+    for (const [name, spec] of Object.entries(rows)) {
+      if (all.has(name)) throw new Error(`system call ${name} is defined by two modules`);
+      all.set(name, { name, ...spec });
+    }
+  }
+  for (const [name, spec] of Object.entries(absentRows)) {
+    if (!all.has(name)) all.set(name, { name, ...spec });
+  }
+  return all;
+}
+
+export function buildSyscallTable(): SyscallTable {
+  const table: SyscallTable = { x86_64: [], aarch64: [] };
+  for (const row of syscalls.values()) {
+    for (const arch of ['x86_64', 'aarch64'] as const) {
+      const nr = row[arch];
+      if (nr === null) continue;
+      const other = table[arch][nr];
+      if (other) throw new Error(`${arch} system call ${nr} is both ${other.name} and ${row.name}`);
+      table[arch][nr] = row;
+    }
+  }
+  for (const rows of [table.x86_64, table.aarch64]) {
+    for (let nr = 0; nr < rows.length; nr++) rows[nr] ??= null; // no holes: holes make lookups slow
+  }
+  return table;
+}

@@ -9,6 +9,9 @@ import type { Task } from './task/task.ts';
 import type { Timers } from './time/timers.ts';
 import type { FutexTable } from './futex/futex.ts';
 import type { Vfs } from './fs/vfs.ts';
+import type { PseudoFs } from './fs/anon/pseudo-fs.ts';
+import type { Notifier } from './fs/anon/inotify.ts';
+import type { Devices } from './fs/dev/devices.ts';
 import type { NetStack } from './net/stack.ts';
 import type { Tracer } from './trace/tracer.ts';
 import type { SyscallTable } from './syscall/table.ts';
@@ -54,6 +57,12 @@ export interface Kernel extends KernelPorts {
   readonly timers: Timers;
   readonly futexes: FutexTable;
   readonly vfs: Vfs;
+  /** pipefs, sockfs, anon_inodefs: inodes without a path. */
+  readonly pseudo: PseudoFs;
+  /** Character devices by number, terminals included. */
+  readonly devices: Devices;
+  /** inotify's ear in the VFS. */
+  readonly notify: Notifier;
   readonly net: NetStack;
   readonly syscalls: SyscallTable;
   readonly uts: Utsname;

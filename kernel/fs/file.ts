@@ -1,11 +1,12 @@
 /** An open file description (struct file): what file descriptors point at, shared by dup and fork. */
-import { EBADF, EINVAL, ENODEV, ENOTTY, EOPNOTSUPP, ESPIPE } from '../abi/errno.ts';
+import { EBADF, EINVAL, EMFILE, ENODEV, ENOTTY, EOPNOTSUPP, ESPIPE } from '../abi/errno.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
 import { WaitQueue } from '../wait.ts';
 import type { Path } from './dentry.ts';
 import type { Inode } from './inode.ts';
 import type { MemObject } from '../mm/mem-object.ts';
+import type { Pipe } from './pipe/pipe.ts';
 
 export const POLLIN = 0x1;
 export const POLLPRI = 0x2;
@@ -133,6 +134,10 @@ export abstract class File {
   fcntl(_t: Task, cmd: number, _arg: number): number {
     return cmd === F_SETPIPE_SZ || cmd === F_GETPIPE_SZ ? -EBADF : -EINVAL;
   }
+  /** The pipe behind it, for splice(2) and tee(2); null for everything else. */
+  get pipe(): Pipe | null {
+    return null;
+  }
   /** The object behind mmap(2) of this file, or -errno. */
   mmap(_t: Task, _prot: number, _flags: number): MemObject | number {
     return -ENODEV;
@@ -151,6 +156,10 @@ export abstract class File {
   flush(_t: Task | null): number {
     return 0;
   }
+  /** Lines after pos, flags, mnt_id and ino in /proc/PID/fdinfo/N. */
+  fdinfo(): string {
+    return '';
+  }
   /** The last reference is gone. */
   release(): void {}
 
@@ -164,6 +173,16 @@ export abstract class File {
     this.closed?.(this);
     this.release();
   }
+}
+
+const RLIMIT_NOFILE = 7;
+
+/** Puts a new file at the lowest free descriptor below RLIMIT_NOFILE; -EMFILE when there is none. */
+export function installFile(t: Task, file: File, cloexec: boolean): number {
+  const fd = t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE]!.cur);
+  if (fd < 0) return -EMFILE;
+  t.fds.set(fd, file, cloexec, t);
+  return fd;
 }
 
 export interface Descriptor {

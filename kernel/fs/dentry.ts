@@ -40,6 +40,13 @@ export class Dentry {
     return d;
   }
 
+  /** A file in this directory that has no name (O_TMPFILE): shown as "name (deleted)". */
+  unnamed(name: string, inode: Inode): Dentry {
+    const d = new Dentry(name, this, inode);
+    d.deleted = true;
+    return d;
+  }
+
   /** The name is gone. */
   drop(): void {
     if (this.parent.children?.get(this.name) === this) this.parent.children.delete(this.name);

@@ -136,6 +136,12 @@ export abstract class Inode {
   truncate(_length: number): number {
     return -EINVAL;
   }
+  /** A write by someone unprivileged takes S_ISUID, and S_ISGID of a group-executable file, away (file_remove_privs). */
+  dropSetid(t: Task): void {
+    if (capable(t.creds, CAP_FSETID)) return;
+    const gone = this.mode & 0o10 ? 0o6000 : 0o4000;
+    if (this.mode & gone) this.chmod(this.mode & 0o7777 & ~gone);
+  }
   chmod(_mode: number): number {
     return -EPERM;
   }

@@ -45,6 +45,7 @@ export class Vfs {
   readonly mounts: Mount[] = [];
   private nextMountId = 20;
   private nextMinor = 2;
+  private nextObjectId = -1;
 
   constructor(rootFs: FileSystem, source = rootFs.type) {
     const root = new Mount(
@@ -63,6 +64,11 @@ export class Vfs {
   newDev(): number {
     const minor = this.nextMinor++;
     return (minor & 0xff) + (minor >>> 8) * 0x100000;
+  }
+
+  /** Identities for the MemObjects of files: negative, so that they never meet those of anonymous memory. */
+  newObjectId(): number {
+    return this.nextObjectId--;
   }
 
   /** A place for an object that has no name in the tree: what a magic link to a pipe jumps to. */

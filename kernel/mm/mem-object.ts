@@ -1,3 +1,11 @@
+/** A mapping of a MemObject, as the object sees it. Owned by kernel/mm. */
+export interface ObjectMapper {
+  /** Pages [start, end) are about to be freed or cut off: drop them from the page tables and give their frames back. */
+  dropped(object: MemObject, start: number, end: number): void;
+  /** write(2) changed the bytes of these pages behind the cpu's back. */
+  changed?(object: MemObject, start: number, end: number): void;
+}
+
 /** What a mapping maps: the pages of a shared anonymous area or of a file, shared by every process that maps them. */
 export interface MemObject {
   /**
@@ -11,6 +19,8 @@ export interface MemObject {
   release(): void;
   /** Writes dirty pages back where that means something (host files). */
   sync(startIndex: number, endIndex: number): void;
+  /** Mappings to be told when pages go away; absent where they never do (anonymous areas). */
+  readonly mappers?: Set<ObjectMapper>;
   /** Names for /proc/PID/maps. */
   readonly name: string;
   readonly dev: number;

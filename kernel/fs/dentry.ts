@@ -75,7 +75,8 @@ export class Dentry {
 
   /** Whether `dir` is this dentry or above it, within one file system. */
   within(dir: Dentry): boolean {
-    for (let d: Dentry = this; ; d = d.parent) {
+    if (this === dir) return true;
+    for (let d = this.parent; ; d = d.parent) {
       if (d === dir) return true;
       if (d.isRoot) return false;
     }

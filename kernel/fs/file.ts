@@ -5,6 +5,7 @@ import type { Task } from '../task/task.ts';
 import { WaitQueue } from '../wait.ts';
 import type { Path } from './dentry.ts';
 import type { Inode } from './inode.ts';
+import { releasePosixLocks } from './locks.ts';
 import type { MemObject } from '../mm/mem-object.ts';
 import type { Pipe } from './pipe/pipe.ts';
 
@@ -211,13 +212,20 @@ export class FdTable {
     file.retain();
     const old = this.slots[fd];
     this.slots[fd] = { file, cloexec };
-    if (old) closeFile(old.file, t);
+    if (old) this.let(old.file, t);
   }
   close(fd: number, t: Task | null): number {
     const d = this.slots[fd];
     if (!d) return -EBADF;
     this.slots[fd] = undefined;
-    return closeFile(d.file, t);
+    return this.let(d.file, t);
+  }
+  /** One descriptor less: POSIX locks of this process on the file go, whichever descriptor made them (fcntl(2)). */
+  private let(file: File, t: Task | null): number {
+    if (file.inode?.locks) releasePosixLocks(file, this);
+    const r = file.flush(t);
+    file.drop();
+    return r;
   }
   clone(): FdTable {
     const out = new FdTable();
@@ -245,10 +253,4 @@ export class FdTable {
     });
     return out;
   }
-}
-
-function closeFile(file: File, t: Task | null): number {
-  const r = file.flush(t);
-  file.drop();
-  return r;
 }

@@ -32,13 +32,7 @@ import {
 } from './inode.ts';
 import { IN_ATTRIB, IN_CREATE, IN_DELETE, IN_DELETE_SELF, IN_ISDIR } from './notify.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, TmpfsInode } from './tmpfs.ts';
-import {
-  AT_EMPTY_PATH,
-  AT_SYMLINK_FOLLOW,
-  LOOKUP_EMPTY,
-  LOOKUP_FOLLOW,
-  type Vfs,
-} from './vfs.ts';
+import { AT_EMPTY_PATH, AT_SYMLINK_FOLLOW, LOOKUP_EMPTY, LOOKUP_FOLLOW, type Vfs } from './vfs.ts';
 import { lookupChild, type Walk } from './walk.ts';
 
 const isDir = (inode: Inode): boolean => (inode.mode & S_IFMT) === S_IFDIR;

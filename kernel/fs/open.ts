@@ -20,7 +20,6 @@ import { MNT_NODEV, MNT_NOEXEC, Path } from './dentry.ts';
 import {
   File,
   O_ACCMODE,
-
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
@@ -35,16 +34,7 @@ import {
   O_TRUNC,
   O_WRONLY,
 } from './file.ts';
-import {
-  S_IFBLK,
-  S_IFCHR,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-  S_IFREG,
-  ownsInode,
-  type Inode,
-} from './inode.ts';
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, ownsInode, type Inode } from './inode.ts';
 import { releaseFileLocks } from './locks.ts';
 import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_CREATE, IN_MODIFY, IN_OPEN } from './notify.ts';
 import { DirFile, PathFile } from './regular-file.ts';
@@ -247,4 +237,3 @@ export function denyWrites(file: File): () => void {
     inode.writers++;
   };
 }
-

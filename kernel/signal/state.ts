@@ -1,4 +1,8 @@
 /** Signal state: dispositions, queues, the alternate stack. Mechanism in this folder's other files. */
+import { WaitQueue } from '../wait.ts';
+import type { Park } from '../wait.ts';
+import type { Args } from '../syscall/args.ts';
+import type { SyscallRow } from '../syscall/define.ts';
 
 /** struct sigaction as the kernel keeps it. `handler` 0 is SIG_DFL, 1 SIG_IGN. */
 export interface SigAction {
@@ -18,14 +22,25 @@ export interface SigInfo {
   readonly status?: number;
   /** Full-width sigval for SI_QUEUE and timers. */
   readonly value?: bigint;
-  /** si_addr of SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP. */
+  /** si_addr of SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP; si_call_addr of SIGSYS. */
   readonly address?: bigint;
+  /** Clock ticks (1/100 s), SIGCHLD. */
   readonly utime?: number;
   readonly stime?: number;
   readonly band?: number;
   readonly fd?: number;
   readonly timerId?: number;
   readonly overrun?: number;
+  /** SIGSYS: si_syscall and si_arch. */
+  readonly syscall?: number;
+  readonly arch?: number;
+  /** The 32 bytes from offset 16 as rt_sigqueueinfo(2) was given them: delivered verbatim. */
+  readonly raw?: Uint8Array;
+}
+
+/** A POSIX timer's signal while it is queued: overruns since are added at delivery. */
+export interface TimerSignal extends SigInfo {
+  overrun: number;
 }
 
 /** sigaltstack. size 0: none. */
@@ -39,6 +54,8 @@ export interface AltStack {
 export class SignalHandlers {
   readonly actions: SigAction[];
   users = 1;
+  /** Woken when any signal is queued for a task that shares this (signalfd's queue, as in Linux's sighand_struct). */
+  readonly signalfd = new WaitQueue('signals');
   constructor(actions?: readonly SigAction[]) {
     this.actions = Array.from({ length: 64 }, (_, i) =>
       actions ? { ...actions[i]! } : { handler: 0, flags: 0, restorer: 0, mask: 0n },
@@ -48,8 +65,33 @@ export class SignalHandlers {
 
 /** Pending signals: standard ones once, real-time ones queued in order. */
 export class SignalQueue {
-  /** In arrival order. */
+  /** In arrival order. A signal whose record could not be queued (RLIMIT_SIGPENDING) has its mask bit only. */
   readonly infos: SigInfo[] = [];
   /** Bit n−1 for signal n. */
   mask = 0n;
+}
+
+/** Job-control state of a process (the jobctl and SIGNAL_* parts of signal_struct). */
+export class JobControl {
+  /** Threads that have yet to stop for the group stop under way. */
+  stopCount = 0;
+  /** The signal of the last group stop. */
+  stopSignal = 0;
+  /** A stop (continue) that no wait4(2) has reported yet. */
+  stopUnreported = false;
+  continueUnreported = false;
+}
+
+/** What restart_syscall(2) goes on with: an interrupted call that must not start its timeout over. */
+export interface RestartBlock {
+  readonly row: SyscallRow;
+  readonly args: Args;
+  park: Park;
+}
+
+/** The last hardware fault of a task: thread.trap_nr, error_code and cr2, for the signal frame. */
+export interface Trap {
+  nr: number;
+  error: number;
+  address: bigint;
 }

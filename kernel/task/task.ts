@@ -4,7 +4,7 @@ import type { FdTable } from '../fs/file.ts';
 import type { FsContext } from '../fs/vfs.ts';
 import type { AddressSpace } from '../mm/address-space.ts';
 import type { Regs } from '../ports.ts';
-import type { SignalHandlers, SignalQueue, AltStack } from '../signal/state.ts';
+import type { SignalHandlers, SignalQueue, AltStack, Trap } from '../signal/state.ts';
 import { Args } from '../syscall/args.ts';
 import type { SyscallRow } from '../syscall/define.ts';
 import type { Park, TaskWaiter, WakeReason } from '../wait.ts';
@@ -41,6 +41,12 @@ export class Task {
   sigmask = 0n;
   /** Mask to put back when the current call is over (sigsuspend, ppoll, epoll_pwait), null otherwise. */
   savedSigmask: bigint | null = null;
+  /** rt_sigtimedwait: the mask in force apart from the signals waited for; null when not waiting (real_blocked). */
+  realSigmask: bigint | null = null;
+  /** TIF_SIGPENDING: deliverSignals has work, and no wait may begin. Owned by kernel/signal. */
+  sigPending = false;
+  /** The last fault's numbers, for signal frames. */
+  trap: Trap = { nr: 0, error: 0, address: 0n };
   altstack: AltStack;
   /** Up to 15 bytes, binary string. */
   comm: string;

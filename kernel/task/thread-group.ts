@@ -1,5 +1,7 @@
 /** A process: the threads that share a pid (struct signal_struct). */
+import { JobControl } from '../signal/state.ts';
 import type { SignalQueue } from '../signal/state.ts';
+import type { ProcessTimers } from '../time/process-timers.ts';
 import { WaitQueue } from '../wait.ts';
 import type { Task } from './task.ts';
 import type { Inode } from '../fs/inode.ts';
@@ -64,6 +66,10 @@ export class ThreadGroup {
   /** PR_SET_DUMPABLE (it belongs to the mm; threads share it here). */
   dumpable = 1;
   oomScoreAdj = 0;
+  /** The group stop under way. Owned by kernel/signal. */
+  readonly jobctl = new JobControl();
+  /** Interval and POSIX timers; null until the first is made. Owned by kernel/time. */
+  timers: ProcessTimers | null = null;
   /** Woken when a child changes state (wait4). */
   readonly childEvents: WaitQueue;
   /** Woken when this process exits (pidfd). */

@@ -34,14 +34,6 @@ export const SIGRTMIN = 32;
 /** Highest signal number (_NSIG): sets have 64 bits. */
 export const NSIG = 64;
 
-/** Index is the signal number; real-time ones print as strace does (SIGRTMIN, SIGRT_1…). */
-export const SIGNAL_NAMES: readonly string[] = [
-  '0', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGKILL', 'SIGUSR1',
-  'SIGSEGV', 'SIGUSR2', 'SIGPIPE', 'SIGALRM', 'SIGTERM', 'SIGSTKFLT', 'SIGCHLD', 'SIGCONT', 'SIGSTOP', 'SIGTSTP',
-  'SIGTTIN', 'SIGTTOU', 'SIGURG', 'SIGXCPU', 'SIGXFSZ', 'SIGVTALRM', 'SIGPROF', 'SIGWINCH', 'SIGIO', 'SIGPWR',
-  'SIGSYS', 'SIGRTMIN', ...Array.from({ length: 32 }, (_, i) => `SIGRT_${i + 1}`),
-]; // prettier-ignore
-
 export const SIG_DFL = 0;
 export const SIG_IGN = 1;
 

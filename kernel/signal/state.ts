@@ -86,7 +86,7 @@ export class JobControl {
 export interface RestartBlock {
   readonly row: SyscallRow;
   readonly args: Args;
-  park: Park;
+  readonly parked: Park | null;
 }
 
 /** The last hardware fault of a task: thread.trap_nr, error_code and cr2, for the signal frame. */

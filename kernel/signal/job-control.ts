@@ -47,8 +47,8 @@ function joinStop(t: Task): void {
   if (j.stopCount === 0 || --j.stopCount > 0) return;
   if (g.stopped) return;
   g.stopped = true;
-  j.stopUnreported = true;
-  j.continueUnreported = false;
+  g.stopReport = j.stopSignal;
+  g.continueReport = false;
   notifyStop(g, CLD_STOPPED, j.stopSignal);
 }
 
@@ -59,7 +59,7 @@ export function continueGroup(g: ThreadGroup): void {
   const wasStopping = j.stopCount > 0;
   g.stopped = false;
   j.stopCount = 0;
-  j.stopUnreported = false;
+  g.stopReport = 0;
   for (const t of g.tasks) {
     t.stopRequested = false;
     if (t.state !== 'stopped') continue;
@@ -67,7 +67,7 @@ export function continueGroup(g: ThreadGroup): void {
     t.sigPending = true; // its interrupted call is looked at again
   }
   if (wasStopped) {
-    j.continueUnreported = true;
+    g.continueReport = true;
     notifyStop(g, CLD_CONTINUED, SIGCONT);
   } else if (wasStopping) {
     notifyStop(g, CLD_STOPPED, j.stopSignal);
@@ -77,7 +77,7 @@ export function continueGroup(g: ThreadGroup): void {
 /** SIGCHLD and wait4(2) for a stop or continue (do_notify_parent_cldstop). */
 function notifyStop(g: ThreadGroup, code: number, status: number): void {
   const parent = g.parent;
-  if (parent === null) return;
+  if (parent === null || parent === g.leader.kernel.processes.init) return;
   const action = parent.leader.sighand.actions[SIGCHLD - 1]!;
   if (action.handler !== SIG_IGN && (action.flags & SA_NOCLDSTOP) === 0) {
     sendToGroup(parent, childInfo(g, SIGCHLD, code, status));
@@ -97,8 +97,8 @@ function childInfo(g: ThreadGroup, signo: number, code: number, status: number):
  */
 export function notifyParent(g: ThreadGroup, status: number): boolean {
   const parent = g.parent;
-  if (parent === null) return true;
-  let signo = g.leader.exitSignal;
+  if (parent === null || parent === g.leader.kernel.processes.init) return true; // pid 1 reaps at once
+  let signo = g.exitSignal;
   let autoreap = false;
   const action = parent.leader.sighand.actions[SIGCHLD - 1]!;
   if (signo === SIGCHLD && (action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0)) {
@@ -116,7 +116,7 @@ export function notifyParent(g: ThreadGroup, status: number): boolean {
 
 /** No member has a parent in another group of the same session, who could continue it (will_become_orphaned_pgrp). */
 export function isOrphanedPgrp(kernel: Kernel, pgrp: number, ignoring: ThreadGroup | null = null): boolean {
-  for (const g of kernel.processes.groups()) {
+  for (const g of kernel.processes.groups.values()) {
     if (g.pgrp !== pgrp || g === ignoring || g.parent === null) continue;
     if (g.leader.state === 'zombie' || g.leader.state === 'dead') continue;
     if (g.parent.pgrp !== pgrp && g.parent.session === g.session) return false;
@@ -128,11 +128,16 @@ export function isOrphanedPgrp(kernel: Kernel, pgrp: number, ignoring: ThreadGro
  * `g` exits (or loses `parent`): when that orphans its process group and a member is stopped, all get SIGHUP and SIGCONT
  * (kill_orphaned_pgrp, POSIX 3.2.2.2). Call with g's own parent for g's group, and for each child it leaves behind.
  */
-export function hangUpOrphanedPgrp(kernel: Kernel, g: ThreadGroup, parent: ThreadGroup | null, leaving: boolean): void {
+export function hangUpOrphanedPgrp(
+  kernel: Kernel,
+  g: ThreadGroup,
+  parent: ThreadGroup | null,
+  leaving: boolean,
+): void {
   if (parent === null || parent.pgrp === g.pgrp || parent.session !== g.session) return;
   if (!isOrphanedPgrp(kernel, g.pgrp, leaving ? g : null)) return;
   let stopped = false;
-  for (const m of kernel.processes.groups()) if (m.pgrp === g.pgrp && m.stopped) stopped = true;
+  for (const m of kernel.processes.groups.values()) if (m.pgrp === g.pgrp && m.stopped) stopped = true;
   if (!stopped) return;
   sendToPgrp(kernel, g.pgrp, { signo: SIGHUP, code: SI_KERNEL });
   sendToPgrp(kernel, g.pgrp, { signo: SIGCONT, code: SI_KERNEL });
@@ -153,4 +158,3 @@ export function signalThreadExit(t: Task): void {
     wakeTask(other, false);
   }
 }
-

@@ -34,7 +34,7 @@ export function sendToGroup(g: ThreadGroup, info: SigInfo): number {
 export function sendToPgrp(kernel: Kernel, pgrp: number, info: SigInfo, from: Task | null = null): number {
   let success = false;
   let result = -ESRCH;
-  for (const g of kernel.processes.groups()) {
+  for (const g of kernel.processes.groups.values()) {
     if (g.pgrp !== pgrp) continue;
     result = from === null ? sendToGroup(g, info) : sendChecked(from, g, info);
     if (result === 0) success = true;
@@ -82,7 +82,9 @@ export function forceSignal(t: Task, info: SigInfo, fatal = false): void {
 /** Whether the task has something to do before it returns to user mode; every change of mask or queue ends in it. */
 export function recalcSigPending(t: Task): void {
   t.sigPending =
-    ((t.pending.mask | t.group.pending.mask) & ~t.sigmask) !== 0n || t.stopRequested || t.group.groupExit !== null;
+    ((t.pending.mask | t.group.pending.mask) & ~t.sigmask) !== 0n ||
+    t.stopRequested ||
+    t.group.groupExit !== null;
 }
 
 /** Changes the mask; signals that may now be taken are noticed at the return to user mode. */
@@ -119,7 +121,7 @@ export function wakeTask(t: Task, kill: boolean): void {
 /** Signals of all queues charged to a user, against RLIMIT_SIGPENDING. */
 function queuedFor(kernel: Kernel, uid: number): number {
   let n = 0;
-  for (const g of kernel.processes.groups()) {
+  for (const g of kernel.processes.groups.values()) {
     if (g.leader.creds.uid !== uid) continue;
     n += g.pending.infos.length;
     for (const t of g.tasks) n += t.pending.infos.length;
@@ -202,7 +204,10 @@ function complete(t: Task, signo: number, group: boolean): void {
   }
   if (target === null) return; // all block it (or have work already): it is found when they look next
   // A fatal signal is acted on by the thread that takes it; only a thread that would not look soon is not waited for.
-  if (signo === SIGKILL || (target.parked?.uninterruptible && target.state === 'parked' && fatal(target, signo, bit))) {
+  if (
+    signo === SIGKILL ||
+    (target.parked?.uninterruptible && target.state === 'parked' && fatal(target, signo, bit))
+  ) {
     beginGroupExit(g, signo, null);
     return;
   }

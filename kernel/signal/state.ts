@@ -1,8 +1,5 @@
 /** Signal state: dispositions, queues, the alternate stack. Mechanism in this folder's other files. */
 import { WaitQueue } from '../wait.ts';
-import type { Park } from '../wait.ts';
-import type { Args } from '../syscall/args.ts';
-import type { SyscallRow } from '../syscall/define.ts';
 
 /** struct sigaction as the kernel keeps it. `handler` 0 is SIG_DFL, 1 SIG_IGN. */
 export interface SigAction {
@@ -71,22 +68,12 @@ export class SignalQueue {
   mask = 0n;
 }
 
-/** Job-control state of a process (the jobctl and SIGNAL_* parts of signal_struct). */
+/** The group stop of a process that is under way (signal_struct's group_stop_count). */
 export class JobControl {
   /** Threads that have yet to stop for the group stop under way. */
   stopCount = 0;
   /** The signal of the last group stop. */
   stopSignal = 0;
-  /** A stop (continue) that no wait4(2) has reported yet. */
-  stopUnreported = false;
-  continueUnreported = false;
-}
-
-/** What restart_syscall(2) goes on with: an interrupted call that must not start its timeout over. */
-export interface RestartBlock {
-  readonly row: SyscallRow;
-  readonly args: Args;
-  readonly parked: Park | null;
 }
 
 /** The last hardware fault of a task: thread.trap_nr, error_code and cr2, for the signal frame. */

@@ -16,7 +16,7 @@ export function threadCpuTime(t: Task): number {
 
 /** CPU time of a process, exited threads included, nanoseconds. */
 export function processCpuTime(g: ThreadGroup): number {
-  let n = g.retiredByDead;
+  let n = g.deadUsage.retired;
   for (const t of g.tasks) n += t.retired;
   return n * NS_PER_INSTRUCTION;
 }

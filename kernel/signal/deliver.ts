@@ -1,0 +1,145 @@
+/**
+ * What happens to a task's signals before it returns to user mode (get_signal, handle_signal and
+ * arch_do_signal_or_restart): default actions, handler frames, and the fate of an interrupted system call.
+ */
+import { EINTR, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS, ERESTART_RESTARTBLOCK } from '../abi/errno.ts';
+import type { Task } from '../task/task.ts';
+import { checkCpuTimers } from '../time/itimer.ts';
+import { timerSignalDelivered } from '../time/posix-timer.ts';
+import { signalAbi } from './abi.ts';
+import { isOrphanedPgrp, stopGroup, stopThread } from './job-control.ts';
+import {
+  SA_NODEFER, SA_RESETHAND, SA_RESTART, SIGSEGV, SIGSTOP, SIG_DFL, SIG_IGN, SIG_KERNEL_COREDUMP, SIG_KERNEL_IGNORE,
+  SIG_KERNEL_STOP, SI_KERNEL, sigbit,
+} from './numbers.ts'; // prettier-ignore
+import { dequeue, dequeueSynchronous } from './queue.ts';
+import { beginGroupExit, forceSignal, recalcSigPending, setSigmask } from './send.ts';
+import type { SigAction, SigInfo, TimerSignal } from './state.ts';
+
+const RLIMIT_CORE = 4;
+/** Linux writes no core file shorter than a page. */
+const MIN_COREDUMP = 4096;
+
+/** What deliverSignals left the task in. 'gone': it must exit now, with wait status `group.groupExit`. */
+export type Delivery = 'user' | 'gone' | 'stopped';
+
+/**
+ * Call before every return to user mode, with `t.restart` set when the call just made returned −ERESTART*. With
+ * nothing to do it costs a few comparisons. 'stopped': the task has left the run queue; call again when it runs.
+ */
+export function deliverSignals(t: Task): Delivery {
+  if (t.group.timers !== null) checkCpuTimers(t.group);
+  // ppoll and friends that were not interrupted put the mask back before any signal is looked at.
+  if (t.savedSigmask !== null && t.restart === 0 && !endedByEintr(t)) restoreSavedSigmask(t);
+  while (t.sigPending) {
+    if (t.group.groupExit !== null) return 'gone';
+    if (t.stopRequested) {
+      t.kernel.tracer?.stopped(t, t.group.jobctl.stopSignal);
+      stopThread(t);
+      return 'stopped';
+    }
+    const info = dequeueSignal(t, t.sigmask, true);
+    recalcSigPending(t);
+    if (info === null) break;
+    const outcome = act(t, info);
+    if (outcome !== 'user') return outcome;
+  }
+  if (t.group.groupExit !== null) return 'gone';
+  if (t.restart !== 0) restartWithoutHandler(t);
+  if (t.savedSigmask !== null) restoreSavedSigmask(t);
+  return 'user';
+}
+
+/**
+ * Takes the next pending signal not in `blocked`: the thread's before the process's, those its own instruction raised
+ * first. For signalfd and sigtimedwait pass the complement of the set waited for.
+ */
+export function dequeueSignal(t: Task, blocked: bigint, synchronousFirst = false): SigInfo | null {
+  let info = synchronousFirst ? dequeueSynchronous(t.pending, blocked) : null;
+  info ??= dequeue(t.pending, blocked) ?? dequeue(t.group.pending, blocked);
+  if (info?.timerId !== undefined) timerSignalDelivered(t.group, info as TimerSignal);
+  return info;
+}
+
+/** Puts back the mask that setTemporarySigmask replaced. */
+export function restoreSavedSigmask(t: Task): void {
+  const mask = t.savedSigmask!;
+  t.savedSigmask = null;
+  setSigmask(t, mask);
+}
+
+/** epoll_pwait and sigtimedwait end with EINTR itself when a signal comes: the handler runs under the temporary mask. */
+function endedByEintr(t: Task): boolean {
+  return t.sigPending && t.nr >= 0 && signalAbi(t.regs.arch).result(t) === -EINTR;
+}
+
+function act(t: Task, info: SigInfo): Delivery {
+  const action = t.sighand.actions[info.signo - 1]!;
+  const bit = sigbit(info.signo);
+  if (action.handler === SIG_IGN) return 'user';
+  t.kernel.tracer?.signal(t, info);
+  if (action.handler !== SIG_DFL) {
+    const taken = { ...action };
+    if ((action.flags & SA_RESETHAND) !== 0) action.handler = SIG_DFL;
+    return handle(t, info, taken);
+  }
+  if ((bit & SIG_KERNEL_IGNORE) !== 0n) return 'user';
+  if ((bit & SIG_KERNEL_STOP) !== 0n) {
+    if (info.signo !== SIGSTOP && isOrphanedPgrp(t.kernel, t.group.pgrp)) return 'user';
+    stopGroup(t, info.signo);
+    t.kernel.tracer?.stopped(t, info.signo);
+    return 'stopped';
+  }
+  beginGroupExit(t.group, exitStatus(t, info.signo), t);
+  return 'gone';
+}
+
+/** Wait status of a death by signal: WCOREDUMP when RLIMIT_CORE would have let Linux write a core file. */
+function exitStatus(t: Task, signo: number): number {
+  const core = (sigbit(signo) & SIG_KERNEL_COREDUMP) !== 0n;
+  const limit = t.group.rlimits[RLIMIT_CORE]?.cur ?? 0;
+  return core && limit >= MIN_COREDUMP && t.group.dumpable === 1 ? signo | 0x80 : signo;
+}
+
+/** Builds the frame (handle_signal). */
+function handle(t: Task, info: SigInfo, action: SigAction): Delivery {
+  const abi = signalAbi(t.regs.arch);
+  if (t.restart !== 0) {
+    const again =
+      t.restart === ERESTARTNOINTR || (t.restart === ERESTARTSYS && (action.flags & SA_RESTART) !== 0);
+    if (again) abi.rewind(t, t.nr);
+    else abi.setResult(t, -EINTR);
+    t.restart = 0;
+  }
+  t.nr = -1;
+  if (!abi.setupFrame(t, info, action, t.savedSigmask ?? t.sigmask)) {
+    forceSegv(t, info.signo);
+    return 'user'; // the loop finds the SIGSEGV
+  }
+  t.savedSigmask = null;
+  let mask = t.sigmask | action.mask;
+  if ((action.flags & SA_NODEFER) === 0) mask |= sigbit(info.signo);
+  setSigmask(t, mask);
+  return 'user';
+}
+
+/** A frame could not be written or read (force_sigsegv): a handler for SIGSEGV itself gets no second chance. */
+export function forceSegv(t: Task, signo: number): void {
+  forceSignal(t, { signo: SIGSEGV, code: SI_KERNEL, address: 0n }, signo === SIGSEGV);
+}
+
+/** No handler ran: the call is made again, as if nothing had happened. */
+function restartWithoutHandler(t: Task): void {
+  const abi = signalAbi(t.regs.arch);
+  switch (t.restart) {
+    case ERESTARTNOHAND:
+    case ERESTARTSYS:
+    case ERESTARTNOINTR:
+      abi.rewind(t, t.nr);
+      break;
+    case ERESTART_RESTARTBLOCK:
+      abi.rewind(t, abi.restartSyscall);
+      break;
+  }
+  t.restart = 0;
+}

@@ -1,0 +1,76 @@
+/** Interval timers of setitimer(2) (kernel/time/itimer.c). */
+import { SIGALRM, SIGPROF, SIGVTALRM, SI_KERNEL } from '../signal/numbers.ts';
+import { sendToGroup } from '../signal/send.ts';
+import type { ThreadGroup } from '../task/thread-group.ts';
+import { processCpuTime } from './cpu-time.ts';
+import { Timer } from './timers.ts';
+
+export const ITIMER_REAL = 0;
+export const ITIMER_VIRTUAL = 1;
+export const ITIMER_PROF = 2;
+
+/** ITIMER_REAL and alarm(2): SIGALRM on the monotonic clock. */
+export class RealItimer extends Timer {
+  readonly group: ThreadGroup;
+  /** Nanoseconds; 0: one shot. */
+  interval = 0;
+
+  constructor(group: ThreadGroup) {
+    super();
+    this.group = group;
+  }
+
+  override fire(now: number): void {
+    const due = this.lastDeadline;
+    sendToGroup(this.group, { signo: SIGALRM, code: SI_KERNEL });
+    if (this.interval === 0) return;
+    // The period runs from the date it was due, periods nobody saw are skipped.
+    const periods = Math.floor((now - due) / this.interval) + 1;
+    this.lastDeadline = due + periods * this.interval;
+    this.group.leader.kernel.timers.arm(this, this.lastDeadline);
+  }
+
+  /** The deadline last armed for: `deadline` is gone when the timer fires. */
+  lastDeadline = 0;
+}
+
+/** ITIMER_VIRTUAL and ITIMER_PROF: on the process's retired instructions. */
+export class CpuItimer {
+  readonly which: number;
+  /** Process CPU time in nanoseconds when it goes off; Infinity: disarmed. */
+  due = Infinity;
+  interval = 0;
+
+  constructor(which: number) {
+    this.which = which;
+  }
+}
+
+/**
+ * Sends the signals of CPU-time timers that are due: called for the task that just ran, before it returns to user
+ * mode (run_posix_cpu_timers). The common case is two comparisons.
+ */
+export function checkCpuTimers(g: ThreadGroup): void {
+  const p = g.timers;
+  if (p === null || p.cpuDue === Infinity) return;
+  const now = processCpuTime(g);
+  if (now < p.cpuDue) return;
+  for (const it of [p.virtual, p.prof]) {
+    if (it === null || it.due > now) continue;
+    sendToGroup(g, { signo: it.which === ITIMER_PROF ? SIGPROF : SIGVTALRM, code: SI_KERNEL });
+    it.due =
+      it.interval > 0 ? it.due + (Math.floor((now - it.due) / it.interval) + 1) * it.interval : Infinity;
+  }
+  for (const t of p.posix.values()) t.checkCpu();
+  updateCpuDue(g);
+}
+
+/** Recomputes `cpuDue` after a CPU timer was set or went off. */
+export function updateCpuDue(g: ThreadGroup): void {
+  const p = g.timers;
+  if (p === null) return;
+  let due = Math.min(p.virtual?.due ?? Infinity, p.prof?.due ?? Infinity);
+  const now = processCpuTime(g);
+  for (const t of p.posix.values()) due = Math.min(due, now + t.cpuLeft());
+  p.cpuDue = due;
+}

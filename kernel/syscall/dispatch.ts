@@ -104,8 +104,8 @@ export function finishSyscall(t: Task, result: number): void {
     shown = t.regs.num(t.regs.arch === 'x86_64' ? REG.rax : X0);
   }
   t.parked = null;
-  t.woken = null;
   if (t.kernel.tracer !== null) t.kernel.tracer.exit(t, shown);
+  t.woken = null;
   t.row = null;
 }
 

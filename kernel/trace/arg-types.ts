@@ -9,6 +9,8 @@ export interface ArgType {
   readonly name: string;
   /** Printed only once the call returned (the kernel writes it). */
   readonly out?: boolean;
+  /** What it names, for filters by path. */
+  readonly kind?: 'path' | 'fd';
   /**
    * `ret` is the result (negative: -errno), or null when the call has not returned. An empty string leaves the
    * argument out, its comma too (open's mode without O_CREAT).

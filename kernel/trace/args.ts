@@ -54,11 +54,15 @@ const ptrText = (a: Args, i: number): string => {
 };
 
 /** A file descriptor. */
-export const fd = (name: string): ArgType => arg(name, (t, a, i) => fdText(t, a.i32(i)));
+export const fd = (name: string): ArgType => ({ name, kind: 'fd', format: (t, a, i) => fdText(t, a.i32(i)) });
 /** A directory's descriptor, or AT_FDCWD. */
 export const dirfd = (name: string): ArgType => arg(name, (t, a, i) => dirfdText(t, a.i32(i)));
 /** A NUL-terminated path the caller gives: shown whole. */
-export const path = (name: string): ArgType => arg(name, (t, a, i) => pathText(t, a.ptr(i)));
+export const path = (name: string): ArgType => ({
+  name,
+  kind: 'path',
+  format: (t, a, i) => pathText(t, a.ptr(i)),
+});
 /** A NUL-terminated string that is no path: cut at -s. */
 export const str = (name: string): ArgType => arg(name, (t, a, i) => stringText(t, a.ptr(i)));
 /** Bytes the caller gives; their number is argument `lenArg`. */

@@ -1,0 +1,106 @@
+/** Options of `ring3 run`, and those of them that `ring3 strace` shares under their long names. */
+import type { MountSpec, PublishSpec } from '../machine/options.ts';
+import { type OptionSpec, parseCount, parseDuration, parseSize, UsageError } from './options.ts';
+
+export interface MachineArgs {
+  help: boolean;
+  root: string | null;
+  readWrite: boolean;
+  env: [name: string, value: string | null][];
+  workdir: string | null;
+  user: string | null;
+  mounts: MountSpec[];
+  publish: PublishSpec[];
+  seed: string | null;
+  /** Nanoseconds; null: none. */
+  timeout: number | null;
+  /** Bytes. */
+  maxMemory: number | null;
+  cpus: number | null;
+  hostname: string | null;
+  aslr: boolean;
+  cpu: string;
+  hostNetwork: boolean;
+  stats: boolean;
+  argv0: string | null;
+}
+
+export const machineDefaults = (): MachineArgs => ({
+  help: false, root: null, readWrite: false, env: [], workdir: null, user: null, mounts: [], publish: [], seed: null,
+  timeout: null, maxMemory: null, cpus: null, hostname: null, aslr: false, cpu: 'interp', hostNetwork: false,
+  stats: false, argv0: null,
+}); // prettier-ignore
+
+/** `host:guest[:ro|rw]`. */
+export function parseMount(text: string): MountSpec {
+  const parts = text.split(':');
+  const mode = parts.length === 3 ? parts[2]! : 'rw';
+  if (parts.length < 2 || parts.length > 3 || parts[0] === '' || (mode !== 'ro' && mode !== 'rw')) {
+    throw new UsageError(`option '-v': '${text}' is no mount; write HOSTDIR:GUESTDIR or HOSTDIR:GUESTDIR:ro`);
+  }
+  if (!parts[1]!.startsWith('/')) {
+    throw new UsageError(`option '-v': the guest path '${parts[1]}' must start with /`);
+  }
+  return { host: parts[0]!, guest: parts[1]!, readOnly: mode === 'ro' };
+}
+
+/** `[ip:][hostport:]guestport[/udp]`. */
+export function parsePublish(text: string): PublishSpec {
+  const m = /^(?:(?:(\[[0-9a-fA-F:]+\]|[0-9.]+):)?([0-9]*):)?([0-9]+)(?:\/(tcp|udp))?$/.exec(text);
+  const guestPort = m ? Number(m[3]) : 0;
+  const hostPort = m ? Number(m[2] === undefined ? m[3] : m[2] === '' ? 0 : m[2]) : 0;
+  if (!m || guestPort < 1 || guestPort > 65535 || hostPort > 65535) {
+    throw new UsageError(`option '-p': '${text}' is no port; write HOSTPORT:GUESTPORT, as 8080:80`);
+  }
+  const address = m[1]?.replace(/^\[|\]$/g, '') ?? '127.0.0.1';
+  return { address, hostPort, guestPort, protocol: m[4] === 'udp' ? 'udp' : 'tcp' };
+}
+
+function parseEnv(text: string): [string, string | null] {
+  const eq = text.indexOf('=');
+  if (eq === 0 || text === '') throw new UsageError(`option '-e': '${text}' has no name; write NAME=VALUE`);
+  return eq < 0 ? [text, null] : [text.slice(0, eq), text.slice(eq + 1)];
+}
+
+const oneOf = (value: string, option: string, values: readonly string[]): string => {
+  if (!values.includes(value)) {
+    throw new UsageError(`option '${option}': '${value}' is not one of ${values.join(', ')}`);
+  }
+  return value;
+};
+
+/** `short`: whether docker's one-letter names belong to these options (strace has its own meaning for them). */
+export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
+  const names = (letter: string, ...long: string[]): string[] => (short ? [letter, ...long] : long);
+  return [
+    {
+      names: names('-v', '--volume'), arg: 'HOST:GUEST[:ro]', apply: (o, v) => o.mounts.push(parseMount(v)),
+      help: 'show the host folder HOST at GUEST; may be repeated',
+    },
+    {
+      names: names('-p', '--publish'), arg: '[IP:]HOST:GUEST', apply: (o, v) => o.publish.push(parsePublish(v)),
+      help: "pass connections to host port HOST on to the guest's port GUEST;\nIP is 127.0.0.1 unless given, HOST 0 takes a free port",
+    },
+    {
+      names: names('-e', '--env'), arg: 'NAME[=VALUE]', apply: (o, v) => o.env.push(parseEnv(v)),
+      help: "set a variable; without =VALUE it takes the host's",
+    },
+    { names: names('-w', '--workdir'), arg: 'DIR', apply: (o, v) => (o.workdir = v), help: "the guest's working directory" },
+    { names: names('-u', '--user'), arg: 'UID[:GID]', apply: (o, v) => (o.user = v), help: 'run as this user (0:0 unless given)' },
+    { names: ['--root'], arg: 'DIR', apply: (o, v) => (o.root = v), help: "a folder with the guest's root file system; PROG is a path in it" },
+    { names: ['--rw'], apply: (o) => (o.readWrite = true), help: 'let the guest change the folder given with --root' },
+    { names: ['--argv0'], arg: 'NAME', apply: (o, v) => (o.argv0 = v), help: 'what PROG sees as argv[0]' },
+    { names: ['--hostname'], arg: 'NAME', apply: (o, v) => (o.hostname = v), help: 'the name uname gives (ring3)' },
+    { names: ['--net'], arg: 'none|host', apply: (o, v) => (o.hostNetwork = oneOf(v, '--net', ['none', 'host']) === 'host'), help: 'host: let the guest connect to the outside' },
+    { names: ['--seed'], arg: 'N', apply: (o, v) => (o.seed = v), help: 'run on virtual time, every random choice drawn from N:\nthe same seed gives the same run' },
+    { names: ['--timeout'], arg: 'TIME', apply: (o, v) => (o.timeout = parseDuration(v, '--timeout')), help: 'kill the guest after TIME (10, 500ms, 2m): status 124' },
+    { names: ['--max-memory'], arg: 'SIZE', apply: (o, v) => (o.maxMemory = parseSize(v, '--max-memory')), help: 'memory the guest may use in all (1g)' },
+    { names: ['--cpus'], arg: 'N', apply: (o, v) => (o.cpus = parseCount(v, '--cpus', 1, 64)), help: 'processors the guest sees (1)' },
+    { names: ['--aslr'], apply: (o) => (o.aslr = true), help: 'randomise the address space' },
+    { names: ['--cpu'], arg: 'interp', apply: (o, v) => (o.cpu = oneOf(v, '--cpu', ['interp'])), help: 'the cpu core' },
+    { names: ['--stats'], apply: (o) => (o.stats = true), help: 'at the end, say how many instructions and calls ran, and how fast' },
+    { names: names('-i', '--interactive'), apply: () => {}, help: 'accepted for docker users; stdin is always connected' },
+    { names: names('-t', '--tty'), apply: () => {}, help: 'accepted for docker users; a terminal on stdin is always used as one' },
+    { names: names('-h', '--help'), apply: (o) => (o.help = true), help: 'this text' },
+  ]; // prettier-ignore
+}

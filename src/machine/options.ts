@@ -1,0 +1,92 @@
+/** What a machine is told at boot. */
+import type { Tracer } from '../../kernel/trace/tracer.ts';
+
+/** A host folder shown in the guest. */
+export interface MountSpec {
+  /** Folder (or file) on the host. */
+  readonly host: string;
+  /** Absolute path in the guest. */
+  readonly guest: string;
+  readonly readOnly?: boolean;
+}
+
+/** A guest port reachable from the host. */
+export interface PublishSpec {
+  /** Host address to listen on; 127.0.0.1 unless given. */
+  readonly address?: string;
+  /** Host port; 0 takes a free one (Machine.ports tells which). */
+  readonly hostPort: number;
+  readonly guestPort: number;
+  readonly protocol?: 'tcp' | 'udp';
+}
+
+/** Content of one guest file: text, bytes, or either with a mode (0o644 unless given). */
+export type FileContent =
+  | string
+  | Uint8Array
+  | { readonly data: string | Uint8Array; readonly mode?: number }
+  | { readonly symlink: string };
+
+/** Where the guest's input comes from. null: /dev/null. */
+export type InputSource = string | Uint8Array | AsyncIterable<Uint8Array | string> | null;
+
+/** Where output goes: called with each piece the guest writes. */
+export type OutputSink = (bytes: Uint8Array) => void;
+
+export interface BootOptions {
+  /** The program: its bytes, or a path on the host (with `root`: in the guest's root). */
+  readonly program: string | Uint8Array;
+  /** The guest's name for the program. Default: the host path made absolute, or /bin/program for bytes. */
+  readonly path?: string;
+  /** argv, argv[0] included. Default: the program's name alone. */
+  readonly argv?: readonly string[];
+  /** Environment. Default: PATH, HOME and HOSTNAME alone. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Working directory, made if it is missing. Default: /. */
+  readonly cwd?: string;
+  /** Real, effective and saved ids. Default: 0:0. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Default: null. */
+  readonly stdin?: InputSource;
+  /** Default: kept, and read with Machine.stdout / Machine.stderr. */
+  readonly stdout?: OutputSink;
+  readonly stderr?: OutputSink;
+  /** Files to be there at the start, by absolute guest path. */
+  readonly files?: Readonly<Record<string, FileContent>>;
+  readonly mounts?: readonly MountSpec[];
+  /** Host folder that is the guest's root file system; changes stay in memory unless `rootReadWrite`. */
+  readonly root?: string;
+  readonly rootReadWrite?: boolean;
+  readonly publish?: readonly PublishSpec[];
+  /** Lets the guest open connections to the outside. */
+  readonly hostNetwork?: boolean;
+  /**
+   * Makes the run a function of its inputs: virtual time from 2000-01-01, random bytes and scheduling drawn from the
+   * seed. Numbers and strings are both taken; equal text is the same seed.
+   */
+  readonly seed?: number | string;
+  /** 'virtual': time advances with retired instructions (10 ns each) and jumps to the next deadline when nothing
+   *  runs. Default: 'virtual' with a seed, else 'host'. */
+  readonly clock?: 'host' | 'virtual';
+  readonly hostname?: string;
+  /** Processors the guest sees. Default 1. */
+  readonly cpus?: number;
+  readonly aslr?: boolean;
+  readonly limits?: MachineLimits;
+  /** Sees every call, for strace. */
+  readonly tracer?: Tracer;
+  /** Lines for the person running the machine: missing system calls, deadlock reports. Default: dropped. */
+  readonly report?: (line: string) => void;
+}
+
+export interface MachineLimits {
+  /** Guest memory in all, bytes. Default 1 GiB; at most just under 4 GiB. */
+  readonly memory?: number;
+  /** Tasks at a time. Default 4096. */
+  readonly tasks?: number;
+  /** Open files a process. Default 1048576 hard, 1024 soft. */
+  readonly fds?: number;
+  /** Bytes in tmpfs files. Default: half of `memory`. */
+  readonly fileBytes?: number;
+}

@@ -3,6 +3,7 @@
  * pick a task, run the cpu, hand the exit back here. Built by `bootKernel` in `boot.ts`.
  */
 import type { Clock, CpuFactory, Entropy, Limits, Ram } from './ports.ts';
+import type { Memory } from './mm/memory.ts';
 import type { Scheduler } from './task/scheduler.ts';
 import type { ProcessTable } from './task/process-table.ts';
 import type { Task } from './task/task.ts';
@@ -52,6 +53,8 @@ export interface Utsname {
 /** The mechanisms, one field each. Built in `boot.ts`; handlers reach them as `t.kernel.NAME`. */
 export interface Kernel extends KernelPorts {
   readonly options: KernelOptions;
+  /** What all address spaces share. */
+  readonly memory: Memory;
   readonly scheduler: Scheduler;
   readonly processes: ProcessTable;
   readonly timers: Timers;

@@ -126,6 +126,7 @@ export class TmpfsInode extends Inode implements MemObject {
   mode: number;
   readonly id: number;
   readonly mappers = new Set<ObjectMapper>();
+  readonly shmem = true;
   /** Directories: their names, in the order they were made. */
   names: Map<string, TmpfsInode> | null = null;
   /** Directories: where ".." leads. */
@@ -492,6 +493,9 @@ export class TmpfsInode extends Inode implements MemObject {
     const frame = this.pages.ensure(index);
     if (frame >= 0) return frame;
     return quota.max - quota.used < PAGE_SIZE || ram.used < ram.total ? -1 : -2;
+  }
+  peek(index: number): number {
+    return this.pages === null || index * PAGE_SIZE >= this.length ? -1 : this.pages.get(index);
   }
   retain(): void {
     this.hold();

@@ -1,7 +1,10 @@
 /** A mapping of a MemObject, as the object sees it. Owned by kernel/mm. */
 export interface ObjectMapper {
-  /** Pages [start, end) are about to be freed or cut off: drop them from the page tables and give their frames back. */
-  dropped(object: MemObject, start: number, end: number): void;
+  /**
+   * Pages [start, end) are about to be freed or cut off: drop them from the page tables and give their frames back.
+   * Private copies of them go too when the file became shorter (`truncated`; assumed when `end` is Infinity).
+   */
+  dropped(object: MemObject, start: number, end: number, truncated?: boolean): void;
   /** write(2) changed the bytes of these pages behind the cpu's back. */
   changed?(object: MemObject, start: number, end: number): void;
 }
@@ -14,6 +17,8 @@ export interface MemObject {
    * and -2 when RAM is exhausted (SIGKILL by the OOM rule).
    */
   frame(index: number, forWrite: boolean): number;
+  /** The frame if the page is in memory already, else -1: what a fault maps around the page it needs. */
+  peek?(index: number): number;
   /** Mappings hold it; the last release frees what only mappings needed. */
   retain(): void;
   release(): void;
@@ -21,7 +26,13 @@ export interface MemObject {
   sync(startIndex: number, endIndex: number): void;
   /** Mappings to be told when pages go away; absent where they never do (anonymous areas). */
   readonly mappers?: Set<ObjectMapper>;
-  /** Names for /proc/PID/maps. */
+  /** True: `frame(index, true)` must be called before a page is first written (a file that is written back). */
+  readonly tracksDirty?: boolean;
+  /** Pages count as RssShmem (shared anonymous memory, tmpfs) and not as RssFile. */
+  readonly shmem?: boolean;
+  /** Punches a hole (madvise MADV_REMOVE): pages [start, end) read zero afterwards. 0 or -errno. */
+  punch?(start: number, end: number): number;
+  /** Names for /proc/PID/maps, where the mapping has no file of its own. */
   readonly name: string;
   readonly dev: number;
   readonly ino: number;

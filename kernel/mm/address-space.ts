@@ -1,0 +1,718 @@
+/** One process's memory (mm_struct): its areas, its page table, and what happens when a page is missing. */
+import { EAGAIN, EEXIST, EFAULT, EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
+import type { File } from '../fs/file.ts';
+import type { KernelPorts } from '../kernel.ts';
+import { PAGE_SIZE, PROT_EXEC, PROT_WRITE, type Arch } from '../ports.ts';
+import type { Rlimit } from '../task/thread-group.ts';
+import { UserAccess } from './access.ts';
+import {
+  layoutOf,
+  mmapBase,
+  MMAP_MIN_ADDR,
+  pageDown,
+  pageUp,
+  STACK_GUARD_GAP,
+  type Layout,
+} from './layout.ts';
+import type { Memory } from './memory.ts';
+import type { MemObject, ObjectMapper } from './mem-object.ts';
+import { AnonObject, NO_RAM } from './objects.ts';
+import {
+  Vma, VmaSet, VM_ACCESS, VM_ACCOUNT, VM_DONTCOPY, VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_LOCKONFAULT, VM_MAYALL,
+  VM_MAYSHARE, VM_MAYWRITE, VM_NORESERVE, VM_SHARED, VM_WIPEONFORK, VM_WRITE,
+} from './vma.ts'; // prettier-ignore
+
+export const MAP_SHARED = 1;
+export const MAP_PRIVATE = 2;
+export const MAP_SHARED_VALIDATE = 3;
+export const MAP_TYPE = 0xf;
+export const MAP_FIXED = 0x10;
+export const MAP_ANONYMOUS = 0x20;
+export const MAP_32BIT = 0x40;
+export const MAP_GROWSDOWN = 0x100;
+export const MAP_LOCKED = 0x2000;
+export const MAP_NORESERVE = 0x4000;
+export const MAP_POPULATE = 0x8000;
+export const MAP_NONBLOCK = 0x10000;
+export const MAP_STACK = 0x20000;
+export const MAP_HUGETLB = 0x40000;
+export const MAP_SYNC = 0x80000;
+export const MAP_FIXED_NOREPLACE = 0x100000;
+
+export const RLIMIT_DATA = 2;
+export const RLIMIT_STACK = 3;
+export const RLIMIT_MEMLOCK = 8;
+export const RLIMIT_AS = 9;
+
+/** Pages an anonymous or file fault brings in together, aligned; more when memory is being filled in order. */
+const FAULT_RUN = 16;
+const FAULT_RUN_SEQUENTIAL = 64;
+/** Pages copied together when a shared private page is written after fork. */
+const COPY_RUN = 8;
+
+/** The signal a fault becomes. Code 0x80 (SI_KERNEL) of SIGSEGV carries no address. */
+export interface FaultSignal {
+  readonly signo: number;
+  readonly code: number;
+}
+const SEGV_MAPERR: FaultSignal = { signo: 11, code: 1 };
+const SEGV_ACCERR: FaultSignal = { signo: 11, code: 2 };
+/** An address that is not canonical: #GP on x86_64. */
+const SEGV_KERNEL: FaultSignal = { signo: 11, code: 0x80 };
+const BUS_ADRERR: FaultSignal = { signo: 7, code: 2 };
+/** RAM is exhausted: the guest is killed as the OOM killer would. */
+const OOM_KILL: FaultSignal = { signo: 9, code: 0x80 };
+
+const OK = 0;
+const MAPERR = 1;
+const ACCERR = 2;
+const BUS = 3;
+const OOM = 4;
+
+/** Whose limits count (mm->owner). */
+export interface MemoryOwner {
+  readonly rlimits: readonly Rlimit[];
+}
+
+export interface MapRequest {
+  /** Exactly here (MAP_FIXED or MAP_FIXED_NOREPLACE in `flags`), or a wish; 0: anywhere. */
+  readonly start?: number;
+  /** Bytes; rounded up to pages. */
+  readonly length: number;
+  /** PROT_*. */
+  readonly prot: number;
+  /** MAP_*. */
+  readonly flags: number;
+  /** What is mapped; null: anonymous memory. */
+  readonly object?: MemObject | null;
+  /** The open file it came through: gives the name, and is held as long as the mapping. */
+  readonly file?: File | null;
+  /** Bytes into the object, a multiple of the page size. */
+  readonly offset?: number;
+  /** Name of an area without a file: "[vdso]". */
+  readonly name?: string | null;
+  /** VM_* to add and to take away. */
+  readonly add?: number;
+  readonly remove?: number;
+}
+
+/** What the kernel must offer for memory: RAM, the cpu's page tables, and the state all address spaces share. */
+export type MemoryPorts = Pick<KernelPorts, 'cpu'> & { readonly memory: Memory };
+
+export class AddressSpace extends UserAccess implements ObjectMapper {
+  readonly id: number;
+  readonly arch: Arch;
+  readonly layout: Layout;
+  readonly memory: Memory;
+  readonly vmas = new VmaSet();
+  /** Mapped objects, with how many areas map each. */
+  private readonly objects = new Map<MemObject, number>();
+  private readonly ports: MemoryPorts;
+  owner: MemoryOwner | null;
+  /** Tasks that use it (CLONE_VM). */
+  users = 1;
+  /** Set when a kernel access found no RAM: the dispatcher kills the task with SIGKILL. */
+  oom = false;
+
+  /** Highest address of the top-down search. */
+  mmapBase: number;
+  startBrk = 0;
+  brk = 0;
+  /** Initial stack pointer. */
+  startStack = 0;
+  // For /proc/PID/{cmdline,environ,stat,auxv}.
+  argStart = 0;
+  argEnd = 0;
+  envStart = 0;
+  envEnd = 0;
+  startCode = 0;
+  endCode = 0;
+  startData = 0;
+  endData = 0;
+  auxv: Uint8Array = new Uint8Array(0);
+  /** Address of the vDSO, 0: none. */
+  vdso = 0;
+  /** VM_LOCKED / VM_LOCKONFAULT for mappings to come (mlockall MCL_FUTURE). */
+  defFlags = 0;
+
+  // In pages, as mm_struct counts them.
+  totalVm = 0;
+  dataVm = 0;
+  execVm = 0;
+  stackVm = 0;
+  lockedVm = 0;
+  /** Pages present, now and at most. */
+  rss = 0;
+  maxRss = 0;
+  maxVm = 0;
+  minorFaults = 0;
+
+  private constructor(ports: MemoryPorts, arch: Arch, owner: MemoryOwner | null) {
+    const layout = layoutOf(arch);
+    super(ports.memory.ram, ports.cpu.newPageTable(arch), layout.taskSize);
+    this.ports = ports;
+    this.memory = ports.memory;
+    this.id = ports.memory.nextId();
+    this.arch = arch;
+    this.layout = layout;
+    this.owner = owner;
+    this.mmapBase = mmapBase(layout, this.rlimit(RLIMIT_STACK));
+  }
+
+  static create(ports: MemoryPorts, arch: Arch, owner: MemoryOwner | null = null): AddressSpace {
+    return new AddressSpace(ports, arch, owner);
+  }
+
+  /** Soft limit in bytes. */
+  rlimit(which: number): number {
+    return this.owner?.rlimits[which]?.cur ?? Infinity;
+  }
+
+  // ---- life ----
+
+  /** A copy-on-write copy (dup_mmap). Pages of shared and unwritten file mappings come back by faults. */
+  fork(owner: MemoryOwner | null = this.owner): AddressSpace {
+    const child = new AddressSpace(this.ports, this.arch, owner);
+    const { ram, pageTable } = this;
+    const childTable = child.pageTable;
+    for (const v of this.vmas.all()) {
+      if (v.flags & VM_DONTCOPY) continue;
+      const copy = v.part(v.start, v.end);
+      copy.flags &= ~(VM_LOCKED | VM_LOCKONFAULT);
+      if (v.flags & VM_WIPEONFORK) copy.anonVma = 0;
+      child.link(copy);
+      if (!v.private || v.flags & VM_WIPEONFORK || (v.object && v.anonVma === 0)) continue;
+      pageTable.forEach(v.start, v.end, (page, frame, prot) => {
+        ram.retain(frame);
+        childTable.set(page, frame, prot & ~PROT_WRITE);
+        if (prot & PROT_WRITE) pageTable.protect(page, prot & ~PROT_WRITE);
+        child.rss++;
+      });
+    }
+    child.maxRss = child.rss;
+    for (const k of [
+      'mmapBase', 'startBrk', 'brk', 'startStack', 'argStart', 'argEnd', 'envStart', 'envEnd', 'startCode', 'endCode',
+      'startData', 'endData', 'vdso',
+    ] as const) child[k] = this[k]; // prettier-ignore
+    child.auxv = this.auxv;
+    return child;
+  }
+
+  /** A task that used it is gone; the last one frees everything. */
+  release(): void {
+    if (--this.users > 0) return;
+    this.unmap(0, this.taskSize);
+    this.pageTable.destroy();
+  }
+
+  // ---- areas ----
+
+  /** Adds an area and takes its references. */
+  private link(v: Vma): void {
+    this.vmas.insert(v);
+    this.account(v.flags, v.pages);
+    if (v.object) {
+      v.object.retain();
+      v.object.mappers?.add(this);
+      this.objects.set(v.object, (this.objects.get(v.object) ?? 0) + 1);
+    }
+    v.file?.retain();
+  }
+
+  /** Gives an area's references back; it is in the set no longer. */
+  private unlink(v: Vma): void {
+    if (v.object) {
+      const n = this.objects.get(v.object)! - 1;
+      if (n === 0) {
+        this.objects.delete(v.object);
+        v.object.mappers?.delete(this);
+      } else this.objects.set(v.object, n);
+      v.object.release();
+    }
+    v.file?.drop();
+  }
+
+  private account(flags: number, pages: number): void {
+    this.totalVm += pages;
+    if (this.totalVm > this.maxVm) this.maxVm = this.totalVm;
+    if (flags & VM_LOCKED) this.lockedVm += pages;
+    if (flags & VM_GROWSDOWN) this.stackVm += pages;
+    else if ((flags & (VM_WRITE | VM_SHARED)) === VM_WRITE) this.dataVm += pages;
+    else if ((flags & (VM_EXEC | VM_WRITE)) === VM_EXEC) this.execVm += pages;
+  }
+
+  /** Changes an area's flags, keeping the counts. */
+  setFlags(v: Vma, flags: number): void {
+    this.account(v.flags, -v.pages);
+    v.flags = flags;
+    this.account(flags, v.pages);
+  }
+
+  /** Moves an area's borders (growing stack, brk, mremap), keeping the counts. */
+  resize(v: Vma, start: number, end: number): void {
+    this.account(v.flags, -v.pages);
+    v.pgoff += (start - v.start) / PAGE_SIZE;
+    v.start = start;
+    v.end = end;
+    this.account(v.flags, v.pages);
+  }
+
+  /** Makes `address` the border of two areas, if it is inside one. False: no more areas are allowed. */
+  split(address: number): boolean {
+    const v = this.vmas.containing(address);
+    if (!v || v.start === address) return true;
+    if (this.vmas.count >= this.memory.maxMapCount) return false;
+    const upper = v.part(address, v.end);
+    this.resize(v, v.start, address);
+    this.link(upper);
+    return true;
+  }
+
+  /** Joins areas that are one mapping where they meet in [start, end], from the lowest up. */
+  merge(start: number, end: number): void {
+    let i = this.vmas.indexOf(start > 0 ? start - 1 : 0);
+    for (;;) {
+      const v = this.vmas.at(i);
+      const next = this.vmas.at(i + 1);
+      if (!v || !next || v.start > end || next.start > end) return;
+      if (v.continuesIn(next)) {
+        v.anonVma ||= next.anonVma;
+        this.vmas.remove(next);
+        this.account(next.flags, -next.pages);
+        this.unlink(next);
+        this.resize(v, v.start, next.end);
+      } else i++;
+    }
+  }
+
+  /** get_unmapped_area: an address for `length` bytes (a page multiple), or -errno. */
+  unmappedArea(hint: number, length: number, flags: number): number {
+    const { taskSize } = this;
+    if (length > taskSize) return -ENOMEM;
+    if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+      if (hint > taskSize - length) return -ENOMEM;
+      if (hint % PAGE_SIZE !== 0) return -EINVAL;
+      if (hint < MMAP_MIN_ADDR) return -EPERM;
+      if (flags & MAP_FIXED_NOREPLACE && this.vmas.intersects(hint, hint + length)) return -EEXIST;
+      return hint;
+    }
+    if (flags & MAP_32BIT && this.arch === 'x86_64') return this.gapAbove(0x40000000, 0x80000000, length);
+    if (hint > 0) {
+      // round_hint_to_min works on the page-aligned hint.
+      const at = hint < MMAP_MIN_ADDR ? MMAP_MIN_ADDR : pageUp(hint);
+      const next = this.vmas.find(at);
+      if (at <= taskSize - length && (!next || at + length <= gapEnd(next))) return at;
+    }
+    const top = this.gapBelow(this.mmapBase, length);
+    return top >= 0 ? top : this.gapAbove(this.layout.unmappedBase, taskSize, length);
+  }
+
+  /** Highest free range of `length` bytes that ends at or below `high`. */
+  private gapBelow(high: number, length: number): number {
+    let i = this.vmas.indexOf(high);
+    let end = high;
+    for (;;) {
+      const above = this.vmas.at(i);
+      if (above) end = Math.min(end, gapEnd(above));
+      const below = i > 0 ? this.vmas.at(i - 1)! : null;
+      const start = below ? below.end : PAGE_SIZE;
+      if (end - length >= start) return end - length >= MMAP_MIN_ADDR ? end - length : -ENOMEM;
+      if (!below) return -ENOMEM;
+      i--;
+    }
+  }
+
+  /** Lowest free range of `length` bytes in [low, high). */
+  private gapAbove(low: number, high: number, length: number): number {
+    let i = this.vmas.indexOf(low);
+    let start = low;
+    for (;;) {
+      const v = this.vmas.at(i);
+      const end = v ? Math.min(high, gapEnd(v)) : high;
+      if (end - start >= length) return start;
+      if (!v || v.end >= high) return -ENOMEM;
+      start = Math.max(start, v.end);
+      i++;
+    }
+  }
+
+  /** may_expand_vm: RLIMIT_AS and RLIMIT_DATA. */
+  mayExpand(flags: number, pages: number): boolean {
+    if ((this.totalVm + pages) * PAGE_SIZE > this.rlimit(RLIMIT_AS)) return false;
+    const isData = (flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) === VM_WRITE;
+    return !isData || (this.dataVm + pages) * PAGE_SIZE <= this.rlimit(RLIMIT_DATA);
+  }
+
+  /** Whether `pages` more may be locked. */
+  mayLock(pages: number): boolean {
+    return (this.lockedVm + pages) * PAGE_SIZE <= this.rlimit(RLIMIT_MEMLOCK);
+  }
+
+  /** mmap for the kernel's own use and for handlers that have made their checks: the address, or -errno. */
+  map(req: MapRequest): number {
+    const length = pageUp(req.length);
+    if (length <= 0) return req.length > 0 ? -ENOMEM : -EINVAL;
+    if (this.vmas.count > this.memory.maxMapCount) return -ENOMEM;
+    const start = this.unmappedArea(req.start ?? 0, length, req.flags);
+    return start < 0 ? start : this.mapAt(start, length, req);
+  }
+
+  /** mmap_region: maps [start, start+length), taking away what was there. */
+  mapAt(start: number, length: number, req: MapRequest): number {
+    const end = start + length;
+    const shared = (req.flags & MAP_TYPE) !== MAP_PRIVATE;
+    let flags = (req.prot & VM_ACCESS) | VM_MAYALL | this.defFlags | (req.add ?? 0);
+    if (shared) flags |= VM_SHARED | VM_MAYSHARE;
+    if (req.flags & MAP_GROWSDOWN) flags |= VM_GROWSDOWN;
+    if (req.flags & MAP_LOCKED) flags |= VM_LOCKED;
+    if (req.flags & MAP_NORESERVE) flags |= VM_NORESERVE;
+    flags &= ~(req.remove ?? 0);
+    const pages = length / PAGE_SIZE;
+    if (flags & VM_LOCKED && !this.mayLock(pages)) return -EAGAIN;
+    if (!this.mayExpand(flags, pages) && !this.mayExpand(flags, pages - this.pagesIn(start, end)))
+      return -ENOMEM;
+    const freed = this.unmap(start, end);
+    if (freed < 0) return freed;
+    if ((flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) === VM_WRITE) {
+      if (!this.memory.enough(pages)) return -ENOMEM;
+      flags |= VM_ACCOUNT;
+    }
+    let object = req.object ?? null;
+    const file = req.file ?? null;
+    let pgoff = (req.offset ?? 0) / PAGE_SIZE;
+    if (!object) {
+      if (shared) object = new AnonObject(this.memory, length);
+      else pgoff = start / PAGE_SIZE;
+    }
+    this.link(new Vma(start, end, flags, pgoff, object, file, req.name ?? null));
+    this.merge(start, end);
+    if (flags & VM_LOCKED || (req.flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE) {
+      if (!(flags & VM_LOCKONFAULT)) this.populate(start, end);
+    }
+    return start;
+  }
+
+  /** Mapped pages in [start, end). */
+  pagesIn(start: number, end: number): number {
+    let n = 0;
+    for (const v of this.vmas.within(start, end)) n += Math.min(end, v.end) - Math.max(start, v.start);
+    return n / PAGE_SIZE;
+  }
+
+  /** munmap of whole pages: 0, or -ENOMEM when it would make too many areas. */
+  unmap(start: number, end: number): number {
+    if (!this.vmas.intersects(start, end)) return 0;
+    if (!this.split(start) || !this.split(end)) return -ENOMEM;
+    const gone = this.vmas.within(start, end);
+    this.vmas.removeWithin(start, end);
+    for (const v of gone) {
+      this.zap(v, v.start, v.end);
+      this.account(v.flags, -v.pages);
+      this.unlink(v);
+    }
+    return 0;
+  }
+
+  /** Drops the pages in [start, end) of an area; they fault in anew. */
+  zap(_v: Vma, start: number, end: number): void {
+    const { ram, pageTable } = this;
+    let n = 0;
+    pageTable.forEach(start, end, (_page, frame) => {
+      ram.release(frame);
+      n++;
+    });
+    if (n === 0) return;
+    this.rss -= n;
+    pageTable.clear(start, end);
+  }
+
+  /** Gives the pages in [start, end) of an area the protection the area has now. */
+  reprotect(v: Vma, start: number, end: number): void {
+    const { ram, pageTable } = this;
+    const full = v.prot;
+    const executable = (full & PROT_EXEC) !== 0;
+    pageTable.forEach(start, end, (page, frame, prot) => {
+      const now = this.keepsWrite(v, frame, ram.refs(frame)) ? full : full & ~PROT_WRITE;
+      if (now !== prot) pageTable.protect(page, now);
+      // Written while it could not be executed: decoded code of earlier times is stale.
+      if (executable && !(prot & PROT_EXEC)) pageTable.written(page, PAGE_SIZE);
+    });
+  }
+
+  /** Whether a page may be writable without a fault first: it is not shared with a copy, nor watched for dirt. */
+  private keepsWrite(v: Vma, _frame: number, refs: number): boolean {
+    return v.private ? refs === 1 : !v.object!.tracksDirty;
+  }
+
+  // ---- faults ----
+
+  /** The cpu could not access `address` (PROT_READ, PROT_WRITE or PROT_EXEC): 0 when it can now. */
+  handleFault(address: number, access: number): 0 | FaultSignal {
+    const r = this.fault(address, access);
+    if (r === OK) return 0;
+    if (r === OOM) return OOM_KILL;
+    if (r === BUS) return BUS_ADRERR;
+    if (r === ACCERR) return SEGV_ACCERR;
+    const canonical = address < 2 ** 47 || address >= 2 ** 64 - 2 ** 47;
+    return canonical || this.arch !== 'x86_64' ? SEGV_MAPERR : SEGV_KERNEL;
+  }
+
+  /** As UserAccess asks: remembers that memory ran out while the kernel was copying. */
+  protected override fault(address: number, access: number): number {
+    if (!(address < this.taskSize)) return MAPERR;
+    const v = this.vmas.find(address);
+    if (!v) return MAPERR;
+    if (address < v.start) {
+      if (!(v.flags & VM_GROWSDOWN) || this.growDown(v, pageDown(address)) !== 0) return MAPERR;
+    }
+    const allowed = access === PROT_WRITE ? v.flags & VM_WRITE : v.prot & access;
+    if (allowed === 0) return ACCERR;
+    this.minorFaults++;
+    const page = pageDown(address);
+    const frame = this.pageTable.frame(page);
+    let r: number;
+    if (frame >= 0)
+      r = access === PROT_WRITE ? this.writeFault(v, page, frame) : this.refresh(v, page, frame);
+    else if (v.object) r = this.objectFault(v, page, access);
+    else r = this.anonFault(v, page, access);
+    if (r === OOM) this.oom = true;
+    return r;
+  }
+
+  /** The page is there but its protection is stricter than its area's. */
+  private refresh(v: Vma, page: number, frame: number): number {
+    const keep = this.keepsWrite(v, frame, this.ram.refs(frame));
+    this.pageTable.protect(page, keep ? v.prot : v.prot & ~PROT_WRITE);
+    return OK;
+  }
+
+  private put(page: number, frame: number, prot: number): void {
+    this.pageTable.set(page, frame, prot);
+    if (++this.rss > this.maxRss) this.maxRss = this.rss;
+  }
+
+  /** Demand zero: a run of new pages around `page`, contiguous in RAM. */
+  private anonFault(v: Vma, page: number, access: number): number {
+    const { pageTable, memory } = this;
+    if (access === PROT_WRITE || v.flags & VM_WRITE) this.prepareAnon(v);
+    let start = page;
+    let end = page + PAGE_SIZE;
+    if (!memory.tight) {
+      // Filled from below: probably goes on.
+      const onward = page > v.start && pageTable.frame(page - PAGE_SIZE) >= 0;
+      const span = (onward ? FAULT_RUN_SEQUENTIAL : FAULT_RUN) * PAGE_SIZE;
+      const low = Math.max(v.start, page - (page % span));
+      const high = Math.min(v.end, page - (page % span) + span);
+      while (start > low && pageTable.frame(start - PAGE_SIZE) < 0) start -= PAGE_SIZE;
+      while (end < high && pageTable.frame(end) < 0) end += PAGE_SIZE;
+    }
+    let run = memory.alloc((end - start) / PAGE_SIZE);
+    if (run < 0) {
+      start = page;
+      end = page + PAGE_SIZE;
+      run = memory.alloc(1);
+      if (run < 0) return OOM;
+    }
+    const { prot } = v;
+    for (let p = start; p < end; p += PAGE_SIZE) this.put(p, run + (p - start), prot);
+    return OK;
+  }
+
+  /** A page of a file or of shared memory. Private writes copy; others map what the object has around it too. */
+  private objectFault(v: Vma, page: number, access: number): number {
+    const object = v.object!;
+    const frame = object.frame(v.index(page), access === PROT_WRITE && !v.private);
+    if (frame < 0) return frame === NO_RAM ? OOM : BUS;
+    const prot = this.objectProt(v, access === PROT_WRITE);
+    this.ram.retain(frame);
+    this.put(page, frame, prot);
+    const span = FAULT_RUN * PAGE_SIZE;
+    const low = Math.max(v.start, page - (page % span));
+    const high = Math.min(v.end, page - (page % span) + span);
+    const around = this.objectProt(v, false);
+    for (let p = low; p < high; p += PAGE_SIZE) {
+      if (this.pageTable.frame(p) >= 0) continue;
+      const f = object.peek?.(v.index(p)) ?? -1;
+      if (f < 0) continue;
+      this.ram.retain(f);
+      this.put(p, f, around);
+    }
+    return access === PROT_WRITE && v.private ? this.writeFault(v, page, frame) : OK;
+  }
+
+  private objectProt(v: Vma, written: boolean): number {
+    if (v.private || (v.object!.tracksDirty && !written)) return v.prot & ~PROT_WRITE;
+    return v.prot;
+  }
+
+  /** A write to a page that is mapped without the right: first write to a file page, or copy on write. */
+  private writeFault(v: Vma, page: number, frame: number): number {
+    const { ram, pageTable, memory } = this;
+    if (!v.private) {
+      const now = v.object!.frame(v.index(page), true);
+      if (now < 0) return now === NO_RAM ? OOM : BUS;
+      if (now !== frame) {
+        ram.retain(now);
+        pageTable.set(page, now, v.prot);
+        ram.release(frame);
+      } else pageTable.protect(page, v.prot);
+      return OK;
+    }
+    this.prepareAnon(v);
+    if (ram.refs(frame) === 1) {
+      this.reclaim(v, page);
+      return OK;
+    }
+    // Copy the shared pages around it too: neighbours stay contiguous, and the next write does not fault.
+    const span = COPY_RUN * PAGE_SIZE;
+    let start = page;
+    let end = page + PAGE_SIZE;
+    if (!memory.tight) {
+      const low = Math.max(v.start, page - (page % span));
+      const high = Math.min(v.end, page - (page % span) + span);
+      const shared = (p: number): boolean => {
+        const f = pageTable.frame(p);
+        return f >= 0 && ram.refs(f) > 1;
+      };
+      while (start > low && shared(start - PAGE_SIZE)) start -= PAGE_SIZE;
+      while (end < high && shared(end)) end += PAGE_SIZE;
+    }
+    let run = memory.alloc((end - start) / PAGE_SIZE);
+    if (run < 0) {
+      start = page;
+      end = page + PAGE_SIZE;
+      run = memory.alloc(1);
+      if (run < 0) return OOM;
+    }
+    const { prot } = v;
+    for (let p = start; p < end; p += PAGE_SIZE) {
+      const from = pageTable.frame(p);
+      const to = run + (p - start);
+      ram.u8.copyWithin(to, from, from + PAGE_SIZE);
+      pageTable.set(p, to, prot);
+      ram.release(from);
+    }
+    return OK;
+  }
+
+  /** The other owners of these pages are gone: write permission comes back without a copy. */
+  private reclaim(v: Vma, page: number): void {
+    const { ram, pageTable } = this;
+    const span = FAULT_RUN_SEQUENTIAL * PAGE_SIZE;
+    const low = Math.max(v.start, page - (page % span));
+    const high = Math.min(v.end, page - (page % span) + span);
+    const { prot } = v;
+    pageTable.forEach(low, high, (p, frame, now) => {
+      if (now !== prot && ram.refs(frame) === 1) pageTable.protect(p, prot);
+    });
+  }
+
+  /** anon_vma_prepare: an area about to own pages shares its neighbour's identity where they could be one. */
+  private prepareAnon(v: Vma): void {
+    if (v.anonVma !== 0) return;
+    const i = this.vmas.indexOf(v.start);
+    const next = this.vmas.at(i + 1);
+    const prev = i > 0 ? this.vmas.at(i - 1) : undefined;
+    const alike = (a: Vma, b: Vma): boolean =>
+      a.end === b.start &&
+      ((a.flags ^ b.flags) & ~VM_ACCESS) === 0 &&
+      a.file === b.file &&
+      a.object === b.object &&
+      a.pgoff + a.pages === b.pgoff;
+    if (next?.anonVma && alike(v, next)) v.anonVma = next.anonVma;
+    else if (prev?.anonVma && alike(prev, v)) v.anonVma = prev.anonVma;
+    else v.anonVma = this.memory.nextId();
+  }
+
+  /** expand_downwards: the stack reaches down to `page`. 0 or -ENOMEM. */
+  private growDown(v: Vma, page: number): number {
+    if (page < MMAP_MIN_ADDR) return -EPERM;
+    const prev = this.vmas.at(this.vmas.indexOf(v.start) - 1);
+    if (prev && !(prev.flags & VM_GROWSDOWN) && prev.flags & VM_ACCESS && page - prev.end < STACK_GUARD_GAP)
+      return -ENOMEM;
+    if (prev && page < prev.end) return -ENOMEM;
+    const grow = (v.start - page) / PAGE_SIZE;
+    if (v.end - page > this.rlimit(RLIMIT_STACK)) return -ENOMEM;
+    if (!this.mayExpand(v.flags, grow)) return -ENOMEM;
+    if (v.flags & VM_LOCKED && !this.mayLock(grow)) return -ENOMEM;
+    if (!this.memory.enough(grow)) return -ENOMEM;
+    this.resize(v, page, v.end);
+    return 0;
+  }
+
+  /** Brings every page of [start, end) in, as far as they may be accessed. 0, -ENOMEM on a hole, -EFAULT. */
+  populate(start: number, end: number, access = 0): number {
+    for (let p = start; p < end;) {
+      const v = this.vmas.containing(p);
+      if (!v) return -ENOMEM;
+      const how = access || ((v.flags & (VM_WRITE | VM_SHARED)) === VM_WRITE ? PROT_WRITE : v.prot & -v.prot);
+      const until = Math.min(end, v.end);
+      if (how === 0 || !(v.prot & how)) return access ? -EFAULT : -ENOMEM;
+      for (; p < until; p += PAGE_SIZE) {
+        if (this.pageTable.prot(p) & how) continue;
+        const r = this.fault(p, how);
+        if (r !== OK) return r === OOM ? -ENOMEM : -EFAULT;
+      }
+    }
+    return 0;
+  }
+
+  /** ObjectMapper: truncation and hole punching. */
+  dropped(object: MemObject, from: number, to: number, truncated = to === Infinity): void {
+    this.eachMapped(object, from, to, (v, low, high) => {
+      if (!v.private || truncated || v.anonVma === 0) this.zap(v, low, high);
+      else {
+        const pages: number[] = [];
+        this.pageTable.forEach(low, high, (page, frame) => {
+          if (frame === object.peek?.(v.index(page))) pages.push(page);
+        });
+        for (const page of pages) this.zap(v, page, page + PAGE_SIZE);
+      }
+    });
+  }
+
+  /** ObjectMapper: code that was decoded from these pages is stale. */
+  changed(object: MemObject, from: number, to: number): void {
+    this.eachMapped(object, from, to, (v, low, high) => {
+      if (v.flags & VM_EXEC) this.pageTable.written(low, high - low);
+    });
+  }
+
+  /** Calls back for the part of each area that maps pages [from, to) of the object. */
+  private eachMapped(
+    object: MemObject,
+    from: number,
+    to: number,
+    fn: (v: Vma, low: number, high: number) => void,
+  ): void {
+    for (const v of this.vmas.all()) {
+      if (v.object !== object) continue;
+      const low = Math.max(v.start, v.start + (from - v.pgoff) * PAGE_SIZE);
+      const high = Math.min(v.end, v.start + (to - v.pgoff) * PAGE_SIZE);
+      if (low < high) fn(v, low, high);
+    }
+  }
+
+  /**
+   * Identity of a futex word: `private`ly by address space and address; else by object and offset where the page is
+   * shared. A missing page is -EFAULT.
+   */
+  futexKey(address: number, isPrivate = false): string | number {
+    if (!(address < this.taskSize)) return -EFAULT;
+    if (isPrivate) return `m${this.id}:${address}`;
+    // FUTEX keys pin the page for writing, or for reading where it is a read-only file mapping.
+    if (this.at(address, PROT_WRITE) < 0 && this.at(address, 1) < 0) return -EFAULT;
+    const v = this.vmas.containing(address)!;
+    if (v.private) return `m${this.id}:${address}`;
+    return `o${v.object!.id}:${v.index(pageDown(address)) * PAGE_SIZE + (address % PAGE_SIZE)}`;
+  }
+
+  /** VM_MAYWRITE areas of a shared file mapping: what a sealed memfd must refuse. */
+  static isWritableShared(v: Vma): boolean {
+    return (v.flags & (VM_SHARED | VM_MAYWRITE)) === (VM_SHARED | VM_MAYWRITE);
+  }
+}
+
+/** Where the free range below an area ends: a growing stack keeps its guard gap (vm_start_gap). */
+const gapEnd = (v: Vma): number =>
+  v.flags & VM_GROWSDOWN ? Math.max(0, v.start - STACK_GUARD_GAP) : v.start;

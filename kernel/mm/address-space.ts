@@ -44,6 +44,9 @@ export const RLIMIT_STACK = 3;
 export const RLIMIT_MEMLOCK = 8;
 export const RLIMIT_AS = 9;
 
+/** Stack limit when nobody says: Linux's default, 8 MiB. */
+const DEFAULT_STACK = 8 * 1024 * 1024;
+
 /** Pages an anonymous or file fault brings in together, aligned; more when memory is being filled in order. */
 const FAULT_RUN = 16;
 const FAULT_RUN_SEQUENTIAL = 64;
@@ -115,7 +118,9 @@ export class AddressSpace extends UserAccess implements ObjectMapper {
   oom = false;
 
   /** Highest address of the top-down search. */
-  mmapBase: number;
+  readonly mmapBase: number;
+  /** No stack limit: areas go upwards, as mmap_is_legacy has it. */
+  private readonly bottomUp: boolean;
   startBrk = 0;
   brk = 0;
   /** Initial stack pointer. */
@@ -156,7 +161,9 @@ export class AddressSpace extends UserAccess implements ObjectMapper {
     this.arch = arch;
     this.layout = layout;
     this.owner = owner;
-    this.mmapBase = mmapBase(layout, this.rlimit(RLIMIT_STACK));
+    const stack = owner ? this.rlimit(RLIMIT_STACK) : DEFAULT_STACK;
+    this.bottomUp = stack === Infinity;
+    this.mmapBase = mmapBase(layout, stack);
   }
 
   static create(ports: MemoryPorts, arch: Arch, owner: MemoryOwner | null = null): AddressSpace {
@@ -191,7 +198,7 @@ export class AddressSpace extends UserAccess implements ObjectMapper {
     }
     child.maxRss = child.rss;
     for (const k of [
-      'mmapBase', 'startBrk', 'brk', 'startStack', 'argStart', 'argEnd', 'envStart', 'envEnd', 'startCode', 'endCode',
+      'startBrk', 'brk', 'startStack', 'argStart', 'argEnd', 'envStart', 'envEnd', 'startCode', 'endCode',
       'startData', 'endData', 'vdso',
     ] as const) child[k] = this[k]; // prettier-ignore
     child.auxv = this.auxv;
@@ -303,7 +310,7 @@ export class AddressSpace extends UserAccess implements ObjectMapper {
       const next = this.vmas.find(at);
       if (at <= taskSize - length && (!next || at + length <= gapEnd(next))) return at;
     }
-    const top = this.gapBelow(this.mmapBase, length);
+    const top = this.bottomUp ? -ENOMEM : this.gapBelow(this.mmapBase, length);
     return top >= 0 ? top : this.gapAbove(this.layout.unmappedBase, taskSize, length);
   }
 

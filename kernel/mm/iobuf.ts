@@ -18,7 +18,7 @@ export class IoBuf {
   /** Copies `src` into the buffer from offset `at`; returns how many bytes fitted. */
   put(src: Uint8Array, at = 0): number {
     if (this.chunks.length === 1) {
-      const c = this.chunks[0]!;
+      const c = this.chunks[0];
       const n = Math.min(src.length, c.length - at);
       c.set(n === src.length ? src : src.subarray(0, n), at);
       return n;

@@ -1,0 +1,204 @@
+/**
+ * What instruction definitions are written against. The arithmetic part emits WebAssembly through `Fn`; how guest
+ * registers, memory and control flow look is up to the subclass (interpreter handlers now, compiled regions later).
+ */
+import { Fn, type Label, type Val, type Var } from './wasm/function.ts';
+import type { ValType } from './wasm/ops.ts';
+
+export type { Label, Val, Var };
+
+export abstract class Builder {
+  abstract readonly fn: Fn;
+
+  // Constants.
+  i32(n: number): Val {
+    return this.fn.konst('i32', n);
+  }
+  i64(n: number | bigint): Val {
+    return this.fn.konst('i64', n);
+  }
+  f32(n: number): Val {
+    return this.fn.konst('f32', n);
+  }
+  f64(n: number): Val {
+    return this.fn.konst('f64', n);
+  }
+  /** 16 bytes, lowest lane first. */
+  v128(bytes: readonly number[] | Uint8Array): Val {
+    return this.fn.v128(Uint8Array.from(bytes));
+  }
+
+  /** Any WebAssembly instruction by name. `imm`: memory offset, lane, or shuffle bytes. */
+  op(name: string, ...args: Val[]): Val {
+    return this.fn.op(name, args);
+  }
+  lane(name: string, lane: number, ...args: Val[]): Val {
+    return this.fn.op(name, args, lane);
+  }
+  shuffle(a: Val, b: Val, lanes: readonly number[]): Val {
+    return this.fn.op('i8x16.shuffle', [a, b], Uint8Array.from(lanes));
+  }
+
+  // Integer arithmetic on i32 or i64, by the type of the first argument; a number on the right is a constant.
+  private int(name: string, a: Val, b: Val | number | bigint): Val {
+    const y = typeof b === 'object' ? b : this.fn.konst(a.type, b);
+    return this.fn.op(`${a.type}.${name}`, [a, y]);
+  }
+  add(a: Val, b: Val | number | bigint): Val {
+    return this.int('add', a, b);
+  }
+  sub(a: Val, b: Val | number | bigint): Val {
+    return this.int('sub', a, b);
+  }
+  mul(a: Val, b: Val | number | bigint): Val {
+    return this.int('mul', a, b);
+  }
+  and(a: Val, b: Val | number | bigint): Val {
+    return this.int('and', a, b);
+  }
+  or(a: Val, b: Val | number | bigint): Val {
+    return this.int('or', a, b);
+  }
+  xor(a: Val, b: Val | number | bigint): Val {
+    return this.int('xor', a, b);
+  }
+  not(a: Val): Val {
+    return this.int('xor', a, -1);
+  }
+  neg(a: Val): Val {
+    return this.fn.op(`${a.type}.sub`, [this.fn.konst(a.type, 0), a]);
+  }
+  shl(a: Val, b: Val | number): Val {
+    return this.int('shl', a, b);
+  }
+  shrU(a: Val, b: Val | number): Val {
+    return this.int('shr_u', a, b);
+  }
+  shrS(a: Val, b: Val | number): Val {
+    return this.int('shr_s', a, b);
+  }
+  rotl(a: Val, b: Val | number): Val {
+    return this.int('rotl', a, b);
+  }
+  rotr(a: Val, b: Val | number): Val {
+    return this.int('rotr', a, b);
+  }
+  clz(a: Val): Val {
+    return this.fn.op(`${a.type}.clz`, [a]);
+  }
+  ctz(a: Val): Val {
+    return this.fn.op(`${a.type}.ctz`, [a]);
+  }
+  popcnt(a: Val): Val {
+    return this.fn.op(`${a.type}.popcnt`, [a]);
+  }
+  /** Traps the host on zero: check first. */
+  divU(a: Val, b: Val | number | bigint): Val {
+    return this.int('div_u', a, b);
+  }
+  divS(a: Val, b: Val | number | bigint): Val {
+    return this.int('div_s', a, b);
+  }
+  remU(a: Val, b: Val | number | bigint): Val {
+    return this.int('rem_u', a, b);
+  }
+  remS(a: Val, b: Val | number | bigint): Val {
+    return this.int('rem_s', a, b);
+  }
+
+  // Comparisons give an i32 of 0 or 1.
+  eqz(a: Val): Val {
+    return this.fn.op(`${a.type}.eqz`, [a]);
+  }
+  nez(a: Val): Val {
+    return this.int('ne', a, 0);
+  }
+  eq(a: Val, b: Val | number | bigint): Val {
+    return this.int('eq', a, b);
+  }
+  ne(a: Val, b: Val | number | bigint): Val {
+    return this.int('ne', a, b);
+  }
+  ltU(a: Val, b: Val | number | bigint): Val {
+    return this.int('lt_u', a, b);
+  }
+  ltS(a: Val, b: Val | number | bigint): Val {
+    return this.int('lt_s', a, b);
+  }
+  gtU(a: Val, b: Val | number | bigint): Val {
+    return this.int('gt_u', a, b);
+  }
+  gtS(a: Val, b: Val | number | bigint): Val {
+    return this.int('gt_s', a, b);
+  }
+  leU(a: Val, b: Val | number | bigint): Val {
+    return this.int('le_u', a, b);
+  }
+  leS(a: Val, b: Val | number | bigint): Val {
+    return this.int('le_s', a, b);
+  }
+  geU(a: Val, b: Val | number | bigint): Val {
+    return this.int('ge_u', a, b);
+  }
+  geS(a: Val, b: Val | number | bigint): Val {
+    return this.int('ge_s', a, b);
+  }
+
+  /** cond ? a : b; both are computed. */
+  select(cond: Val, a: Val, b: Val): Val {
+    return this.fn.select(cond, a, b);
+  }
+  /** i64 → i32. */
+  wrap(a: Val): Val {
+    return this.fn.op('i32.wrap_i64', [a]);
+  }
+  /** i32 → i64, zero- or sign-extended. */
+  extU(a: Val): Val {
+    return this.fn.op('i64.extend_i32_u', [a]);
+  }
+  extS(a: Val): Val {
+    return this.fn.op('i64.extend_i32_s', [a]);
+  }
+  /** Keeps the low `bits` of an i64, zero-extended. */
+  zext(a: Val, bits: number): Val {
+    return bits === 64 ? a : this.and(a, (1n << BigInt(bits)) - 1n);
+  }
+  /** Sign-extends the low `bits` of an i64. */
+  sext(a: Val, bits: number): Val {
+    return bits === 64 ? a : this.fn.op(`i64.extend${bits}_s`, [a]);
+  }
+
+  // Control flow and mutable locals.
+  var(type: ValType, init?: Val): Var {
+    return this.fn.var(type, init);
+  }
+  get(v: Var): Val {
+    return this.fn.get(v);
+  }
+  set(v: Var, value: Val): void {
+    this.fn.set(v, value);
+  }
+  if(cond: Val, then: () => void, otherwise?: () => void): void {
+    this.fn.if(cond, then, otherwise);
+  }
+  block(body: (exit: Label) => void): void {
+    this.fn.block(body);
+  }
+  loop(body: (again: Label) => void): void {
+    this.fn.loop(body);
+  }
+  br(l: Label): void {
+    this.fn.br(l);
+  }
+  brIf(l: Label, cond: Val): void {
+    this.fn.brIf(l, cond);
+  }
+
+  // Host memory at a linear address (i32), for operands already translated and for the machine's own tables.
+  rawLoad(name: string, address: Val, offset = 0): Val {
+    return this.fn.op(name, [address], offset);
+  }
+  rawStore(name: string, address: Val, value: Val, offset = 0): void {
+    this.fn.effect(name, [address, value], offset);
+  }
+}

@@ -1,0 +1,245 @@
+/** Decoded code: an arena of records, and per address space the map from guest pc to block. */
+import { FIXED_END, R, RECORD_SIZE, S } from './layout.ts';
+import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
+import type { HandlerIds } from './interp/generate.ts';
+import { NEED_MORE, UNDEFINED, type Decoded, type Decoder } from './isa/x86_64/decoder.ts';
+import type { Memory } from './memory/memory.ts';
+import type { PageTable } from './memory/page-table.ts';
+
+const PAGE = 4096;
+const MAX_BLOCK = 64;
+
+/** Blocks of one address space. */
+export class CodeSpace {
+  /** Guest pc → head record. */
+  readonly blocks = new Map<number, number>();
+  /** Guest page → pcs of blocks with code on it. */
+  readonly pages = new Map<number, Set<number>>();
+  /** Linear address of its jump cache. */
+  readonly jumpCache: number;
+
+  constructor(jumpCache: number) {
+    this.jumpCache = jumpCache;
+  }
+}
+
+/** Bytes of an instruction that lie on two pages. */
+const SPLIT = new Uint8Array(32);
+
+export class CodeArena {
+  private readonly memory: Memory;
+  private readonly decoder: Decoder;
+  private readonly ids: HandlerIds;
+  private readonly undefinedHandler: number;
+  readonly start: number;
+  private readonly end: number;
+  private next: number;
+  /** A record that only looks its own pc up: what empty jump-cache entries point at. */
+  private readonly empty: number;
+
+  constructor(memory: Memory, decoder: Decoder, ids: HandlerIds, undefinedHandler: number, bytes: number) {
+    this.memory = memory;
+    this.decoder = decoder;
+    this.ids = ids;
+    this.undefinedHandler = undefinedHandler;
+    this.empty = FIXED_END;
+    this.start = FIXED_END + 64;
+    this.end = FIXED_END + bytes;
+    this.next = this.start;
+    memory.i32[(this.empty + R.handler) >> 2] = ids.stale;
+    memory.view.setBigInt64(this.empty + R.pc, -1n, true);
+  }
+
+  get used(): number {
+    return this.next - this.start;
+  }
+
+  /** Room for one more block? If not, the owner drops everything and calls `reset`. */
+  get full(): boolean {
+    return this.next + (MAX_BLOCK * 2 + 2) * RECORD_SIZE > this.end;
+  }
+
+  reset(): void {
+    this.next = this.start;
+  }
+
+  clearJumpCache(at: number): void {
+    const { i32 } = this.memory;
+    i32.fill(-1, at >> 2, (at + JUMP_CACHE_ENTRIES * 16) >> 2);
+    for (let i = 0; i < JUMP_CACHE_ENTRIES; i++) i32[(at >> 2) + i * 4 + 2] = this.empty;
+  }
+
+  cacheJump(at: number, pc: number, rec: number): void {
+    const lo = pc | 0;
+    const slot = (at >> 2) + ((lo ^ (lo >>> 11)) & (JUMP_CACHE_ENTRIES - 1)) * 4;
+    const { i32 } = this.memory;
+    i32[slot] = lo;
+    i32[slot + 1] = Math.floor(pc / 4294967296);
+    i32[slot + 2] = rec;
+  }
+
+  /**
+   * Decodes the block at `pc`. Returns its head record, or −1 when the byte at `faultAddress` cannot be fetched.
+   * Instructions past the first that cannot be fetched or decoded just end the block.
+   */
+  decodeBlock(space: CodeSpace, table: PageTable, pc: number): number {
+    const head = this.next;
+    let at = pc;
+    let count = 0;
+    let last = -1; // record a branch may be fused to
+    for (;;) {
+      const length = this.decodeAt(table, at);
+      if (length === NEED_MORE) {
+        if (count === 0) return -1;
+        break;
+      }
+      count++;
+      if (length === UNDEFINED) {
+        this.bare(this.undefinedHandler, at, count);
+        this.next += RECORD_SIZE;
+        return this.finish(space, table, pc, at + 1, head);
+      }
+      const d = this.decoder.out;
+      const { def } = d.encoding;
+      if (def.condition !== undefined && last >= 0) {
+        const variant = this.memory.i32[(last + R.handler) >> 2]!;
+        this.memory.i32[(last + R.handler) >> 2] = this.ids.fused.get(variant)! + def.condition;
+      }
+      this.write(d, at, count);
+      last = this.ids.fused.has(d.handler) && d.segment === 0 && !d.address32 ? this.next - RECORD_SIZE : -1;
+      at += length;
+      if (def.ends) return this.finish(space, table, pc, at, head);
+      if (count === MAX_BLOCK) break;
+    }
+    this.bare(this.ids.end, at, count);
+    this.memory.view.setBigUint64(this.next + R.imm, BigInt(at), true);
+    this.next += RECORD_SIZE;
+    return this.finish(space, table, pc, at, head);
+  }
+
+  private finish(space: CodeSpace, table: PageTable, pc: number, end: number, head: number): number {
+    space.blocks.set(pc, head);
+    for (let page = Math.floor(pc / PAGE) * PAGE; page < end; page += PAGE) {
+      table.markCode(page);
+      let set = space.pages.get(page);
+      if (!set) space.pages.set(page, (set = new Set()));
+      set.add(pc);
+    }
+    return head;
+  }
+
+  /** Address of the byte that stopped `decodeAt` with NEED_MORE. */
+  faultAddress = 0;
+
+  private decodeAt(table: PageTable, pc: number): number {
+    const page = Math.floor(pc / PAGE) * PAGE;
+    if (!(table.prot(page) & 4)) {
+      this.faultAddress = pc;
+      return NEED_MORE;
+    }
+    const frame = table.frame(page);
+    const offset = pc - page;
+    const { u8 } = this.memory;
+    const n = this.decoder.decode(u8, frame + offset, frame + PAGE, pc);
+    if (n !== NEED_MORE) return n;
+    // It goes on on the next page.
+    const nextPage = page + PAGE;
+    if (!(table.prot(nextPage) & 4)) {
+      this.faultAddress = nextPage;
+      return NEED_MORE;
+    }
+    const first = PAGE - offset;
+    SPLIT.set(u8.subarray(frame + offset, frame + PAGE));
+    const other = table.frame(nextPage);
+    SPLIT.set(u8.subarray(other, other + 15), first);
+    return this.decoder.decode(SPLIT, 0, first + 15, pc);
+  }
+
+  /** A record with a handler, pc and count alone. */
+  private bare(handler: number, pc: number, count: number): void {
+    const { u8, i32, view } = this.memory;
+    u8.fill(0, this.next, this.next + RECORD_SIZE);
+    i32[(this.next + R.handler) >> 2] = handler;
+    view.setUint16(this.next + R.count, count, true);
+    view.setFloat64(this.next + R.pc, 0, true);
+    view.setBigUint64(this.next + R.pc, BigInt(pc), true);
+  }
+
+  /** Writes the decoded instruction (and its preparing record, if any) at the arena's end. */
+  private write(d: Decoded, pc: number, count: number): void {
+    let { base, index, scale, disp } = d;
+    if (d.segment !== 0 || d.address32) {
+      this.bare(d.address32 ? this.ids.address32 : this.ids.address, pc, count);
+      const { view } = this.memory;
+      view.setUint16(this.next + R.r1, d.segment || S.zero, true);
+      view.setUint16(this.next + R.base, base, true);
+      view.setUint16(this.next + R.index, index, true);
+      view.setUint8(this.next + R.scale, scale);
+      if (d.address32) {
+        view.setBigInt64(this.next + R.disp, disp, true);
+        disp = 0n;
+      }
+      base = S.tmp;
+      index = S.zero;
+      scale = 0;
+      this.next += RECORD_SIZE;
+    }
+    this.fill(this.next, d, pc, count);
+    const { view } = this.memory;
+    view.setUint16(this.next + R.base, base, true);
+    view.setUint16(this.next + R.index, index, true);
+    view.setUint8(this.next + R.scale, scale);
+    view.setBigInt64(this.next + R.disp, disp, true);
+    this.next += RECORD_SIZE;
+  }
+
+  private fill(at: number, d: Decoded, pc: number, count: number): void {
+    const { view, i32 } = this.memory;
+    i32[(at + R.handler) >> 2] = d.handler;
+    view.setUint16(at + R.r1, d.r1, true);
+    view.setUint16(at + R.r2, d.r2, true);
+    view.setUint8(at + R.backward, d.disp <= BigInt(pc) ? 0xff : 0);
+    view.setUint16(at + R.count, count, true);
+    view.setBigInt64(at + R.imm, d.imm, true);
+    i32[(at + R.link0) >> 2] = 0;
+    i32[(at + R.link1) >> 2] = 0;
+    view.setBigUint64(at + R.pc, BigInt(pc), true);
+  }
+
+  /**
+   * Decodes the one instruction at `pc` to `at`, followed by a stop record. Returns its length, UNDEFINED or NEED_MORE.
+   * Nothing is cached, no branch is linked.
+   */
+  decodeSingle(table: PageTable, pc: number, at: number): number {
+    const n = this.decodeAt(table, pc);
+    if (n < 0) return n;
+    const saved = this.next;
+    this.next = at;
+    this.write(this.decoder.out, pc, 1);
+    this.bare(this.ids.stop, pc + n, 0);
+    this.next = saved;
+    return n;
+  }
+
+  /** Makes every block on [start, end) look itself up again; returns whether there was one. */
+  invalidate(space: CodeSpace, table: PageTable, start: number, end: number): boolean {
+    let any = false;
+    const { i32 } = this.memory;
+    for (let page = Math.floor(start / PAGE) * PAGE; page < end; page += PAGE) {
+      const set = space.pages.get(page);
+      if (set) {
+        for (const pc of set) {
+          const rec = space.blocks.get(pc);
+          if (rec === undefined) continue;
+          i32[(rec + R.handler) >> 2] = this.ids.stale;
+          space.blocks.delete(pc);
+          any = true;
+        }
+        space.pages.delete(page);
+      }
+      table.unmarkCode(page);
+    }
+    if (any) this.clearJumpCache(space.jumpCache);
+    return any;
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Functions the handlers share: the TLB miss path, the indirect jump, flag images. Instruction families add their own
+ * (soft-float, wide division) through the same `Helper` type.
+ */
+import { AF, CF, OF, PF, SF, ZF } from '../isa/x86_64/builder.ts';
+import { EXIT, PTE_CODE, R, S, STATE, TLB_ENTRIES, TLB_READ, TLB_WRITE, PTE_PRESENT } from '../layout.ts';
+import type { Val } from '../wasm/function.ts';
+import type { ValType } from '../wasm/ops.ts';
+import type { HandlerBuilder } from './handler-builder.ts';
+
+/** A shared function: written against the same builder as instructions, called by `callHelper(name, …)`. */
+export interface Helper {
+  readonly name: string;
+  readonly params: readonly ValType[];
+  readonly result: ValType | null;
+  /** Ends every path with `b.fn.return(…)` (or falls off the end where there is no result). */
+  readonly build: (b: HandlerBuilder, ...params: Val[]) => void;
+}
+
+export const JUMP_CACHE_ENTRIES = 2048;
+
+/** Last-level entry of a page: 0 when any table on the way is absent or the address is no user address. */
+const walk: Helper = {
+  name: 'walk',
+  params: ['i64'],
+  result: 'i32',
+  build: (b, address) => {
+    b.if(b.nez(b.shrU(address, 47)), () => {
+      b.fn.return(b.i32(0));
+    });
+    let table = b.getState('i32.load', S.pageTable);
+    for (const shift of [39, 30, 21]) {
+      const slot = b.shl(b.and(b.wrap(b.shrU(address, shift)), 511), 2);
+      table = b.rawLoad('i32.load', b.add(table, slot));
+      const t = table;
+      b.if(b.eqz(t), () => {
+        b.fn.return(b.i32(0));
+      });
+    }
+    const slot = b.shl(b.and(b.wrap(b.shrU(address, 12)), 511), 2);
+    b.fn.return(b.rawLoad('i32.load', b.add(table, slot)));
+  },
+};
+
+/** Arithmetic flags as an rflags image. */
+const arithFlags: Helper = {
+  name: 'arith_flags',
+  params: [],
+  result: 'i32',
+  build: (b) => {
+    const op = b.getState('i32.load', S.ccOp);
+    const result = b.getState('i64.load', S.ccResult);
+    b.if(b.ltS(op, 0), () => {
+      b.fn.return(b.wrap(result));
+    });
+    const carry = b.getState('i64.load', S.ccCarry);
+    const shift = b.extU(op);
+    const bit = (cond: Val, mask: number): Val => b.shl(cond, Math.log2(mask));
+    const low = b.and(b.wrap(b.shrU(result, shift)), 0xff);
+    let f = b.wrap(b.shrU(carry, 63));
+    f = b.or(f, bit(b.eqz(b.and(b.popcnt(low), 1)), PF));
+    f = b.or(f, b.shl(b.and(b.wrap(b.shrU(b.shrU(carry, shift), 3)), 1), Math.log2(AF)));
+    f = b.or(f, bit(b.eqz(result), ZF));
+    f = b.or(f, bit(b.ltS(result, 0), SF));
+    f = b.or(f, bit(b.ltS(b.xor(carry, b.shl(carry, 1)), 0), OF));
+    b.fn.return(b.and(f, CF | PF | AF | ZF | SF | OF));
+  },
+};
+
+/** Shared by all instruction sets' handlers, in this order. */
+export const CORE_HELPERS: readonly Helper[] = [walk, arithFlags];
+
+/** (record, address, size << 4 | access) → exit. Fills the TLB and runs the record again, or leaves. */
+export function buildMiss(
+  b: HandlerBuilder,
+  rec: Val,
+  address: Val,
+  info: Val,
+  walkIndex: number,
+  type: number,
+): void {
+  const leave = (exit: number): void => {
+    b.setState('i64.store', S.faultAddress, address);
+    b.setState('i32.store', S.faultAccess, b.and(info, 15));
+    b.setState('i32.store', S.faultSize, b.shrU(info, 4));
+    b.setState('i32.store', S.exitRec, rec);
+    b.fn.return(b.i32(exit));
+  };
+  const offset = b.and(b.wrap(address), 0xfff);
+  b.if(b.gtU(b.add(offset, b.shrU(info, 4)), 4096), () => {
+    leave(EXIT.slow);
+  });
+  const pte = b.fn.call(walkIndex, 'i32', [address])!;
+  const access = b.and(info, 3);
+  b.if(b.or(b.eqz(b.and(pte, PTE_PRESENT)), b.ne(b.and(pte, access), access)), () => {
+    leave(EXIT.fault);
+  });
+  const isWrite = b.nez(b.and(info, 2));
+  b.if(b.and(isWrite, b.nez(b.and(pte, PTE_CODE))), () => {
+    leave(EXIT.slow);
+  });
+  const slot = b.and(b.wrap(b.shrU(address, 8)), (TLB_ENTRIES - 1) << 4);
+  const entry = b.add(slot, b.select(isWrite, b.i32(TLB_WRITE), b.i32(TLB_READ)));
+  const page = b.and(address, ~0xfff);
+  b.rawStore('i64.store', entry, page);
+  b.rawStore('i32.store', entry, b.sub(b.and(pte, ~0xfff), b.wrap(page)), 8);
+  b.fn.tailCallIndirect(type, [rec], b.rawLoad('i32.load', rec, R.handler));
+}
+
+/** (record, target) → exit: the jump cache, then the host. */
+export function buildIndirect(b: HandlerBuilder, rec: Val, target: Val, type: number): void {
+  const t = b.wrap(target);
+  const hash = b.and(b.xor(t, b.shrU(t, 11)), JUMP_CACHE_ENTRIES - 1);
+  const entry = b.add(b.getState('i32.load', S.jumpCache), b.shl(hash, 4));
+  b.if(b.eq(b.rawLoad('i64.load', entry), target), () => {
+    const to = b.rawLoad('i32.load', entry, 8);
+    b.fn.tailCallIndirect(type, [to], b.rawLoad('i32.load', to, R.handler));
+  });
+  b.setState('i64.store', S.rip, target);
+  b.setState('i32.store', S.faultAccess, b.i32(0));
+  b.setState('i32.store', S.exitRec, rec);
+  b.fn.return(b.i32(EXIT.lookup));
+}
+
+export { STATE };

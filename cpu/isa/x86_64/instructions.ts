@@ -1,0 +1,24 @@
+/** All x86_64 definitions, in the order that numbers their handlers. */
+import type { Helper } from '../../interp/helpers.ts';
+import type { Definition } from './define.ts';
+import { alu } from './insns/alu.ts';
+import { bits } from './insns/bits.ts';
+import { control } from './insns/control.ts';
+import { flags } from './insns/flags.ts';
+import { move } from './insns/move.ts';
+import { muldiv, muldivHelpers } from './insns/muldiv.ts';
+import { shifts } from './insns/shift.ts';
+import { strings } from './insns/string.ts';
+
+export const definitions: readonly Definition[] = [
+  ...alu,
+  ...move,
+  ...shifts,
+  ...muldiv,
+  ...bits,
+  ...control,
+  ...flags,
+  ...strings,
+];
+
+export const helpers: readonly Helper[] = [...muldivHelpers];

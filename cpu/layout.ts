@@ -1,0 +1,126 @@
+/**
+ * Where the machine keeps its own things in linear memory, below the first guest frame. Everything the generated code
+ * touches has a constant address, so it costs one instruction to reach. Offsets and sizes in bytes.
+ */
+
+/** The running task's cpu state. A task that does not run keeps a copy of the first CONTEXT_SIZE bytes elsewhere. */
+export const STATE = 0x1000;
+
+/** Offsets from STATE. General registers first: a byte register of any width is an offset (ah is rax + 1). */
+export const S = {
+  gpr: 0,
+  rip: 128,
+  fsBase: 136,
+  gsBase: 144,
+  /** Always zero: the base or index of an address that has none. */
+  zero: 152,
+  /** Address parts computed by a preparing record (segment bases, 32-bit addresses). */
+  tmp: 160,
+  /** Last result, shifted left so that its sign is bit 63; or all flags as an rflags image when ccOp < 0. */
+  ccResult: 168,
+  /** Carries out of every bit of the last addition (borrows, for a subtraction), shifted like ccResult. */
+  ccCarry: 176,
+  /** 64 − operand bits, or −1: ccResult is an rflags image. */
+  ccOp: 184,
+  /** 0, or 1 when DF is set. */
+  df: 188,
+  /** The remaining writable rflags bits: TF, NT, RF, AC, ID. */
+  rflagsRest: 192,
+  mxcsr: 196,
+  /** xmm0…xmm15, 16 bytes each. */
+  xmm: 256,
+  /** x87 registers by physical number, 16 bytes each: 64-bit significand, then 16 bits of sign and exponent. MMX too. */
+  fpr: 512,
+  fpuControl: 640,
+  /** Status word without TOP. */
+  fpuStatus: 644,
+  fpuTop: 648,
+  /** Bit n set: physical register n holds a value. */
+  fpuTags: 652,
+  fpuOpcode: 656,
+  fpuIp: 664,
+  fpuDp: 672,
+  /** End of what a context switch saves. */
+
+  /** Why and where the cpu stopped. */
+  exitRec: 704,
+  faultAccess: 708,
+  faultAddress: 712,
+  faultSize: 720,
+  /** Instructions left before preemption. */
+  fuel: 728,
+  /** Record of the jump cache's owner: base address of the current jump cache. */
+  jumpCache: 736,
+  /** Root of the current page table. */
+  pageTable: 740,
+} as const;
+
+export const CONTEXT_SIZE = 704;
+
+/** Two decoded records for running one instruction alone: the instruction and a stop. */
+export const SINGLE = STATE + 0x400;
+
+/** Software TLB: TLB_ENTRIES entries of 16 bytes each: i64 page address, i32 (frame − page address) mod 2^32. */
+export const TLB_ENTRIES = 1024;
+export const TLB_READ = 0x4000;
+export const TLB_WRITE = TLB_READ + TLB_ENTRIES * 16;
+/** Private to generated code and its helpers (bounce page pairs, spilled temporaries, tables). */
+export const BOUNCE = 0x10000;
+export const SCRATCH = 0x14000;
+export const TABLES = 0x18000;
+
+/** First byte after the fixed areas. */
+export const FIXED_END = 0x20000;
+
+/** One decoded instruction ("record"). Offsets in it. */
+export const R = {
+  /** Table index of its handler. */
+  handler: 0,
+  /** Register operands: offsets from STATE. */
+  r1: 4,
+  r2: 6,
+  /** Memory operand: offsets from STATE of base and index, log2 of the scale, displacement (sign-extended). */
+  base: 8,
+  index: 10,
+  scale: 12,
+  /** 0xff on a branch that goes backward (preemption point), else 0. */
+  backward: 13,
+  /** Instructions in the block up to and including this one (on records that end or may leave a block). */
+  count: 14,
+  /** Displacement; target address of a direct branch. */
+  disp: 16,
+  /** Immediate, cut to the operand size; return address of a call. */
+  imm: 24,
+  /** Decoded target and fall-through, 0 while unknown. */
+  link0: 32,
+  link1: 36,
+  /** Guest address of the instruction. */
+  pc: 40,
+} as const;
+export const RECORD_SIZE = 48;
+
+/** Why `run` came back. */
+export const EXIT = {
+  stop: 0,
+  syscall: 1,
+  /** faultAddress, faultAccess, faultSize tell what could not be translated. */
+  fault: 2,
+  preempt: 3,
+  /** rip is to be looked up (and decoded). */
+  lookup: 4,
+  undefined: 5,
+  divide: 6,
+  protection: 7,
+  breakpoint: 8,
+  /** An access crosses a page or touches a page with decoded code: carry this instruction out the slow way. */
+  slow: 9,
+  simd: 10,
+  x87: 11,
+  /** A block whose code changed. */
+  stale: 12,
+} as const;
+
+/** Page-table entry: frame byte offset (a multiple of 4096) and these low bits. */
+export const PTE_PRESENT = 8;
+/** Decoded code lies on this page: writes take the slow path. */
+export const PTE_CODE = 16;

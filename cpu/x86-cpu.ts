@@ -1,0 +1,421 @@
+/**
+ * The x86_64 cpu: runs a task's registers in an address space until something needs the outside. Knows nothing of
+ * Linux: it comes back with an EXIT and the registers exact.
+ */
+import { CodeArena, CodeSpace } from './code-space.ts';
+import {
+  BOUNCE,
+  CONTEXT_SIZE,
+  EXIT,
+  FIXED_END,
+  R,
+  RECORD_SIZE,
+  S,
+  SINGLE,
+  STATE,
+  TLB_ENTRIES,
+  TLB_READ,
+  TLB_WRITE,
+} from './layout.ts';
+import { HOST_IMPORTS, type InstructionSet } from './interp/generate.ts';
+import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
+import { cpuid } from './isa/x86_64/cpuid.ts';
+import { Decoder, UNDEFINED } from './isa/x86_64/decoder.ts';
+import { Memory } from './memory/memory.ts';
+import { OutOfMemory, PageTable, type PageTableOwner } from './memory/page-table.ts';
+import { X86Regs } from './x86-regs.ts';
+
+const PAGE = 4096;
+const STATE32 = STATE >> 2;
+
+export interface X86CpuOptions {
+  readonly module: WebAssembly.Module;
+  readonly isa: InstructionSet;
+  /** Linear memory in bytes: guest RAM and what the cpu needs. */
+  readonly memoryBytes: number;
+  /** Bytes for decoded code. */
+  readonly codeBytes?: number;
+  /** Cpus CPUID tells of. */
+  readonly cpus?: number;
+  /** Time-stamp counter for RDTSC. */
+  readonly tsc?: () => bigint;
+  /** Carries out x87 function `n` on the state at `base`; returns whether it is known. */
+  readonly x87?: (memory: Memory, base: number, n: number) => number;
+}
+
+export class X86Cpu implements PageTableOwner {
+  readonly memory: Memory;
+  private readonly arena: CodeArena;
+  private readonly isa: InstructionSet;
+  private readonly runFrom: (rec: number) => number;
+  private readonly spaces = new Map<PageTable, CodeSpace>();
+  private readonly freeBlocks: number[] = [];
+  private readonly cpus: number;
+  /** Changes whenever decoded code was dropped. */
+  private generation = 0;
+  private regs: X86Regs | null = null;
+  private table: PageTable | null = null;
+  private space: CodeSpace | null = null;
+
+  /** Instructions retired by the last `run`. */
+  retired = 0;
+  /** After a fault: what was accessed, and PROT_READ (1), PROT_WRITE (2) or PROT_EXEC (4). */
+  faultAddress = 0n;
+  faultAccess = 0;
+
+  constructor(options: X86CpuOptions) {
+    const codeBytes =
+      options.codeBytes ?? Math.min(32 << 20, Math.floor(options.memoryBytes / 8 / 65536) * 65536);
+    this.memory = new Memory(options.memoryBytes, FIXED_END + codeBytes);
+    this.isa = options.isa;
+    this.cpus = options.cpus ?? 1;
+    const tsc = options.tsc ?? ((): bigint => 0n);
+    const x87 = options.x87 ?? ((): number => 0);
+    const host: Record<(typeof HOST_IMPORTS)[number]['name'], (...args: never[]) => unknown> = {
+      cpuid: () => {
+        this.doCpuid();
+      },
+      rdtsc: () => tsc(),
+      x87: (n: number) => x87(this.memory, STATE, n),
+    };
+    const instance = new WebAssembly.Instance(options.module, { env: { memory: this.memory.memory }, host });
+    this.runFrom = instance.exports['run'] as (rec: number) => number;
+    const undefinedHandler = options.isa.variants.findIndex((v) => v.def.name === 'ud2');
+    this.arena = new CodeArena(
+      this.memory,
+      new Decoder(options.isa.encodings),
+      options.isa.ids,
+      undefinedHandler,
+      codeBytes,
+    );
+    this.flushTlb();
+  }
+
+  // ---- what tasks and address spaces are made of
+
+  newRegs(): X86Regs {
+    let block = this.freeBlocks.pop();
+    if (block === undefined) {
+      const frame = this.memory.alloc(1);
+      if (frame < 0) throw new OutOfMemory();
+      for (let at = frame + CONTEXT_SIZE; at + CONTEXT_SIZE <= frame + PAGE; at += CONTEXT_SIZE)
+        this.freeBlocks.push(at);
+      block = frame;
+    }
+    return new X86Regs(this.memory, block, (r) => {
+      if (this.regs === r) this.regs = null;
+      r.base = r.home;
+      this.freeBlocks.push(r.home);
+    });
+  }
+
+  newPageTable(): PageTable {
+    return new PageTable(this.memory, this);
+  }
+
+  flush(table: PageTable, page: number): void {
+    if (table !== this.table) return;
+    const { i32 } = this.memory;
+    const lo = page | 0;
+    const slot = (((lo >>> 12) & (TLB_ENTRIES - 1)) << 4) >> 2;
+    for (const tlb of [TLB_READ, TLB_WRITE]) if (i32[(tlb >> 2) + slot] === lo) i32[(tlb >> 2) + slot] = -1;
+  }
+
+  codeChanged(table: PageTable, start: number, end: number): void {
+    const space = this.spaces.get(table);
+    if (space && this.arena.invalidate(space, table, start, end)) this.generation++;
+  }
+
+  destroyed(table: PageTable): void {
+    const space = this.spaces.get(table);
+    if (space) {
+      this.spaces.delete(table);
+      for (let i = 0; i < (JUMP_CACHE_ENTRIES * 16) / PAGE; i++)
+        this.memory.release(space.jumpCache + i * PAGE);
+    }
+    if (this.table === table) {
+      this.table = null;
+      this.space = null;
+      this.flushTlb();
+    }
+  }
+
+  private flushTlb(): void {
+    this.memory.i32.fill(-1, TLB_READ >> 2, (TLB_WRITE + TLB_ENTRIES * 16) >> 2);
+  }
+
+  // ---- running
+
+  private activate(regs: X86Regs, table: PageTable): CodeSpace {
+    const { u8, i32 } = this.memory;
+    if (this.regs !== regs) {
+      if (this.regs) {
+        u8.copyWithin(this.regs.home, STATE, STATE + CONTEXT_SIZE);
+        this.regs.base = this.regs.home;
+      }
+      u8.copyWithin(STATE, regs.home, regs.home + CONTEXT_SIZE);
+      regs.base = STATE;
+      this.regs = regs;
+    }
+    if (this.table === table && this.space) return this.space;
+    let space = this.spaces.get(table);
+    if (!space) {
+      const cache = this.memory.alloc((JUMP_CACHE_ENTRIES * 16) / PAGE);
+      if (cache < 0) throw new OutOfMemory();
+      this.arena.clearJumpCache(cache);
+      space = new CodeSpace(cache);
+      this.spaces.set(table, space);
+    }
+    this.flushTlb();
+    this.table = table;
+    this.space = space;
+    i32[(STATE + S.pageTable) >> 2] = table.root;
+    i32[(STATE + S.jumpCache) >> 2] = space.jumpCache;
+    return space;
+  }
+
+  /**
+   * Runs until an exit, at most about `fuel` instructions (preemption happens at backward branches, calls and returns).
+   * Returns an EXIT; `regs` are exact: pc at the instruction that faulted, or behind the syscall or breakpoint.
+   */
+  run(regs: X86Regs, table: PageTable, fuel: number): number {
+    const space = this.activate(regs, table);
+    const { i32 } = this.memory;
+    const fuelAt = (STATE + S.fuel) >> 2;
+    i32[fuelAt] = fuel;
+    let rec: number;
+    if (regs.resumeGeneration === this.generation && this.pcOf(regs.resumeRec) === regs.pc) {
+      // Back into the middle of a block: its end will count all of it, so give back what was counted already.
+      rec = regs.resumeRec;
+      i32[fuelAt]! += this.countOf(rec) - 1;
+    } else rec = this.lookup(space, table, regs.pc);
+    regs.resumeGeneration = -1;
+    for (;;) {
+      if (rec < 0) return this.leave(fuel, rec === -2 ? EXIT.protection : EXIT.fault);
+      const exit = this.runFrom(rec);
+      switch (exit) {
+        case EXIT.lookup: {
+          const patch = i32[(STATE + S.faultAccess) >> 2]!;
+          const from = i32[(STATE + S.exitRec) >> 2]!;
+          const generation = this.generation;
+          const pc = regs.pc;
+          rec = this.lookup(space, table, pc);
+          if (rec < 0 || generation !== this.generation) break;
+          if (patch > 0) i32[(from + patch) >> 2] = rec;
+          else this.arena.cacheJump(space.jumpCache, pc, rec);
+          break;
+        }
+        case EXIT.slow: {
+          const at = i32[(STATE + S.exitRec) >> 2]!;
+          const generation = this.generation;
+          const pc = this.pcOf(at);
+          const done = this.stepSlowly(regs, table, at);
+          if (done !== EXIT.stop) return this.leaveMidBlock(regs, at, fuel, done);
+          if (generation === this.generation && regs.pc === pc + this.singleLength) {
+            rec = this.behind(at, pc); // the block's end counts it
+          } else {
+            i32[fuelAt]! -= this.countOf(at);
+            if (i32[fuelAt]! < 0) return this.leave(fuel, EXIT.preempt);
+            rec = this.lookup(space, table, regs.pc);
+          }
+          break;
+        }
+        case EXIT.fault: {
+          const at = i32[(STATE + S.exitRec) >> 2]!;
+          this.faultAddress = this.memory.view.getBigUint64(STATE + S.faultAddress, true);
+          this.faultAccess = i32[(STATE + S.faultAccess) >> 2]! & 3;
+          return this.leaveMidBlock(regs, at, fuel, EXIT.fault);
+        }
+        case EXIT.syscall:
+        case EXIT.breakpoint: {
+          const at = i32[(STATE + S.exitRec) >> 2]!;
+          i32[(STATE + S.rip) >> 2] = i32[(at + R.imm) >> 2]!;
+          i32[(STATE + S.rip + 4) >> 2] = i32[(at + R.imm + 4) >> 2]!;
+          return this.leave(fuel, exit);
+        }
+        case EXIT.preempt:
+          return this.leave(fuel, exit);
+        default:
+          return this.leaveMidBlock(regs, i32[(STATE + S.exitRec) >> 2]!, fuel, exit);
+      }
+    }
+  }
+
+  private leave(fuel: number, exit: number): number {
+    this.retired = fuel - this.memory.i32[(STATE + S.fuel) >> 2]!;
+    return exit;
+  }
+
+  /** The instruction at `at` had no effect; the ones before it in its block count. */
+  private leaveMidBlock(regs: X86Regs, at: number, fuel: number, exit: number): number {
+    const { i32 } = this.memory;
+    i32[(STATE + S.fuel) >> 2]! -= this.countOf(at) - 1;
+    regs.pc = this.pcOf(at);
+    regs.resumeRec = at;
+    regs.resumeGeneration = this.generation;
+    return this.leave(fuel, exit);
+  }
+
+  private pcOf(rec: number): number {
+    const { i32 } = this.memory;
+    return (i32[(rec + R.pc + 4) >> 2]! >>> 0) * 4294967296 + (i32[(rec + R.pc) >> 2]! >>> 0);
+  }
+
+  private countOf(rec: number): number {
+    return this.memory.view.getUint16(rec + R.count, true);
+  }
+
+  /** The record behind the instruction at `rec` (which a preparing record may precede). */
+  private behind(rec: number, pc: number): number {
+    do rec += RECORD_SIZE;
+    while (this.pcOf(rec) === pc);
+    return rec;
+  }
+
+  /** Block at `pc`; −1: fetch fault (faultAddress, faultAccess set), −2: no canonical address. */
+  private lookup(space: CodeSpace, table: PageTable, pc: number): number {
+    const known = space.blocks.get(pc);
+    if (known !== undefined) return known;
+    if (pc >= 2 ** 47) return -2;
+    if (this.arena.full) this.dropAllCode();
+    const rec = this.arena.decodeBlock(space, table, pc);
+    if (rec >= 0) return rec;
+    this.faultAddress = BigInt(this.arena.faultAddress);
+    this.faultAccess = 4;
+    return -1;
+  }
+
+  private dropAllCode(): void {
+    for (const [table, space] of this.spaces) {
+      for (const page of space.pages.keys()) table.unmarkCode(page);
+      space.blocks.clear();
+      space.pages.clear();
+      this.arena.clearJumpCache(space.jumpCache);
+    }
+    this.arena.reset();
+    this.generation++;
+  }
+
+  /** Length of the instruction `stepSlowly` or `step` last decoded. */
+  private singleLength = 0;
+
+  /**
+   * Carries out one instruction whose access the TLB cannot serve: it crosses a page, or writes where decoded code lies.
+   * Crossing accesses go through a bounce buffer that looks like one page to the handler; nothing is committed before
+   * the whole instruction can complete. Returns EXIT.stop when done (rip moved), else the exit that stands in the way.
+   */
+  private stepSlowly(regs: X86Regs, table: PageTable, at: number): number {
+    const { i32, u8, view } = this.memory;
+    const pc = this.pcOf(at);
+    const n = this.arena.decodeSingle(table, pc, SINGLE);
+    if (n < 0) return n === UNDEFINED ? EXIT.undefined : EXIT.fault;
+    this.singleLength = n;
+    const fuel = i32[(STATE + S.fuel) >> 2]!;
+    const entries: number[] = [];
+    const copies: { from: number; length: number; address: number }[] = [];
+    const changed: [number, number][] = [];
+    let exit: number = EXIT.slow;
+    let buffer = BOUNCE;
+    // Each round serves one more access of the instruction; none has more than three.
+    for (let round = 0; exit === EXIT.slow && round < 4; round++) {
+      const address = Number(view.getBigUint64(STATE + S.faultAddress, true));
+      const size = i32[(STATE + S.faultSize) >> 2]!;
+      const write = (i32[(STATE + S.faultAccess) >> 2]! & 2) !== 0;
+      const first = Math.floor(address / PAGE) * PAGE;
+      const lastPage = Math.floor((address + size - 1) / PAGE) * PAGE;
+      const need = write ? 2 : 1;
+      let bad = -1;
+      for (let page = first; page <= lastPage; page += PAGE)
+        if (bad < 0 && (page >= 2 ** 47 || !(table.prot(page) & need))) bad = page;
+      if (bad >= 0) {
+        this.faultAddress = BigInt(Math.max(bad, address));
+        this.faultAccess = need;
+        exit = EXIT.fault;
+        break;
+      }
+      const entry =
+        ((write ? TLB_WRITE : TLB_READ) + ((Math.floor(address / PAGE) & (TLB_ENTRIES - 1)) << 4)) >> 2;
+      entries.push(entry);
+      // The tag is the page the access ends in: an access inside the first page does not match.
+      i32[entry] = lastPage | 0;
+      i32[entry + 1] = Math.floor(lastPage / 4294967296);
+      if (first === lastPage) i32[entry + 2] = table.frame(first) - first;
+      else {
+        i32[entry + 2] = buffer - first;
+        const from = buffer + (address - first);
+        const split = lastPage - address;
+        const a = table.frame(first) + (address - first);
+        u8.copyWithin(from, a, a + split);
+        const b = table.frame(lastPage);
+        u8.copyWithin(buffer + PAGE, b, b + size - split);
+        if (write) copies.push({ from, length: size, address });
+        buffer += 2 * PAGE;
+      }
+      if (write) changed.push([address, address + size]);
+      i32[(STATE + S.fuel) >> 2] = -1; // indirect jumps come back at once
+      exit = this.runFrom(SINGLE);
+      i32[(STATE + S.fuel) >> 2] = fuel;
+      if (exit === EXIT.fault) {
+        this.faultAddress = view.getBigUint64(STATE + S.faultAddress, true);
+        this.faultAccess = i32[(STATE + S.faultAccess) >> 2]! & 3;
+      }
+    }
+    for (const e of entries) i32[e] = -1;
+    if (exit === EXIT.slow) return EXIT.protection; // two accesses fight for one slot: not reachable with today's definitions
+    if (exit !== EXIT.stop && exit !== EXIT.lookup && exit !== EXIT.preempt) return exit;
+    if (exit === EXIT.stop) regs.pc = pc + n;
+    for (const c of copies) {
+      const page = Math.floor(c.address / PAGE) * PAGE;
+      const split = page + PAGE - c.address;
+      const a = table.frame(page) + (c.address - page);
+      u8.copyWithin(a, c.from, c.from + split);
+      u8.copyWithin(table.frame(page + PAGE), c.from + split, c.from + c.length);
+    }
+    for (const [from, to] of changed)
+      for (let page = Math.floor(from / PAGE) * PAGE; page < to; page += PAGE)
+        if (table.isCode(page)) this.codeChanged(table, Math.max(page, from), Math.min(page + PAGE, to));
+    return EXIT.stop;
+  }
+
+  /** Executes exactly one instruction. Returns EXIT.stop when it retired, else its exit (with its effects, if any). */
+  step(regs: X86Regs, table: PageTable): number {
+    this.activate(regs, table);
+    regs.resumeGeneration = -1;
+    this.retired = 0;
+    const { i32 } = this.memory;
+    const { pc } = regs;
+    if (pc >= 2 ** 47) return EXIT.protection;
+    const n = this.arena.decodeSingle(table, pc, SINGLE);
+    if (n === UNDEFINED) return EXIT.undefined;
+    if (n < 0) {
+      this.faultAddress = BigInt(this.arena.faultAddress);
+      this.faultAccess = 4;
+      return EXIT.fault;
+    }
+    this.singleLength = n;
+    i32[(STATE + S.fuel) >> 2] = -1;
+    let exit = this.runFrom(SINGLE);
+    if (exit === EXIT.slow) exit = this.stepSlowly(regs, table, i32[(STATE + S.exitRec) >> 2]!);
+    else if (exit === EXIT.stop) regs.pc = pc + n;
+    else if (exit === EXIT.lookup || exit === EXIT.preempt) exit = EXIT.stop;
+    else if (exit === EXIT.fault) {
+      this.faultAddress = this.memory.view.getBigUint64(STATE + S.faultAddress, true);
+      this.faultAccess = i32[(STATE + S.faultAccess) >> 2]! & 3;
+    } else if (exit === EXIT.syscall || exit === EXIT.breakpoint) {
+      regs.pc = pc + n;
+      this.retired = 1;
+    }
+    if (exit === EXIT.stop) this.retired = 1;
+    return exit;
+  }
+
+  private doCpuid(): void {
+    const { i32 } = this.memory;
+    const [a, b, c, d] = cpuid(i32[STATE32]!, i32[STATE32 + 2]!, 0, this.cpus);
+    // rax, rbx, rcx, rdx: upper halves cleared.
+    [a, c, d, b].forEach((v, reg) => {
+      i32[STATE32 + reg * 2] = v;
+      i32[STATE32 + reg * 2 + 1] = 0;
+    });
+  }
+}

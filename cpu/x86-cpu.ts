@@ -17,7 +17,7 @@ import {
   TLB_READ,
   TLB_WRITE,
 } from './layout.ts';
-import { HOST_IMPORTS, type InstructionSet } from './interp/generate.ts';
+import { HOST_IMPORTS, type DecodeTables } from './interp/generate.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
 import { cpuid } from './isa/x86_64/cpuid.ts';
 import { Decoder, UNDEFINED } from './isa/x86_64/decoder.ts';
@@ -30,7 +30,7 @@ const STATE32 = STATE >> 2;
 
 export interface X86CpuOptions {
   readonly module: WebAssembly.Module;
-  readonly isa: InstructionSet;
+  readonly isa: DecodeTables;
   /** Linear memory in bytes: guest RAM and what the cpu needs. */
   readonly memoryBytes: number;
   /** Bytes for decoded code. */
@@ -46,7 +46,6 @@ export interface X86CpuOptions {
 export class X86Cpu implements PageTableOwner {
   readonly memory: Memory;
   private readonly arena: CodeArena;
-  private readonly isa: InstructionSet;
   private readonly runFrom: (rec: number) => number;
   private readonly spaces = new Map<PageTable, CodeSpace>();
   private readonly freeBlocks: number[] = [];
@@ -67,7 +66,6 @@ export class X86Cpu implements PageTableOwner {
     const codeBytes =
       options.codeBytes ?? Math.min(32 << 20, Math.floor(options.memoryBytes / 8 / 65536) * 65536);
     this.memory = new Memory(options.memoryBytes, FIXED_END + codeBytes);
-    this.isa = options.isa;
     this.cpus = options.cpus ?? 1;
     const tsc = options.tsc ?? ((): bigint => 0n);
     const x87 = options.x87 ?? ((): number => 0);
@@ -80,12 +78,11 @@ export class X86Cpu implements PageTableOwner {
     };
     const instance = new WebAssembly.Instance(options.module, { env: { memory: this.memory.memory }, host });
     this.runFrom = instance.exports['run'] as (rec: number) => number;
-    const undefinedHandler = options.isa.variants.findIndex((v) => v.def.name === 'ud2');
     this.arena = new CodeArena(
       this.memory,
       new Decoder(options.isa.encodings),
       options.isa.ids,
-      undefinedHandler,
+      options.isa.undefinedHandler,
       codeBytes,
     );
     this.flushTlb();

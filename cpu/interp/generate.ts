@@ -35,10 +35,23 @@ export interface HandlerIds {
   readonly count: number;
 }
 
-export interface InstructionSet {
+/** What decoding needs of a definition. */
+export type EncodingProperties = Pick<
+  Definition,
+  'name' | 'lock' | 'd64' | 'ends' | 'endsWithImmediate' | 'noRexB' | 'condition'
+>;
+
+/** What a running cpu needs: encodings with their handlers' numbers. */
+export interface DecodeTables {
+  readonly encodings: readonly (Omit<Encoding, 'def'> & { readonly def: EncodingProperties })[];
+  readonly ids: HandlerIds;
+  /** Handler that raises #UD. */
+  readonly undefinedHandler: number;
+}
+
+export interface InstructionSet extends DecodeTables {
   readonly encodings: readonly Encoding[];
   readonly variants: readonly Variant[];
-  readonly ids: HandlerIds;
 }
 
 /** Numbers everything without building it: what the decoder needs at run time. */
@@ -56,7 +69,9 @@ export function numberHandlers(defs: readonly Definition[]): InstructionSet {
     fused.set(i, n);
     n += 16;
   });
-  return { encodings, variants, ids: { stop, stale, end, address, address32, fused, count: n } };
+  const undefinedHandler = variants.findIndex((v) => v.def.name === 'ud2');
+  const ids = { stop, stale, end, address, address32, fused, count: n };
+  return { encodings, variants, ids, undefinedHandler };
 }
 
 /** Register and immediate forms, and plain memory against immediate: what compilers put before a branch. */
@@ -170,4 +185,38 @@ export function generate(
   }
   m.export('run', run);
   return m.encode(options.pages.min, options.pages.max, options.names);
+}
+
+/** The instruction set as plain data: what a running machine needs of it without the definitions' code. */
+export interface SerializedIsa {
+  readonly encodings: readonly SerializedEncoding[];
+  readonly ids: Omit<HandlerIds, 'fused'> & { readonly fused: readonly [number, number][] };
+  readonly undefinedHandler: number;
+}
+type SerializedEncoding = Omit<Encoding, 'handlers' | 'def'> & {
+  readonly handlers: readonly number[];
+  readonly def: EncodingProperties;
+};
+
+export function serializeIsa(isa: InstructionSet): SerializedIsa {
+  return {
+    encodings: isa.encodings.map((e) => {
+      const { name, lock, d64, ends, endsWithImmediate, noRexB, condition } = e.def;
+      return {
+        ...e,
+        def: { name, lock, d64, ends, endsWithImmediate, noRexB, condition },
+        handlers: [...e.handlers],
+      };
+    }),
+    ids: { ...isa.ids, fused: [...isa.ids.fused] },
+    undefinedHandler: isa.undefinedHandler,
+  };
+}
+
+export function loadIsa(data: SerializedIsa): DecodeTables {
+  return {
+    encodings: data.encodings.map((e) => ({ ...e, handlers: Int32Array.from(e.handlers) })),
+    ids: { ...data.ids, fused: new Map(data.ids.fused) },
+    undefinedHandler: data.undefinedHandler,
+  };
 }

@@ -1,7 +1,9 @@
 /** x86_64 instruction decoder: bytes to one decoded instruction, by the tables the definitions give. SDM vol. 2A ch. 2. */
 import { S } from '../../layout.ts';
-import type { Definition } from './define.ts';
-import { FIXED, type Encoding } from './encoding.ts';
+import { FIXED, type Encoding as FullEncoding } from './encoding.ts';
+import type { EncodingProperties } from '../../interp/generate.ts';
+
+type Encoding = Omit<FullEncoding, 'def'> & { readonly def: EncodingProperties };
 
 /** One decoded instruction; the decoder reuses a single object. Register fields are offsets from STATE. */
 export interface Decoded {
@@ -111,7 +113,7 @@ export class Decoder {
       break;
     }
     if (!e) return UNDEFINED;
-    const def: Definition = e.def;
+    const { def } = e;
     const o = this.out;
     o.encoding = e;
     o.r1 = S.zero;

@@ -1,0 +1,128 @@
+/**
+ * The one loop: pick a task, run the cpu, hand its exit to the kernel. Synchronous: it returns when nothing can run, when
+ * the machine is over, when its host asked for the floor, or when somebody wants to look.
+ */
+import { EXIT, type X86Cpu, type X86Regs, type PageTable } from '../../cpu/index.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import type { Task } from '../../kernel/task/task.ts';
+
+/** Why `run` came back. */
+export type LoopEnd =
+  /** The first process is gone: kernel.exitStatus. */
+  | 'over'
+  /** Nobody can run before kernel.nextDeadline() or an event from the host. */
+  | 'idle'
+  /** The time slice is used up: let the host's event loop breathe, then come back. */
+  | 'slice'
+  /** `stop` was asked for (by a hook). */
+  | 'stopped';
+
+/** Hooks of whoever watches or steps the machine. All optional: an absent one costs a comparison. */
+export interface LoopHooks {
+  /** The task is at a system call that was not begun. True: stop here; the next `run` begins it. */
+  beforeSyscall?(t: Task): boolean;
+  /** The call returned, parked or the task is gone. True: stop. */
+  afterSyscall?(t: Task): boolean;
+  /** Instructions retired by the cpu (the virtual clock). */
+  ran?(instructions: number): void;
+  /** An instruction the cpu does not know; its bytes at t.regs.pc. */
+  undefinedInstruction?(t: Task): void;
+}
+
+/** Exits between looks at the clock. */
+const CLOCK_EVERY = 64;
+
+export class Loop {
+  readonly kernel: Kernel;
+  readonly cpu: X86Cpu;
+  hooks: LoopHooks = {};
+  /** Asks `run` to return 'stopped' at the next opportunity. */
+  stop = false;
+  /** A system call that a hook held back. */
+  private pending: Task | null = null;
+
+  constructor(kernel: Kernel, cpu: X86Cpu) {
+    this.kernel = kernel;
+    this.cpu = cpu;
+  }
+
+  /** Runs for about `milliseconds` of host time (Infinity: until something else ends it). */
+  run(milliseconds: number): LoopEnd {
+    const { kernel, cpu } = this;
+    const { scheduler, clock } = kernel;
+    const end = milliseconds === Infinity ? Infinity : performance.now() + milliseconds;
+    let untilClock = 0;
+    if (this.pending) {
+      const t = this.pending;
+      this.pending = null;
+      if (this.serve(t)) return 'stopped';
+    }
+    for (;;) {
+      if (kernel.exitStatus !== null) return 'over';
+      if (this.stop) {
+        this.stop = false;
+        return 'stopped';
+      }
+      if (--untilClock < 0) {
+        untilClock = CLOCK_EVERY;
+        const now = clock.monotonic();
+        if (kernel.nextDeadline() <= now) kernel.expire(now);
+        if (end !== Infinity && performance.now() > end) return 'slice';
+      }
+      const t = scheduler.pick();
+      if (t === null) {
+        const now = clock.monotonic();
+        if (kernel.nextDeadline() > now) return 'idle';
+        kernel.expire(now);
+        continue;
+      }
+      if (!kernel.prepareUser(t)) continue;
+      const exit = cpu.run(t.regs as unknown as X86Regs, t.mm.pageTable as unknown as PageTable, scheduler.left);
+      scheduler.ran(t, cpu.retired);
+      if (this.hooks.ran) this.hooks.ran(cpu.retired);
+      if (exit === EXIT.syscall) {
+        if (this.hooks.beforeSyscall?.(t)) {
+          this.pending = t;
+          return 'stopped';
+        }
+        if (this.serve(t)) return 'stopped';
+        continue;
+      }
+      untilClock = Math.min(untilClock, 1);
+      this.act(t, exit);
+    }
+  }
+
+  private serve(t: Task): boolean {
+    this.kernel.syscall(t);
+    return this.hooks.afterSyscall?.(t) ?? false;
+  }
+
+  private act(t: Task, exit: number): void {
+    const { kernel, cpu } = this;
+    const { pc } = t.regs;
+    switch (exit) {
+      case EXIT.preempt:
+        return;
+      case EXIT.fault:
+        kernel.fault(t, cpu.faultAddress, cpu.faultAccess);
+        return;
+      case EXIT.divide:
+        kernel.exception(t, 'divide', pc);
+        return;
+      case EXIT.undefined:
+        this.hooks.undefinedInstruction?.(t);
+        kernel.exception(t, 'undefined', pc);
+        return;
+      case EXIT.breakpoint:
+        kernel.exception(t, 'breakpoint', pc);
+        return;
+      case EXIT.simd:
+      case EXIT.x87:
+        kernel.exception(t, 'fp', pc);
+        return;
+      default:
+        kernel.exception(t, 'gp', pc);
+    }
+  }
+}

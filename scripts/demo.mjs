@@ -17,4 +17,4 @@ const failed = run('scripts/build.mjs');
 if (failed !== 0) process.exit(failed);
 show('run', 'guests/prebuilt/x86_64/hello');
 show('strace', 'guests/prebuilt/x86_64/hello');
-show('strace', '-f', 'guests/prebuilt/x86_64/threads');
+show('strace', '-f', 'guests/prebuilt/x86_64/threads-musl');

@@ -1,0 +1,188 @@
+#!/usr/bin/env node
+// Builds the guest programs of guests/guests.json into build/guests/ARCH/, as far as compilers are present, and says
+// which are left out. With --prebuilt also refreshes guests/prebuilt/ARCH/ (the few that lie in the repository).
+// Usage: node scripts/guests.mjs [--prebuilt] [--quiet] [NAME…]
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+process.chdir(root);
+const ARCH = 'x86_64';
+const OUT = `build/guests/${ARCH}`;
+const PREBUILT = `guests/prebuilt/${ARCH}`;
+const args = process.argv.slice(2);
+const only = args.filter((a) => !a.startsWith('--'));
+
+const C_FLAGS = [
+  '-O2',
+  '-g0',
+  '-w',
+  '-static',
+  '-s',
+  '-pthread',
+  '-Wl,--build-id=none',
+  '-ffile-prefix-map=.=.',
+];
+const BARE_FLAGS = [
+  '-nostdlib',
+  '-ffreestanding',
+  '-fno-stack-protector',
+  '-fno-builtin',
+  '-fno-pie',
+  '-no-pie',
+];
+
+const { guests } = JSON.parse(readFileSync('guests/guests.json', 'utf8'));
+
+/** Every file of a guest: what it is built from, where it goes, and with which command. */
+export function plan() {
+  const all = [];
+  for (const g of guests) {
+    for (const libc of g.libc ?? ['glibc']) {
+      const name = libc === 'musl' ? `${g.name}-musl` : g.name;
+      all.push({ ...g, name, libc, out: join(OUT, name), prebuilt: Boolean(g.prebuilt) && libc !== 'glibc' });
+    }
+  }
+  return all;
+}
+
+function command(g) {
+  const source = join('guests', g.source);
+  switch (extname(g.source)) {
+    case '.S':
+      return {
+        tool: '/usr/bin/gcc',
+        args: ['-nostdlib', '-static', '-s', '-Wl,--build-id=none', '-o', g.out, source],
+      };
+    case '.c': {
+      const tool = g.libc === 'musl' ? '/usr/bin/musl-gcc' : '/usr/bin/gcc';
+      const bare = g.libc === 'none' ? BARE_FLAGS : [];
+      const libs = g.libc === 'none' ? [] : ['-lm'];
+      return { tool, args: [...C_FLAGS, ...bare, ...(g.flags ?? []), '-o', g.out, source, ...libs] };
+    }
+    case '.go':
+      return {
+        tool: '/usr/bin/go',
+        args: ['build', '-trimpath', '-ldflags=-s -w -buildid=', '-o', g.out, source],
+        env: {
+          CGO_ENABLED: '0',
+          GOFLAGS: '-mod=mod',
+          GO111MODULE: 'off',
+          GOCACHE: join(root, 'build/go-cache'),
+        },
+      };
+    case '.rs':
+      return {
+        tool: '/usr/bin/rustc',
+        args: ['-O', '-C', 'target-feature=+crt-static', '-C', 'strip=symbols', '-o', g.out, source],
+      };
+    case '.toml': {
+      // Debian's crates, no network: cargo takes /usr/share/cargo/registry in place of crates.io.
+      const home = 'build/cargo-home';
+      mkdirSync(home, { recursive: true });
+      writeFileSync(
+        join(home, 'config.toml'),
+        '[source.crates-io]\nreplace-with = "debian"\n[source.debian]\ndirectory = "/usr/share/cargo/registry"\n',
+      );
+      const target = 'x86_64-unknown-linux-gnu';
+      return {
+        tool: '/usr/bin/cargo',
+        needs: ['/usr/bin/rustc', '/usr/share/cargo/registry'],
+        args: [
+          'build',
+          '--quiet',
+          '--release',
+          '--offline',
+          '--target',
+          target,
+          '--target-dir',
+          'build/cargo',
+          '--manifest-path',
+          source,
+        ],
+        env: {
+          CARGO_HOME: join(root, home),
+          RUSTC: '/usr/bin/rustc',
+          RUSTFLAGS: '-C target-feature=+crt-static',
+        },
+        made: `build/cargo/${target}/release/${g.name}`,
+      };
+    }
+    default:
+      throw new Error(`guests.json: no builder for ${g.source}`);
+  }
+}
+
+/** Newest change in the folder a guest's source lies in, milliseconds. */
+function newest(g) {
+  const dir = dirname(join('guests', g.source));
+  const nested = extname(g.source) === '.toml';
+  const files = readdirSync(dir, { withFileTypes: true, recursive: nested }).filter(
+    (f) => f.isFile() && f.name !== 'Cargo.lock',
+  );
+  const relevant = files.filter(
+    (f) => nested || f.name.endsWith('.h') || f.name === g.source.split('/').pop(),
+  );
+  return Math.max(...relevant.map((f) => statSync(join(f.parentPath, f.name)).mtimeMs));
+}
+
+function build(g) {
+  const c = command(g);
+  const missing = [c.tool, ...(c.needs ?? [])].find((p) => !existsSync(p));
+  if (missing) return `left out: ${missing} not found`;
+  if (existsSync(g.out) && statSync(g.out).mtimeMs > newest(g)) return '';
+  mkdirSync(dirname(g.out), { recursive: true });
+  const r = spawnSync(c.tool, c.args, { env: { ...process.env, ...c.env }, encoding: 'utf8' });
+  if (r.status !== 0) return `FAILED: ${c.tool} ${c.args.join(' ')}\n${r.stderr}${r.error ?? ''}`;
+  if (c.made) copyFileSync(c.made, g.out);
+  return '';
+}
+
+const first = (tool, ...a) =>
+  existsSync(tool) ? spawnSync(tool, a, { encoding: 'utf8' }).stdout.split('\n')[0] : null;
+
+/** What decides the bytes a compiler writes: equal here and in MANIFEST.json, and rebuilt guests must be equal too. */
+export function toolchain() {
+  const musl = '/usr/lib/x86_64-linux-musl/libc.a';
+  const sha = (f) =>
+    existsSync(f) ? createHash('sha256').update(readFileSync(f)).digest('hex').slice(0, 16) : null;
+  return { gcc: first('/usr/bin/gcc', '--version'), ld: first('/usr/bin/ld', '--version'), musl: sha(musl) };
+}
+
+function main() {
+  let failed = 0;
+  const leftOut = new Map();
+  for (const g of plan()) {
+    if (only.length > 0 && !only.includes(g.name)) continue;
+    const problem = build(g);
+    if (problem.startsWith('FAILED')) {
+      failed++;
+      console.error(`${g.name}: ${problem}`);
+    } else if (problem) leftOut.set(problem, [...(leftOut.get(problem) ?? []), g.name]);
+  }
+  for (const [why, names] of leftOut) console.log(`guests ${why}: ${names.join(' ')}`);
+  if (args.includes('--prebuilt') && failed === 0) {
+    mkdirSync(PREBUILT, { recursive: true });
+    const files = {};
+    for (const g of plan().filter((p) => p.prebuilt)) {
+      copyFileSync(g.out, join(PREBUILT, g.name));
+      files[g.name] = { source: g.source, libc: g.libc, bytes: statSync(g.out).size };
+    }
+    const manifest = { toolchain: toolchain(), files };
+    writeFileSync('guests/prebuilt/x86_64/MANIFEST.json', `${JSON.stringify(manifest, null, 2)}\n`);
+  }
+  process.exitCode = failed === 0 ? 0 : 1;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) main();

@@ -118,9 +118,9 @@ export class AddressSpace extends UserAccess implements ObjectMapper {
   oom = false;
 
   /** Highest address of the top-down search. */
-  readonly mmapBase: number;
+  private mmapBase: number;
   /** No stack limit: areas go upwards, as mmap_is_legacy has it. */
-  private readonly bottomUp: boolean;
+  private bottomUp: boolean;
   startBrk = 0;
   brk = 0;
   /** Initial stack pointer. */
@@ -201,6 +201,8 @@ export class AddressSpace extends UserAccess implements ObjectMapper {
       'startBrk', 'brk', 'startStack', 'argStart', 'argEnd', 'envStart', 'envEnd', 'startCode', 'endCode',
       'startData', 'endData', 'vdso',
     ] as const) child[k] = this[k]; // prettier-ignore
+    child.mmapBase = this.mmapBase;
+    child.bottomUp = this.bottomUp;
     child.auxv = this.auxv;
     return child;
   }

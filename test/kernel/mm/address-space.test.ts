@@ -33,7 +33,7 @@ describe('AddressSpace', () => {
   it('maps top-down below mmap_base, merges neighbours and splits on munmap', () => {
     const { mm } = setup();
     const a = mm.map({ length: 2 * PAGE_SIZE, prot: RW, flags: ANON });
-    expect(a).toBe(0x7fffffffd000);
+    expect(a).toBe(0x7ffff7ffd000);
     const b = mm.map({ length: PAGE_SIZE, prot: RW, flags: ANON });
     expect(b).toBe(a - PAGE_SIZE);
     expect(mm.vmas.count).toBe(1);

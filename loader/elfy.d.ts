@@ -25,5 +25,6 @@ declare module 'elfy' {
     parsePrograms(buf: Uint8Array, header: ElfyHeader): ElfyProgram[];
   }
   const elfy: { Parser: typeof Parser };
+  // eslint-disable-next-line no-restricted-syntax -- what the package exports
   export default elfy;
 }

@@ -2,7 +2,7 @@
 import { EAGAIN, EEXIST, EFAULT, EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
 import type { File } from '../fs/file.ts';
 import type { KernelPorts } from '../kernel.ts';
-import { PAGE_SIZE, PROT_EXEC, PROT_WRITE, type Arch } from '../ports.ts';
+import { PAGE_SIZE, PROT_EXEC, PROT_WRITE, type Arch, type Entropy } from '../ports.ts';
 import type { Rlimit } from '../task/thread-group.ts';
 import { UserAccess } from './access.ts';
 import {
@@ -14,6 +14,7 @@ import {
   STACK_GUARD_GAP,
   type Layout,
 } from './layout.ts';
+import { formatMaps } from './format.ts';
 import type { Memory } from './memory.ts';
 import type { MemObject, ObjectMapper } from './mem-object.ts';
 import { AnonObject, NO_RAM } from './objects.ts';
@@ -161,13 +162,23 @@ export class AddressSpace extends UserAccess implements ObjectMapper {
     this.arch = arch;
     this.layout = layout;
     this.owner = owner;
-    const stack = owner ? this.rlimit(RLIMIT_STACK) : DEFAULT_STACK;
+    const stack = this.stackLimit;
     this.bottomUp = stack === Infinity;
     this.mmapBase = mmapBase(layout, stack);
   }
 
   static create(ports: MemoryPorts, arch: Arch, owner: MemoryOwner | null = null): AddressSpace {
     return new AddressSpace(ports, arch, owner);
+  }
+
+  /** RLIMIT_STACK, or Linux's default when nobody owns this. */
+  get stackLimit(): number {
+    return this.owner ? this.rlimit(RLIMIT_STACK) : DEFAULT_STACK;
+  }
+
+  /** Address space randomisation of the mappings (28 bits of pages, below the stack's own 16 GiB). */
+  randomize(entropy: Entropy): void {
+    this.mmapBase -= 2 ** 34 + entropy.below(2 ** 28) * PAGE_SIZE;
   }
 
   /** Soft limit in bytes. */
@@ -205,6 +216,12 @@ export class AddressSpace extends UserAccess implements ObjectMapper {
     child.bottomUp = this.bottomUp;
     child.auxv = this.auxv;
     return child;
+  }
+
+  /** One more task uses it (CLONE_VM). */
+  share(): this {
+    this.users++;
+    return this;
   }
 
   /** A task that used it is gone; the last one frees everything. */
@@ -714,6 +731,11 @@ export class AddressSpace extends UserAccess implements ObjectMapper {
     const v = this.vmas.containing(address)!;
     if (v.private) return `m${this.id}:${address}`;
     return `o${v.object!.id}:${v.index(pageDown(address)) * PAGE_SIZE + (address % PAGE_SIZE)}`;
+  }
+
+  /** /proc/PID/maps. */
+  formatMaps(): string {
+    return formatMaps(this);
   }
 
   /** VM_MAYWRITE areas of a shared file mapping: what a sealed memfd must refuse. */

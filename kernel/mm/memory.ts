@@ -1,4 +1,5 @@
 /** What all address spaces share: RAM with someone to ask when it runs out, and the vm.* settings. */
+import type { MemObject } from './mem-object.ts';
 import type { Ram } from '../ports.ts';
 
 /** Gives frames back under pressure; returns how many. */
@@ -9,6 +10,7 @@ export class Memory {
   /** vm.max_map_count. */
   maxMapCount = 65530;
   private readonly shrinkers = new Set<Shrinker>();
+  private readonly specials = new Map<string, MemObject>();
   private ids = 0;
 
   constructor(ram: Ram) {
@@ -41,6 +43,17 @@ export class Memory {
   /** __vm_enough_memory with vm.overcommit_memory=0: only what could never be had is refused. */
   enough(pages: number): boolean {
     return pages <= this.ram.total;
+  }
+
+  /** An object there is one of for the whole machine, kept for good (the vDSO). */
+  special(name: string, make: () => MemObject): MemObject {
+    let object = this.specials.get(name);
+    if (!object) {
+      object = make();
+      object.retain();
+      this.specials.set(name, object);
+    }
+    return object;
   }
 
   addShrinker(s: Shrinker): void {

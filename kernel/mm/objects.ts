@@ -37,7 +37,7 @@ export abstract class PagedObject implements MemObject {
     return this.pages.get(index) ?? -1;
   }
 
-  frame(index: number, _forWrite: boolean): number {
+  frame(index: number, _forWrite = false): number {
     const known = this.pages.get(index);
     if (known !== undefined) return known;
     const count = Math.ceil(this.size / PAGE_SIZE);

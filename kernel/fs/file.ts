@@ -66,6 +66,9 @@ export abstract class File {
   path: Path | null = null;
   /** The VFS's own clean-up when the last reference goes (write counts, locks, inotify). */
   closed: ((file: File) => void) | null = null;
+  /** F_SETOWN: pid, or minus the process group, that SIGIO goes to; and which signal instead (F_SETSIG). */
+  owner = 0;
+  ownerSignal = 0;
   /** What /proc/PID/fd/N links to: a path, or "pipe:[7]", "socket:[8]", "anon_inode:[eventfd]". */
   abstract get name(): string;
   /** What strace -yy shows instead: "TCP:[127.0.0.1:80->127.0.0.1:4711]". */
@@ -176,7 +179,7 @@ export abstract class File {
   }
 }
 
-const RLIMIT_NOFILE = 7;
+export const RLIMIT_NOFILE = 7;
 
 /** Puts a new file at the lowest free descriptor below RLIMIT_NOFILE; -EMFILE when there is none. */
 export function installFile(t: Task, file: File, cloexec: boolean): number {
@@ -194,6 +197,8 @@ export interface Descriptor {
 /** A process's descriptors (files_struct); shared by CLONE_FILES. Owner: tasks, counted in `users`. */
 export class FdTable {
   private slots: (Descriptor | undefined)[] = [];
+  /** No number below it is free. */
+  private hint = 0;
   users = 1;
 
   get(fd: number): File | undefined {
@@ -204,7 +209,12 @@ export class FdTable {
   }
   /** Lowest free number from `from`; -1 when `limit` is reached. */
   lowest(from: number, limit: number): number {
-    for (let fd = from; fd < limit; fd++) if (this.slots[fd] === undefined) return fd;
+    const whole = from <= this.hint;
+    for (let fd = Math.max(from, this.hint); fd < limit; fd++) {
+      if (this.slots[fd] !== undefined) continue;
+      if (whole) this.hint = fd;
+      return fd;
+    }
     return -1;
   }
   /** Puts the file at exactly `fd`, closing what was there; takes a reference. */
@@ -218,6 +228,7 @@ export class FdTable {
     const d = this.slots[fd];
     if (!d) return -EBADF;
     this.slots[fd] = undefined;
+    if (fd < this.hint) this.hint = fd;
     return this.let(d.file, t);
   }
   /** One descriptor less: POSIX locks of this process on the file go, whichever descriptor made them (fcntl(2)). */
@@ -244,6 +255,7 @@ export class FdTable {
   closeAll(t: Task | null): void {
     this.slots.forEach((_d, fd) => this.close(fd, t));
     this.slots = [];
+    this.hint = 0;
   }
   /** Open numbers, ascending. */
   list(): number[] {

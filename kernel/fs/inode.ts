@@ -81,6 +81,10 @@ export abstract class Inode {
   get blocks(): number {
     return Math.ceil(this.size / 512);
   }
+  /** st_blksize. */
+  get blksize(): number {
+    return 4096;
+  }
   get type(): number {
     return this.mode & S_IFMT;
   }

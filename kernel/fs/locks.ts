@@ -117,7 +117,7 @@ export function releasePosixLocks(file: File, owner: FdTable): void {
 
 /** What a task parked on a record lock waits for: plain data in its Park, read by deadlock detection. */
 export interface LockWait {
-  readonly kind: 'posix-lock';
+  readonly kind: 'posix-lock' | 'ofd-lock';
   readonly owner: LockOwner;
   readonly blocker: LockOwner;
 }

@@ -1,8 +1,11 @@
 /** The virtual file system: the mount table, and what a name stands for. Opening is in open.ts, changing names in names.ts. */
-import { EBADF, EBUSY, EINVAL, ENOENT, ENOTDIR } from '../abi/errno.ts';
+import { EBADF, EBUSY, EINVAL, ELOOP, ENOENT, ENOTDIR } from '../abi/errno.ts';
+import type { Clock, Limits, Ram } from '../ports.ts';
 import type { Task } from '../task/task.ts';
 import { Dentry, MNT_RELATIME, Mount, Path } from './dentry.ts';
 import { S_IFDIR, S_IFMT, type FileSystem, type Inode } from './inode.ts';
+import type { FileQuota } from './file-pages.ts';
+import { Tmpfs, type TmpfsDeps } from './tmpfs.ts';
 import { RESOLVE_BENEATH, RESOLVE_IN_ROOT, Walk } from './walk.ts';
 
 export const AT_FDCWD = -100;
@@ -38,7 +41,23 @@ export class FsContext {
   }
 }
 
+/** CONFIG_HZ=250. */
+const TICK = 4_000_000;
+
+/** What the file systems need of the machine. */
+export interface VfsDeps {
+  readonly ram: Ram;
+  readonly clock: Clock;
+  readonly limits: Limits;
+}
+
+/** Makes a file system for mount(2): `source` and `data` as given. */
+export type FsFactory = (t: Task, source: string, data: string) => FileSystem | number;
+
 export class Vfs {
+  /** What mount(2) can mount besides tmpfs and bind mounts, by type. */
+  readonly fsTypes = new Map<string, FsFactory>();
+  private readonly tmpfsDeps: TmpfsDeps;
   /** The root of everything. */
   readonly root: Path;
   /** Every mount with a place in the tree, oldest first. */
@@ -47,7 +66,22 @@ export class Vfs {
   private nextMinor = 2;
   private nextObjectId = -1;
 
-  constructor(rootFs: FileSystem, source = rootFs.type) {
+  private readonly clock: Clock;
+  /** The present at the last tick, and the monotonic time of that tick. */
+  private tick = -Infinity;
+  private tickTime = 0n;
+
+  /** The root is a tmpfs unless `makeRoot` gives another file system. */
+  constructor(deps: VfsDeps, makeRoot?: (vfs: Vfs) => FileSystem, source?: string) {
+    this.clock = deps.clock;
+    this.tmpfsDeps = {
+      ram: deps.ram,
+      quota: { used: 0, max: deps.limits.maxFileBytes },
+      now: () => this.now(),
+      newObjectId: () => this.nextObjectId--,
+    };
+    const rootFs = makeRoot?.(this) ?? this.newTmpfs(0o755);
+    source ??= rootFs.type;
     const root = new Mount(
       this.nextMountId++,
       rootFs,
@@ -60,6 +94,21 @@ export class Vfs {
     this.root = new Path(root, root.root);
   }
 
+  /** Realtime nanoseconds at tick resolution, as Linux stamps files (ktime_get_coarse_real_ts64). */
+  now(): bigint {
+    const mono = this.clock.monotonic();
+    if (mono - this.tick >= TICK || mono < this.tick) {
+      this.tick = mono;
+      this.tickTime = BigInt(Math.floor(mono)) + this.clock.realtimeOffset;
+    }
+    return this.tickTime;
+  }
+
+  /** A new, empty tmpfs; all of them share the machine's file quota. */
+  newTmpfs(mode = 0o1777, type = 'tmpfs'): Tmpfs {
+    return new Tmpfs(this.tmpfsDeps, this.newDev(), { mode, type });
+  }
+
   /** st_dev for a file system without a device: makedev(0, minor). */
   newDev(): number {
     const minor = this.nextMinor++;
@@ -69,6 +118,11 @@ export class Vfs {
   /** Identities for the MemObjects of files: negative, so that they never meet those of anonymous memory. */
   newObjectId(): number {
     return this.nextObjectId--;
+  }
+
+  /** Bytes all in-memory files hold, and may hold. */
+  get quota(): FileQuota {
+    return this.tmpfsDeps.quota;
   }
 
   /** A place for an object that has no name in the tree: what a magic link to a pipe jumps to. */
@@ -146,15 +200,35 @@ export class Vfs {
     return m;
   }
 
+  /** Hangs an existing mount elsewhere (MS_MOVE). */
+  moveMount(m: Mount, at: Path): number {
+    for (let p: Path | null = at; p !== null; p = p.mnt.at) if (p.mnt === m) return -ELOOP;
+    detach(m);
+    m.at = at;
+    (at.dentry.mounts ??= []).push(m);
+    return 0;
+  }
+
+  /** pivot_root(2), its conditions checked: `fresh` goes where `old` was, `old` to `put`. */
+  pivot(old: Mount, fresh: Mount, put: Path): void {
+    const { at } = old;
+    detach(fresh);
+    fresh.at = at;
+    if (at !== null) {
+      detach(old);
+      (at.dentry.mounts ??= []).push(fresh);
+    }
+    old.at = put;
+    (put.dentry.mounts ??= []).push(old);
+  }
+
   /** Takes a mount away. Open files keep it alive; `lazy` (MNT_DETACH) takes what is mounted below along. */
   umount(m: Mount, lazy = false): number {
     if (m.at === null) return -EINVAL;
     const below = this.mounts.filter((c) => c.at !== null && c.at.mnt === m);
     if (below.length > 0 && !lazy) return -EBUSY;
     for (const c of below) this.umount(c, true);
-    const list = m.at.dentry.mounts!;
-    list.splice(list.indexOf(m), 1);
-    if (list.length === 0) m.at.dentry.mounts = null;
+    detach(m);
     this.mounts.splice(this.mounts.indexOf(m), 1);
     m.at = null;
     return 0;
@@ -164,4 +238,12 @@ export class Vfs {
   isMountPoint(d: Dentry): boolean {
     return d.mounts !== null;
   }
+}
+
+/** Uncovers what a mount covers. */
+function detach(m: Mount): void {
+  const d = m.at!.dentry;
+  const list = d.mounts!;
+  list.splice(list.indexOf(m), 1);
+  if (list.length === 0) d.mounts = null;
 }

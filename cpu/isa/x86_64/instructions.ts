@@ -8,6 +8,9 @@ import { flags } from './insns/flags.ts';
 import { move } from './insns/move.ts';
 import { muldiv, muldivHelpers } from './insns/muldiv.ts';
 import { shifts } from './insns/shift.ts';
+import { sseFloat } from './insns/sse-float.ts';
+import { sseInt } from './insns/sse-int.ts';
+import { sseMove } from './insns/sse-move.ts';
 import { strings } from './insns/string.ts';
 
 export const definitions: readonly Definition[] = [
@@ -19,6 +22,9 @@ export const definitions: readonly Definition[] = [
   ...control,
   ...flags,
   ...strings,
+  ...sseMove,
+  ...sseInt,
+  ...sseFloat,
 ];
 
 export const helpers: readonly Helper[] = [...muldivHelpers];

@@ -10,9 +10,11 @@ import type { Task } from './task/task.ts';
 import type { Timers } from './time/timers.ts';
 import type { FutexTable } from './futex/futex.ts';
 import type { Vfs } from './fs/vfs.ts';
+import type { Tmpfs } from './fs/tmpfs.ts';
 import type { PseudoFs } from './fs/anon/pseudo-fs.ts';
 import type { Notifier } from './fs/anon/inotify.ts';
 import type { Devices } from './fs/dev/devices.ts';
+import type { Ttys } from './fs/tty/ttys.ts';
 import type { NetStack } from './net/stack.ts';
 import type { Tracer } from './trace/tracer.ts';
 import type { SyscallTable } from './syscall/table.ts';
@@ -62,8 +64,11 @@ export interface Kernel extends KernelPorts {
   readonly vfs: Vfs;
   /** pipefs, sockfs, anon_inodefs: inodes without a path. */
   readonly pseudo: PseudoFs;
+  /** The kernel's own tmpfs: memfd_create's files. */
+  readonly shmem: Tmpfs;
   /** Character devices by number, terminals included. */
   readonly devices: Devices;
+  readonly ttys: Ttys;
   /** inotify's ear in the VFS. */
   readonly notify: Notifier;
   readonly net: NetStack;

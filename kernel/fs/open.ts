@@ -122,8 +122,10 @@ export function openInode(
     if (t?.kernel.notify.active) notify(t, at, IN_MODIFY);
   }
   if (type === S_IFDIR) return finish(vfs, t, new DirFile(flags & ~TRANSIENT, inode), at);
-  const file = inode.open(t, flags & ~TRANSIENT, at);
+  // A terminal asks for O_NOCTTY, and forgets it.
+  const file = inode.open(t, flags & ~(type === S_IFCHR ? TRANSIENT & ~O_NOCTTY : TRANSIENT), at);
   if (!(file instanceof File)) return file;
+  file.flags &= ~O_NOCTTY;
   if (type === S_IFREG && write) inode.writers++;
   return finish(vfs, t, file, at);
 }

@@ -3,6 +3,7 @@ import { JobControl } from '../signal/state.ts';
 import type { SignalQueue } from '../signal/state.ts';
 import type { ProcessTimers } from '../time/process-timers.ts';
 import { WaitQueue } from '../wait.ts';
+import type { Tty } from '../fs/tty/tty.ts';
 import type { Task } from './task.ts';
 import type { Inode } from '../fs/inode.ts';
 
@@ -39,7 +40,7 @@ export class ThreadGroup {
   pgrp: number;
   session: number;
   /** Controlling terminal, if any (owned by the tty layer). */
-  tty: object | null = null;
+  tty: Tty | null = null;
   /** Signals for any thread of the process. */
   readonly pending: SignalQueue;
   /** Indexed by RLIMIT_*. */

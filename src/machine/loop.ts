@@ -76,13 +76,8 @@ export class Loop {
         kernel.expire(now);
         continue;
       }
-      // A hook may have asked to stop at what happened on the way (a woken call's exit, a signal).
-      if (!kernel.prepareUser(t) || this.stop) continue;
-      const exit = cpu.run(
-        t.regs as unknown as X86Regs,
-        t.mm.pageTable as unknown as PageTable,
-        scheduler.left,
-      );
+      if (!kernel.prepareUser(t)) continue;
+      const exit = cpu.run(t.regs as unknown as X86Regs, t.mm.pageTable as unknown as PageTable, scheduler.left);
       scheduler.ran(t, cpu.retired);
       if (this.hooks.ran) this.hooks.ran(cpu.retired);
       if (exit === EXIT.syscall) {

@@ -1,7 +1,7 @@
 /** File systems that are never mounted: the homes of pipes, sockets and anonymous inodes, and inode numbers for all. */
 import type { Kernel } from '../../kernel.ts';
 import type { Task } from '../../task/task.ts';
-import { Inode, type FileSystem } from '../inode.ts';
+import { Inode, S_IFDIR, type FileSystem } from '../inode.ts';
 import type { File } from '../file.ts';
 import type { PipeShared } from '../pipe/pipe-file.ts';
 import type { Park } from '../../wait.ts';
@@ -55,6 +55,20 @@ export class PseudoInode extends Inode {
   }
 }
 
+/** A file system without names: its root is never reached. */
+class Hidden implements FileSystem {
+  readonly dev: number;
+  readonly type: string;
+  readonly magic: number;
+  readonly root: PseudoInode;
+  constructor(dev: number, type: string, magic: number) {
+    this.dev = dev;
+    this.type = type;
+    this.magic = magic;
+    this.root = new PseudoInode(this, 1, S_IFDIR | 0o555, 0, 0, 0n);
+  }
+}
+
 /** One per kernel. */
 export class PseudoFs {
   private readonly clock: Kernel['clock'];
@@ -71,19 +85,10 @@ export class PseudoFs {
 
   /** `newDev`: the next st_dev of major 0 (Vfs.newDev). */
   constructor(clock: Kernel['clock'], newDev: () => number) {
-    const fileSystem = (type: string, magic: number): FileSystem => ({
-      type,
-      dev: newDev(),
-      magic,
-      // Nothing of it can be reached by name.
-      get root(): never {
-        throw new Error(`${type} has no root`);
-      },
-    });
     this.clock = clock;
-    this.anonfs = fileSystem('anon_inodefs', ANON_INODE_FS_MAGIC);
-    this.sockfs = fileSystem('sockfs', SOCKFS_MAGIC);
-    this.pipefs = fileSystem('pipefs', PIPEFS_MAGIC);
+    this.anonfs = new Hidden(newDev(), 'anon_inodefs', ANON_INODE_FS_MAGIC);
+    this.sockfs = new Hidden(newDev(), 'sockfs', SOCKFS_MAGIC);
+    this.pipefs = new Hidden(newDev(), 'pipefs', PIPEFS_MAGIC);
     this.anonInode = this.inode(this.anonfs, 0o600, 0, 0);
   }
 

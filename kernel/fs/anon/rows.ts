@@ -1,5 +1,7 @@
 import { defineSyscalls, FULL, partial } from '../../syscall/define.ts';
-import { fd, flags, int, path, uint, type Table } from '../../trace/args.ts';
+import { fd, flags, int, path, special, str, uint, type Table } from '../../trace/args.ts';
+import { flagsText } from '../../trace/text.ts';
+import { memfdCreate } from './memfd.ts';
 import {
   eventfd, eventfd2, inotifyAddWatch, inotifyInit, inotifyInit1, inotifyRmWatch,
 } from './syscalls.ts'; // prettier-ignore
@@ -38,6 +40,18 @@ const INOTIFY_FLAGS: Table = [
   [0x80000000, 'IN_ONESHOT'],
 ];
 
+const MFD_FLAGS: Table = [
+  [1, 'MFD_CLOEXEC'],
+  [2, 'MFD_ALLOW_SEALING'],
+  [4, 'MFD_HUGETLB'],
+];
+/** The size of a huge page is a number in the upper bits. */
+function memfdFlagsText(value: number): string {
+  const size = value >>> 26;
+  if (!(value & 4) || size === 0) return flagsText(value, MFD_FLAGS, 'MFD_???');
+  return `${flagsText(value & 0x3ffffff, MFD_FLAGS)}|${size}<<MFD_HUGE_SHIFT`;
+}
+
 const initial = uint('initval');
 const inotifyMask = flags('mask', INOTIFY_FLAGS, 'IN_???');
 
@@ -45,6 +59,14 @@ export const anonRows = defineSyscalls({
   eventfd: { x86_64: 284, aarch64: null, run: eventfd, ret: 'fd', support: FULL, args: [initial] },
   eventfd2: {
     x86_64: 290, aarch64: 19, run: eventfd2, ret: 'fd', support: FULL, args: [initial, flags('flags', EFD_FLAGS, 'EFD_???')],
+  },
+  memfd_create: {
+    x86_64: 319,
+    aarch64: 279,
+    run: memfdCreate,
+    ret: 'fd',
+    support: partial('MFD_HUGETLB is refused: there are no huge pages'),
+    args: [str('name'), special('flags', (_t, a) => memfdFlagsText(a.u32(1)))],
   },
   inotify_init: { x86_64: 253, aarch64: null, run: inotifyInit, ret: 'fd', support: FULL, args: [] },
   inotify_init1: {

@@ -60,7 +60,7 @@ export class Pipe {
   read(buf: IoBuf): number {
     let done = 0;
     while (this.used > 0 && done < buf.length) {
-      const slot = this.slots[this.tail]!;
+      const slot = this.slots[this.tail];
       const n = buf.put(slot.page.subarray(slot.offset, slot.offset + slot.length), done);
       done += n;
       if (slot.packet) {
@@ -80,7 +80,7 @@ export class Pipe {
     let done = 0;
     const odd = buf.length % PAGE_SIZE;
     if (merge && odd > 0 && this.used > 0) {
-      const last = this.slots[this.slots.length - 1]!;
+      const last = this.slots[this.slots.length - 1];
       const end = last.offset + last.length;
       if (last.merge && end + odd <= PAGE_SIZE) {
         buf.get(last.page.subarray(end, end + odd));
@@ -104,7 +104,7 @@ export class Pipe {
   peek(max: number): IoBuf {
     const chunks: Uint8Array[] = [];
     for (let i = this.tail; i < this.slots.length && max > 0; i++) {
-      const s = this.slots[i]!;
+      const s = this.slots[i];
       const n = Math.min(max, s.length);
       chunks.push(s.page.subarray(s.offset, s.offset + n));
       max -= n;
@@ -115,7 +115,7 @@ export class Pipe {
   /** Drops the oldest `n` unread bytes (after `peek`). */
   consume(n: number): void {
     while (n > 0 && this.used > 0) {
-      const slot = this.slots[this.tail]!;
+      const slot = this.slots[this.tail];
       const k = Math.min(n, slot.length);
       slot.offset += k;
       slot.length -= k;
@@ -152,7 +152,7 @@ export class Pipe {
 
   private dropOldest(): void {
     this.account.pipePages--;
-    this.spare = this.slots[this.tail]!.page;
+    this.spare = this.slots[this.tail].page;
     this.tail++;
     if (this.tail === this.slots.length) {
       this.slots.length = this.tail = 0;

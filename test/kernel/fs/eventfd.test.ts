@@ -11,7 +11,7 @@ function setup(count: number, semaphore = false) {
   const read = () => {
     const out = new BigUint64Array(1);
     const r = f.read(IoBuf.of(new Uint8Array(out.buffer)), t);
-    return r < 0 ? r : out[0]!;
+    return r < 0 ? r : out[0];
   };
   return { t, f, write, read };
 }

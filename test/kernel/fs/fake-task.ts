@@ -3,6 +3,7 @@ import { IoBuf } from '../../../kernel/mm/iobuf.ts';
 import type { UserMemory } from '../../../kernel/mm/user-memory.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import type { Task } from '../../../kernel/task/task.ts';
+import { ProcessTable } from '../../../kernel/task/process-table.ts';
 import { userCredentials } from '../../../kernel/task/creds.ts';
 import { FdTable, type File } from '../../../kernel/fs/file.ts';
 import { PseudoFs } from '../../../kernel/fs/anon/pseudo-fs.ts';
@@ -59,10 +60,9 @@ export function fakeKernel(): FakeKernel {
     devices: new Devices(),
     tracer: null,
     entropy: { fill: (b: Uint8Array) => b.fill(0x5a), below: () => 0 },
-    processes: { groups: () => groups },
+    processes: new ProcessTable(1, null as never),
     scheduler: { wake: () => undefined, current: null },
   } as unknown as FakeKernel;
-  const groups: unknown[] = [];
   (k as { pseudo: PseudoFs }).pseudo = new PseudoFs(k.clock, () => dev++);
   return k;
 }
@@ -87,7 +87,8 @@ export function fakeTask(kernel: FakeKernel, pid = 100, arch: 'x86_64' | 'aarch6
   } as unknown as FakeTask; // prettier-ignore
   group.leader = t;
   group.tasks.add(t);
-  (kernel.processes.groups() as unknown as unknown[]).push(group);
+  kernel.processes.groups.set(pid, group);
+  kernel.processes.tasks.set(pid, t);
   return t;
 }
 

@@ -1,0 +1,91 @@
+/** The machine's own terminal: a Tty whose other side is the host's, behind a port that src/host implements. */
+import type { Kernel } from '../../kernel.ts';
+import { makedev } from '../dev/devices.ts';
+import { ByteQueue } from './byte-queue.ts';
+import { PTS_MAJOR } from './devpts.ts';
+import type { WinSize } from './termios.ts';
+import { Tty, type TtyDriver } from './tty.ts';
+
+/** What the kernel asks of the host's terminal. The host puts it in raw mode: all editing and echo happen in the guest. */
+export interface HostTerminal {
+  /** Rows and columns now; pixels 0 where unknown. */
+  size(): WinSize;
+  /** Takes output bytes; returns how many. After fewer than given, the host calls `drained` when there is room. */
+  write(bytes: Uint8Array): number;
+  /** Called once: the host keeps it and calls it as things happen. */
+  attach(end: HostTerminalEnd): void;
+}
+
+/** What the host tells the kernel. Called between runs of guest code, never from inside `write`. */
+export interface HostTerminalEnd {
+  /** Typed bytes. Returns how many were taken; the rest is offered again after `onSpace`. */
+  input(bytes: Uint8Array): number;
+  /** Set by the host: called when refused input may fit now. */
+  onSpace: (() => void) | null;
+  /** The window changed. */
+  resize(size: WinSize): void;
+  /** The host's output takes bytes again. */
+  drained(): void;
+  /** The host's terminal is gone. */
+  hangup(): void;
+}
+
+/** Output held back while the host's terminal is slow; beyond it writers wait. */
+const OUTPUT_LIMIT = 65536;
+
+export class HostTty implements TtyDriver, HostTerminalEnd {
+  readonly tty: Tty;
+  readonly pty = false;
+  onSpace: (() => void) | null = null;
+  private readonly port: HostTerminal;
+  private readonly output = new ByteQueue();
+  private readonly fresh = new ByteQueue();
+
+  constructor(kernel: Kernel, port: HostTerminal, index: number) {
+    this.port = port;
+    this.tty = new Tty(kernel, this, makedev(PTS_MAJOR, index), `/dev/pts/${index}`);
+    this.tty.winsize = port.size();
+    port.attach(this);
+  }
+
+  input(bytes: Uint8Array): number {
+    return this.tty.receive(bytes);
+  }
+  resize(size: WinSize): void {
+    this.tty.resize(size);
+  }
+  drained(): void {
+    this.send();
+    if (this.room() > 0) this.tty.outputDrained();
+  }
+  hangup(): void {
+    this.tty.hangup();
+  }
+
+  room(): number {
+    return Math.max(0, OUTPUT_LIMIT - this.output.length - this.fresh.length);
+  }
+  put(bytes: Uint8Array): void {
+    this.fresh.push(bytes);
+  }
+  flush(): void {
+    this.fresh.clear();
+  }
+  deliver(): void {
+    if (this.fresh.length === 0) return;
+    this.output.push(this.fresh.take(this.fresh.length));
+    this.send();
+  }
+  private send(): void {
+    while (this.output.length > 0) {
+      const chunk = this.output.peek();
+      const n = this.port.write(chunk);
+      this.output.drop(n);
+      if (n < chunk.length) return;
+    }
+  }
+  inputDrained(): void {
+    this.onSpace?.();
+  }
+  packet(): void {} // no master, no packets
+}

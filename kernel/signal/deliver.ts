@@ -74,7 +74,7 @@ function endedByEintr(t: Task): boolean {
 }
 
 function act(t: Task, info: SigInfo): Delivery {
-  const action = t.sighand.actions[info.signo - 1]!;
+  const action = t.sighand.actions[info.signo - 1];
   const bit = sigbit(info.signo);
   if (action.handler === SIG_IGN) return 'user';
   t.kernel.tracer?.signal(t, info);

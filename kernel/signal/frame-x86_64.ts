@@ -86,8 +86,8 @@ function setupFrame(t: Task, info: SigInfo, action: SigAction, mask: bigint): bo
   v.setUint32(UC_STACK + 8, t.altstack.flags, true);
   v.setBigUint64(UC_STACK + 16, BigInt(t.altstack.size), true);
   for (let i = 0; i < GREGS.length; i++) {
-    v.setInt32(MCONTEXT + 8 * i, regs.lo(GREGS[i]!), true);
-    v.setInt32(MCONTEXT + 8 * i + 4, regs.hi(GREGS[i]!), true);
+    v.setInt32(MCONTEXT + 8 * i, regs.lo(GREGS[i]), true);
+    v.setInt32(MCONTEXT + 8 * i + 4, regs.hi(GREGS[i]), true);
   }
   v.setUint16(MC_CS, USER_CS, true);
   v.setUint16(MC_SS, USER_SS, true);
@@ -134,7 +134,7 @@ function restoreFrame(t: Task): bigint | null {
   const fp = fpAddress === 0 ? initialFp() : readFp(t, fpAddress);
   if (fp === null) return null;
   const flags = regs.get(REG.rflags);
-  for (let i = 0; i < GREGS.length; i++) regs.set(GREGS[i]!, v.getBigUint64(MCONTEXT + 8 * i, true));
+  for (let i = 0; i < GREGS.length; i++) regs.set(GREGS[i], v.getBigUint64(MCONTEXT + 8 * i, true));
   const wanted = v.getBigUint64(MCONTEXT + 8 * 17, true);
   regs.set(REG.rflags, (flags & ~FIX_EFLAGS) | (wanted & FIX_EFLAGS) | FLAGS_FIXED);
   regs.loadFp(fp);

@@ -78,7 +78,7 @@ export function continueGroup(g: ThreadGroup): void {
 function notifyStop(g: ThreadGroup, code: number, status: number): void {
   const parent = g.parent;
   if (parent === null || parent === g.leader.kernel.processes.init) return;
-  const action = parent.leader.sighand.actions[SIGCHLD - 1]!;
+  const action = parent.leader.sighand.actions[SIGCHLD - 1];
   if (action.handler !== SIG_IGN && (action.flags & SA_NOCLDSTOP) === 0) {
     sendToGroup(parent, childInfo(g, SIGCHLD, code, status));
   }
@@ -100,7 +100,7 @@ export function notifyParent(g: ThreadGroup, status: number): boolean {
   if (parent === null || parent === g.leader.kernel.processes.init) return true; // pid 1 reaps at once
   let signo = g.exitSignal;
   let autoreap = false;
-  const action = parent.leader.sighand.actions[SIGCHLD - 1]!;
+  const action = parent.leader.sighand.actions[SIGCHLD - 1];
   if (signo === SIGCHLD && (action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0)) {
     autoreap = true;
     if (action.handler === SIG_IGN) signo = 0;

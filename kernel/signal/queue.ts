@@ -22,7 +22,7 @@ export function take(q: SignalQueue, signo: number): SigInfo {
     q.mask &= ~sigbit(signo);
     return { signo, code: SI_USER, pid: 0, uid: 0 };
   }
-  const info = q.infos[i]!;
+  const info = q.infos[i];
   q.infos.splice(i, 1);
   if (signo < SIGRTMIN || !q.infos.some((x) => x.signo === signo)) q.mask &= ~sigbit(signo);
   return info;
@@ -48,6 +48,6 @@ export function flush(q: SignalQueue, set: bigint): void {
   if ((q.mask & set) === 0n) return;
   q.mask &= ~set;
   for (let i = q.infos.length - 1; i >= 0; i--) {
-    if ((sigbit(q.infos[i]!.signo) & set) !== 0n) q.infos.splice(i, 1);
+    if ((sigbit(q.infos[i].signo) & set) !== 0n) q.infos.splice(i, 1);
   }
 }

@@ -70,7 +70,7 @@ export function mayKill(t: Task, target: Task, signo: number): boolean {
  * SIG_DFL, so the process ends (force_sig_info). `fatal`: even a handler is taken away.
  */
 export function forceSignal(t: Task, info: SigInfo, fatal = false): void {
-  const action = t.sighand.actions[info.signo - 1]!;
+  const action = t.sighand.actions[info.signo - 1];
   const bit = sigbit(info.signo);
   const blocked = (t.sigmask & bit) !== 0n;
   if (blocked || fatal || action.handler === SIG_IGN) action.handler = SIG_DFL;
@@ -177,7 +177,7 @@ function flushGroup(g: ThreadGroup, set: bigint): void {
 /** A blocked signal is kept: its disposition may change before it is unblocked. */
 function ignored(t: Task, signo: number, bit: bigint): boolean {
   if ((t.sigmask & bit) !== 0n || (t.realSigmask !== null && (t.realSigmask & bit) !== 0n)) return false;
-  const handler = t.sighand.actions[signo - 1]!.handler;
+  const handler = t.sighand.actions[signo - 1].handler;
   return handler === SIG_IGN || (handler === SIG_DFL && (bit & SIG_KERNEL_IGNORE) !== 0n);
 }
 
@@ -217,7 +217,7 @@ function complete(t: Task, signo: number, group: boolean): void {
 /** Ends the process without a core dump (sig_fatal). */
 function fatal(t: Task, signo: number, bit: bigint): boolean {
   return (
-    t.sighand.actions[signo - 1]!.handler === SIG_DFL &&
+    t.sighand.actions[signo - 1].handler === SIG_DFL &&
     (bit & (SIG_KERNEL_IGNORE | SIG_KERNEL_STOP | SIG_KERNEL_COREDUMP)) === 0n
   );
 }

@@ -40,7 +40,7 @@ export function encodeSigInfo(view: DataView, info: SigInfo): void {
   view.setInt32(4, info.errno ?? 0, true);
   view.setInt32(8, info.code, true);
   if (info.raw !== undefined) {
-    for (let i = 0; i < info.raw.length; i++) view.setUint8(16 + i, info.raw[i]!);
+    for (let i = 0; i < info.raw.length; i++) view.setUint8(16 + i, info.raw[i]);
     return;
   }
   const value = BigInt.asUintN(64, info.value ?? 0n);

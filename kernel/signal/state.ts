@@ -55,7 +55,7 @@ export class SignalHandlers {
   readonly signalfd = new WaitQueue('signals');
   constructor(actions?: readonly SigAction[]) {
     this.actions = Array.from({ length: 64 }, (_, i) =>
-      actions ? { ...actions[i]! } : { handler: 0, flags: 0, restorer: 0, mask: 0n },
+      actions ? { ...actions[i] } : { handler: 0, flags: 0, restorer: 0, mask: 0n },
     );
   }
 }

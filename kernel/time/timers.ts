@@ -37,14 +37,14 @@ export class Timers {
 
   /** Earliest deadline, monotonic nanoseconds; Infinity when nothing is armed. */
   next(): number {
-    return this.heap.length > 0 ? this.heap[0]!.deadline : Infinity;
+    return this.heap.length > 0 ? this.heap[0].deadline : Infinity;
   }
 
   /** Fires what is due at `now`, earliest first. What is armed meanwhile for a time already past waits for the next call. */
   expire(now: number): void {
     this.expiring = now;
     while (this.next() <= now) {
-      const t = this.heap[0]!;
+      const t = this.heap[0];
       this.cancel(t);
       t.fire(now);
     }
@@ -118,24 +118,24 @@ export class Timers {
   }
 
   private up(i: number): void {
-    const t = this.heap[i]!;
+    const t = this.heap[i];
     while (i > 0) {
       const parent = (i - 1) >> 1;
-      if (!this.before(t, this.heap[parent]!)) break;
-      this.place(this.heap[parent]!, i);
+      if (!this.before(t, this.heap[parent])) break;
+      this.place(this.heap[parent], i);
       i = parent;
     }
     this.place(t, i);
   }
 
   private down(i: number): void {
-    const t = this.heap[i]!;
+    const t = this.heap[i];
     for (;;) {
       let child = 2 * i + 1;
       if (child >= this.heap.length) break;
-      if (child + 1 < this.heap.length && this.before(this.heap[child + 1]!, this.heap[child]!)) child++;
-      if (!this.before(this.heap[child]!, t)) break;
-      this.place(this.heap[child]!, i);
+      if (child + 1 < this.heap.length && this.before(this.heap[child + 1], this.heap[child])) child++;
+      if (!this.before(this.heap[child], t)) break;
+      this.place(this.heap[child], i);
       i = child;
     }
     this.place(t, i);

@@ -1,0 +1,59 @@
+/** Signal structures as strace 6.1 prints them. */
+import type { UserMemory } from '../mm/user-memory.ts';
+import { special, type ArgType, type Table } from '../trace/args.ts';
+import { siginfoText } from '../trace/siginfo.ts';
+import { addrText, flagsText, hexText, sigsetText } from '../trace/text.ts';
+import {
+  SA_NOCLDSTOP, SA_NOCLDWAIT, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_RESTORER, SA_SIGINFO, SS_AUTODISARM,
+} from './numbers.ts'; // prettier-ignore
+import { decodeSigInfo } from './siginfo.ts';
+
+export const SA_FLAGS: Table = [
+  [SA_RESTORER, 'SA_RESTORER'], [SA_ONSTACK, 'SA_ONSTACK'], [SA_RESTART, 'SA_RESTART'], [0x20000000, 'SA_INTERRUPT'],
+  [SA_NODEFER, 'SA_NODEFER'], [SA_RESETHAND, 'SA_RESETHAND'], [SA_SIGINFO, 'SA_SIGINFO'],
+  [SA_NOCLDSTOP, 'SA_NOCLDSTOP'], [SA_NOCLDWAIT, 'SA_NOCLDWAIT'],
+]; // prettier-ignore
+
+const SS_FLAGS: Table = [[1, 'SS_ONSTACK'], [2, 'SS_DISABLE'], [SS_AUTODISARM, 'SS_AUTODISARM']]; // prettier-ignore
+
+/** `{sa_handler=SIG_IGN, sa_mask=[], sa_flags=SA_RESTORER, sa_restorer=0x…}` */
+export function actionText(m: UserMemory, address: number): string | null {
+  const v = m.viewIn(address, 32);
+  if (v === null) return null;
+  const handler = v.getBigUint64(0, true);
+  const name = handler === 0n ? 'SIG_DFL' : handler === 1n ? 'SIG_IGN' : addrText(handler);
+  const flags = v.getUint32(8, true);
+  const high = v.getUint32(12, true);
+  let text = flagsText(flags, SA_FLAGS);
+  if (high !== 0) text = `${flags === 0 ? '' : `${text}|`}${hexText(BigInt(high) << 32n)}`;
+  let out = `{sa_handler=${name}, sa_mask=${sigsetText(v.getBigUint64(24, true))}, sa_flags=${text}`;
+  if ((flags & SA_RESTORER) !== 0) out += `, sa_restorer=${addrText(v.getBigUint64(16, true))}`;
+  return `${out}}`;
+}
+
+/** `{ss_sp=NULL, ss_flags=SS_DISABLE, ss_size=0}` */
+export function stackText(m: UserMemory, address: number): string | null {
+  const v = m.viewIn(address, 24);
+  if (v === null) return null;
+  const flags = flagsText(v.getUint32(8, true), SS_FLAGS, 'SS_???');
+  return `{ss_sp=${addrText(v.getBigUint64(0, true))}, ss_flags=${flags}, ss_size=${v.getBigUint64(16, true)}}`;
+}
+
+export function siginfoArg(m: UserMemory, address: number): string | null {
+  const v = m.viewIn(address, 128);
+  return v === null ? null : siginfoText(decodeSigInfo(v, v.getInt32(0, true)));
+}
+
+/** uc_sigmask of the frame on the stack. */
+const SIGMASK_FROM_SP = 296;
+
+export const sigreturnText: ArgType = special('frame', (t) => {
+  // Read before the call: the frame is at the stack pointer, past the return address.
+  const mask = t.mm.u64(t.regs.sp + SIGMASK_FROM_SP);
+  return mask === null ? '' : `{mask=${sigsetText(mask)}}`;
+});
+
+export const restartText: ArgType = special('call', (t) => {
+  const name = t.restartBlock?.row.name ?? t.row?.name;
+  return `<... resuming interrupted ${name === undefined || name === 'restart_syscall' ? 'system call' : name} ...>`;
+});

@@ -5,6 +5,8 @@
 import { EAGAIN, EFAULT, EINVAL, ENOSYS } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
 import type { Park, WaitQueue } from '../wait.ts';
+import { PiLocks, type PiState } from './pi.ts';
+import { exitRobustList } from './robust.ts';
 
 /** The words futexes live in: what the mechanism asks of guest memory. Addresses are aligned to 4. */
 export interface FutexMemory {
@@ -43,8 +45,8 @@ export class FutexSpace {
  */
 export class FutexWaiter implements Park {
   readonly park = true as const;
-  readonly on = NO_QUEUES;
-  readonly deadline: number;
+  readonly on: readonly WaitQueue[];
+  deadline: number;
   interrupted: number;
   /** What it waits for, for people: the address it named. */
   readonly data: { readonly futex: number };
@@ -59,8 +61,10 @@ export class FutexWaiter implements Park {
   woken = false;
   /** What the waiter does when it is woken instead of running its task: futex_waitv's members. */
   readonly group: FutexWaitGroup | null;
-  /** PI lock this waiter wants to own; see pi.ts. */
-  pi = false;
+  /** The PI lock this waiter wants to own; see pi.ts. */
+  pi: PiState | null = null;
+  /** Where the lock's word is in the waiter's memory. */
+  piAddress = 0;
   /** FUTEX_WAIT_REQUEUE_PI: the only futex it may be moved to. */
   requeueTo: FutexKey | null = null;
 
@@ -71,7 +75,9 @@ export class FutexWaiter implements Park {
     deadline: number,
     interrupted: number,
     group: FutexWaitGroup | null = null,
+    on: readonly WaitQueue[] = NO_QUEUES,
   ) {
+    this.on = on;
     this.task = task;
     this.bitset = bitset;
     this.deadline = deadline;
@@ -88,10 +94,15 @@ export interface FutexWaitGroup {
 }
 
 export class FutexTable {
-  private readonly spaces = new Map<object, FutexSpace>();
+  private readonly spaces = new WeakMap<object, FutexSpace>();
   private readonly shared = new FutexSpace('shared');
+  readonly pi: PiLocks;
   private lastOwner: object | null = null;
   private lastSpace: FutexSpace | null = null;
+
+  constructor() {
+    this.pi = new PiLocks(this);
+  }
 
   /** The lists of one address space; made on first use. */
   space(owner: object): FutexSpace {
@@ -107,10 +118,17 @@ export class FutexTable {
     return this.shared;
   }
 
-  /** An address space is gone: nothing can wait in it any more. */
-  forget(owner: object): void {
-    this.spaces.delete(owner);
-    if (this.lastOwner === owner) this.lastOwner = this.lastSpace = null;
+  /** The task's robust list and PI locks, at exit and execve: what it holds is marked FUTEX_OWNER_DIED and passed on. */
+  exitRobustList(t: Task): void {
+    exitRobustList(this, t);
+    this.pi.ownerDied(t);
+  }
+
+  /** FUTEX_WAKE of a shared futex, as the kernel does it for clear_child_tid and robust futexes. */
+  wakeAddress(t: Task, address: number, count: number): number {
+    const key = t.mm.futexKey(address);
+    if (typeof key === 'number' && key < 0) return key;
+    return this.wake(this.shared, key, count, FUTEX_BITSET_MATCH_ANY);
   }
 
   /** Puts a waiter at the end of the list of (space, at). */
@@ -153,7 +171,7 @@ export class FutexTable {
     while (w !== undefined) {
       const next: FutexWaiter = w.next!;
       const last = next === space.heads.get(at);
-      if (w.pi || w.requeueTo !== null) return woken > 0 ? woken : -EINVAL;
+      if (w.pi !== null || w.requeueTo !== null) return woken > 0 ? woken : -EINVAL;
       if ((w.bitset & bitset) !== 0) {
         this.release(w);
         if (++woken >= count) break;
@@ -182,7 +200,7 @@ export class FutexTable {
     const same = from.space === to.space && from.at === to.at;
     for (const w of list) {
       if (handled - wakeCount >= moveCount) break;
-      if (w.pi || w.requeueTo !== null) return -EINVAL;
+      if (w.pi !== null || w.requeueTo !== null) return -EINVAL;
       if (++handled <= wakeCount) this.release(w);
       else if (!same) {
         this.dequeue(w);
@@ -212,7 +230,6 @@ export class FutexTable {
   ): number {
     const compare = applyOp(mem, address2, op);
     if (compare < 0) return compare;
-    // Both lists are walked before anything runs: a waiter woken by the first is not on the second.
     let woken = this.wakePlain(first, count);
     if (woken < 0) return woken;
     if (compare === 1) {

@@ -11,7 +11,7 @@ export const MAX_RW_COUNT = 0x7ffff000;
 export abstract class UserAccess implements UserMemory {
   readonly ram: Ram;
   readonly pageTable: PageTable;
-  protected readonly taskSize: number;
+  readonly taskSize: number;
 
   constructor(ram: Ram, pageTable: PageTable, taskSize: number) {
     this.ram = ram;

@@ -5,12 +5,21 @@ import type { SyscallRow, SyscallSpec } from './define.ts';
 import { anonRows } from '../fs/anon/rows.ts';
 import { ioctlRows } from '../fs/ioctl/rows.ts';
 import { pipeRows } from '../fs/pipe/rows.ts';
+import { futexRows } from '../futex/rows.ts';
+import { signalRows } from '../signal/rows.ts';
 import { taskRows } from '../task/rows.ts';
 
 /** Rows by call number, one dense array an architecture. A machine owns its copy, so it may replace rows. */
 export type SyscallTable = Record<Arch, (SyscallRow | null)[]>;
 
-const modules: readonly Record<string, SyscallSpec>[] = [taskRows, pipeRows, anonRows, ioctlRows];
+const modules: readonly Record<string, SyscallSpec>[] = [
+  taskRows,
+  pipeRows,
+  anonRows,
+  ioctlRows,
+  signalRows,
+  futexRows,
+];
 
 /** Every row, by name. Implemented ones take precedence over the list of absent ones. */
 export const syscalls: ReadonlyMap<string, SyscallRow> = merge();

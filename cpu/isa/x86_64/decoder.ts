@@ -243,7 +243,7 @@ export class Decoder {
     }
     if (def.ends) o.imm = def.endsWithImmediate ? o.imm : BigInt(next);
     if (modrm < 0 && segment !== 0 && e.operands.length === 0) o.base = segment; // string instructions
-    if (lock && !(def.lock === true && form !== 0)) return UNDEFINED;
+    if (lock && !(def.lock === true && form !== 0 && 'EM'.includes(e.operands[0]!.kind))) return UNDEFINED;
     o.handler = e.handlers[sizeIndex * 3 + form]!;
     return o.handler < 0 ? UNDEFINED : o.length;
   }

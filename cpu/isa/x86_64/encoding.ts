@@ -195,6 +195,8 @@ function shape(o: Operand): string {
     case 'imm':
     case 'rel':
       return o.kind[0]!;
+    case 'mmx':
+      return `q${o.bits}`;
     default:
       return `${o.kind[0]}${o.bits}`;
   }

@@ -111,9 +111,12 @@ export const alu: readonly Definition[] = [
     const acc = b.gpr(0, dst!.bits);
     const difference = b.sub(acc, old);
     const equal = b.eq(acc, old);
-    const fresh = b.select(equal, b.read(src!), old);
     const rax = b.gpr(0);
-    b.write(dst!, fresh);
+    if (dst!.kind === 'mem') b.write(dst!, b.select(equal, b.read(src!), old));
+    else
+      b.if(equal, () => {
+        b.write(dst!, b.read(src!));
+      });
     const keep = (v: Val): Val => (dst!.bits >= 32 ? v : b.or(b.and(rax, ~((1n << BigInt(dst!.bits)) - 1n)), v));
     b.if(b.eqz(equal), () => {
       b.setGpr(0, keep(old));

@@ -1,7 +1,16 @@
 /** What /proc/PID/{maps,smaps,stat,statm,status} say about an address space. */
 import { PAGE_SIZE } from '../ports.ts';
 import type { AddressSpace } from './address-space.ts';
-import { VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_READ, VM_SHARED, VM_WRITE, type Vma } from './vma.ts';
+import {
+  VM_EXEC,
+  VM_GROWSDOWN,
+  VM_LOCKED,
+  VM_MAYSHARE,
+  VM_READ,
+  VM_SHARED,
+  VM_WRITE,
+  type Vma,
+} from './vma.ts';
 
 const hex = (n: number, width: number): string => n.toString(16).padStart(width, '0');
 
@@ -29,11 +38,11 @@ export function formatArea(mm: AddressSpace, v: Vma): string {
     (f & VM_READ ? 'r' : '-') +
     (f & VM_WRITE ? 'w' : '-') +
     (f & VM_EXEC ? 'x' : '-') +
-    (f & VM_SHARED ? 's' : 'p');
+    (f & VM_MAYSHARE ? 's' : 'p');
   const backed = v.object !== null && v.name === null;
   const offset = backed ? v.pgoff * PAGE_SIZE : 0;
-  const dev = backed ? devText(v.object!.dev) : '00:00';
-  const line = `${hex(v.start, 8)}-${hex(v.end, 8)} ${perms} ${hex(offset, 8)} ${dev} ${backed ? v.object!.ino : 0} `;
+  const dev = backed ? devText(v.object.dev) : '00:00';
+  const line = `${hex(v.start, 8)}-${hex(v.end, 8)} ${perms} ${hex(offset, 8)} ${dev} ${backed ? v.object.ino : 0} `;
   const name = areaName(mm, v);
   return name === '' ? line : line.padEnd(73) + name;
 }

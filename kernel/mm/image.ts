@@ -5,10 +5,8 @@ import { PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE, type Entropy } from '../po
 import type { ByteSource, ElfPlan } from '../../loader/elf.ts';
 import { buildStack } from '../../loader/stack.ts';
 import { VDSO_PAGES, vdsoImage, VVAR_PAGES } from '../../loader/vdso.ts';
-import {
-  AddressSpace, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_PRIVATE,
-  type MemoryOwner, type MemoryPorts,
-} from './address-space.ts'; // prettier-ignore
+import { AddressSpace, type MemoryOwner, type MemoryPorts } from './address-space.ts';
+import { MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_PRIVATE } from './flags.ts';
 import { pageDown, pageUp } from './layout.ts';
 import type { MemObject } from './mem-object.ts';
 import type { Memory } from './memory.ts';

@@ -1,13 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { EEXIST, EFAULT, ENOMEM } from '../../../kernel/abi/errno.ts';
+import { AddressSpace } from '../../../kernel/mm/address-space.ts';
 import {
-  AddressSpace, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_PRIVATE, MAP_SHARED, RLIMIT_STACK,
-} from '../../../kernel/mm/address-space.ts'; // prettier-ignore
+  MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_PRIVATE, MAP_SHARED, RLIMIT_STACK,
+} from '../../../kernel/mm/flags.ts'; // prettier-ignore
 import type { IoBuf } from '../../../kernel/mm/iobuf.ts';
 import { Memory } from '../../../kernel/mm/memory.ts';
 import { AnonObject, PageCacheObject } from '../../../kernel/mm/objects.ts';
 import { PAGE_SIZE, PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE } from '../../../kernel/ports.ts';
-import { FakeCpu, FakePageTable, FakeRam } from '../fakes.ts';
+import type { FakePageTable} from '../fakes.ts';
+import { FakeCpu, FakeRam } from '../fakes.ts';
 
 const RW = PROT_READ | PROT_WRITE;
 const ANON = MAP_PRIVATE | MAP_ANONYMOUS;

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AddressSpace } from '../../../kernel/mm/address-space.ts';
+import type { AddressSpace } from '../../../kernel/mm/address-space.ts';
 import { buildImage, objectSource, type Image } from '../../../kernel/mm/image.ts';
 import { Memory } from '../../../kernel/mm/memory.ts';
 import { PageCacheObject } from '../../../kernel/mm/objects.ts';

@@ -1,0 +1,306 @@
+/** The areas of an address space: which ranges are mapped as what, how much there may be, and where room is. */
+import { EEXIST, EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
+import type { KernelPorts } from '../kernel.ts';
+import { PAGE_SIZE, PROT_EXEC, PROT_WRITE, type Arch, type Entropy } from '../ports.ts';
+import type { Rlimit } from '../task/thread-group.ts';
+import { UserAccess } from './access.ts';
+import {
+  MAP_32BIT, MAP_FIXED, MAP_FIXED_NOREPLACE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK,
+} from './flags.ts'; // prettier-ignore
+import { layoutOf, mmapBase, MMAP_MIN_ADDR, pageDown, STACK_GUARD_GAP, type Layout } from './layout.ts';
+import type { MemObject, ObjectMapper } from './mem-object.ts';
+import type { Memory } from './memory.ts';
+import { VmaSet, VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_SHARED, VM_WRITE, type Vma } from './vma.ts';
+
+/** Stack limit when nobody says: Linux's default, 8 MiB. */
+const DEFAULT_STACK = 8 * 1024 * 1024;
+
+/** Whose limits count (mm->owner). */
+export interface MemoryOwner {
+  readonly rlimits: readonly Rlimit[];
+}
+
+/** What the kernel must offer for memory: RAM, the cpu's page tables, and the state all address spaces share. */
+export type MemoryPorts = Pick<KernelPorts, 'cpu'> & { readonly memory: Memory };
+
+export abstract class Areas extends UserAccess implements ObjectMapper {
+  readonly id: number;
+  readonly arch: Arch;
+  readonly layout: Layout;
+  readonly memory: Memory;
+  readonly vmas = new VmaSet();
+  /** Mapped objects, with how many areas map each. */
+  private readonly objects = new Map<MemObject, number>();
+  protected readonly ports: MemoryPorts;
+  owner: MemoryOwner | null;
+  /** Tasks that use it (CLONE_VM). */
+  users = 1;
+  /** Set when a kernel access found no RAM: the dispatcher kills the task with SIGKILL. */
+  oom = false;
+
+  /** Highest address of the top-down search. */
+  protected mmapBase: number;
+  /** No stack limit: areas go upwards, as mmap_is_legacy has it. */
+  protected bottomUp: boolean;
+  startBrk = 0;
+  brk = 0;
+  /** Initial stack pointer. */
+  startStack = 0;
+  // For /proc/PID/{cmdline,environ,stat,auxv}.
+  argStart = 0;
+  argEnd = 0;
+  envStart = 0;
+  envEnd = 0;
+  startCode = 0;
+  endCode = 0;
+  startData = 0;
+  endData = 0;
+  auxv: Uint8Array = new Uint8Array(0);
+  /** Address of the vDSO, 0: none. */
+  vdso = 0;
+  /** VM_LOCKED / VM_LOCKONFAULT for mappings to come (mlockall MCL_FUTURE). */
+  defFlags = 0;
+
+  /** Its tasks have CAP_IPC_LOCK: RLIMIT_MEMLOCK does not count. Kept by the calls that lock. */
+  locksFreely = false;
+
+  // In pages, as mm_struct counts them.
+  totalVm = 0;
+  dataVm = 0;
+  execVm = 0;
+  stackVm = 0;
+  lockedVm = 0;
+  /** Pages present, now and at most. */
+  rss = 0;
+  maxRss = 0;
+  maxVm = 0;
+  minorFaults = 0;
+
+  constructor(ports: MemoryPorts, arch: Arch, owner: MemoryOwner | null) {
+    const layout = layoutOf(arch);
+    super(ports.memory.ram, ports.cpu.newPageTable(arch), layout.taskSize);
+    this.ports = ports;
+    this.memory = ports.memory;
+    this.id = ports.memory.nextId();
+    this.arch = arch;
+    this.layout = layout;
+    this.owner = owner;
+    const stack = this.stackLimit;
+    this.bottomUp = stack === Infinity;
+    this.mmapBase = mmapBase(layout, stack);
+  }
+
+  abstract dropped(object: MemObject, start: number, end: number, truncated?: boolean): void;
+  abstract changed(object: MemObject, start: number, end: number): void;
+
+  /** RLIMIT_STACK, or Linux's default when nobody owns this. */
+  get stackLimit(): number {
+    return this.owner ? this.rlimit(RLIMIT_STACK) : DEFAULT_STACK;
+  }
+
+  /** Address space randomisation of the mappings (28 bits of pages, below the stack's own 16 GiB). */
+  randomize(entropy: Entropy): void {
+    this.mmapBase -= 2 ** 34 + entropy.below(2 ** 28) * PAGE_SIZE;
+  }
+
+  /** Soft limit in bytes. */
+  rlimit(which: number): number {
+    return this.owner?.rlimits[which]?.cur ?? Infinity;
+  }
+
+  /** Adds an area and takes its references. */
+  protected link(v: Vma): void {
+    this.vmas.insert(v);
+    this.account(v.flags, v.pages);
+    if (v.object) {
+      v.object.retain();
+      v.object.mappers?.add(this);
+      this.objects.set(v.object, (this.objects.get(v.object) ?? 0) + 1);
+    }
+    v.file?.retain();
+  }
+
+  /** Gives an area's references back; it is in the set no longer. */
+  private unlink(v: Vma): void {
+    if (v.object) {
+      const n = this.objects.get(v.object)! - 1;
+      if (n === 0) {
+        this.objects.delete(v.object);
+        v.object.mappers?.delete(this);
+      } else this.objects.set(v.object, n);
+      v.object.release();
+    }
+    v.file?.drop();
+  }
+
+  private account(flags: number, pages: number): void {
+    this.totalVm += pages;
+    if (this.totalVm > this.maxVm) this.maxVm = this.totalVm;
+    if (flags & VM_LOCKED) this.lockedVm += pages;
+    if (flags & VM_GROWSDOWN) this.stackVm += pages;
+    else if ((flags & (VM_WRITE | VM_SHARED)) === VM_WRITE) this.dataVm += pages;
+    else if ((flags & (VM_EXEC | VM_WRITE)) === VM_EXEC) this.execVm += pages;
+  }
+
+  /** Changes an area's flags, keeping the counts. */
+  setFlags(v: Vma, flags: number): void {
+    this.account(v.flags, -v.pages);
+    v.flags = flags;
+    this.account(flags, v.pages);
+  }
+
+  /** Moves an area's borders (growing stack, brk, mremap), keeping the counts. */
+  resize(v: Vma, start: number, end: number): void {
+    this.account(v.flags, -v.pages);
+    v.pgoff += (start - v.start) / PAGE_SIZE;
+    v.start = start;
+    v.end = end;
+    this.account(v.flags, v.pages);
+  }
+
+  /** Makes `address` the border of two areas, if it is inside one. False: no more areas are allowed. */
+  split(address: number): boolean {
+    const v = this.vmas.containing(address);
+    if (!v || v.start === address) return true;
+    if (this.vmas.count >= this.memory.maxMapCount) return false;
+    const upper = v.part(address, v.end);
+    this.resize(v, v.start, address);
+    this.link(upper);
+    return true;
+  }
+
+  /** Joins areas that are one mapping where they meet in [start, end], from the lowest up. */
+  merge(start: number, end: number): void {
+    let i = this.vmas.indexOf(start > 0 ? start - 1 : 0);
+    for (;;) {
+      const v = this.vmas.at(i);
+      const next = this.vmas.at(i + 1);
+      if (!v || !next || v.start > end || next.start > end) return;
+      if (v.continuesIn(next)) {
+        v.anonVma ||= next.anonVma;
+        this.vmas.remove(next);
+        this.account(next.flags, -next.pages);
+        this.unlink(next);
+        this.resize(v, v.start, next.end);
+      } else i++;
+    }
+  }
+
+  /** get_unmapped_area: an address for `length` bytes (a page multiple), or -errno. */
+  unmappedArea(hint: number, length: number, flags: number): number {
+    const { taskSize } = this;
+    if (length > taskSize) return -ENOMEM;
+    if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+      if (hint > taskSize - length) return -ENOMEM;
+      if (hint % PAGE_SIZE !== 0) return -EINVAL;
+      if (hint < MMAP_MIN_ADDR) return -EPERM;
+      if (flags & MAP_FIXED_NOREPLACE && this.vmas.intersects(hint, hint + length)) return -EEXIST;
+      return hint;
+    }
+    if (flags & MAP_32BIT && this.arch === 'x86_64') return this.gapAbove(0x40000000, 0x80000000, length);
+    if (hint > 0) {
+      const at = Math.max(pageDown(hint), hint < PAGE_SIZE ? 0 : MMAP_MIN_ADDR); // round_hint_to_min
+      const next = this.vmas.find(at);
+      if (at > 0 && at <= taskSize - length && (!next || at + length <= gapEnd(next))) return at;
+    }
+    const top = this.bottomUp ? -ENOMEM : this.gapBelow(this.mmapBase, length);
+    return top >= 0 ? top : this.gapAbove(this.layout.unmappedBase, taskSize, length);
+  }
+
+  /** Highest free range of `length` bytes that ends at or below `high`. */
+  private gapBelow(high: number, length: number): number {
+    let i = this.vmas.indexOf(high);
+    let end = high;
+    for (;;) {
+      const above = this.vmas.at(i);
+      if (above) end = Math.min(end, gapEnd(above));
+      const below = i > 0 ? this.vmas.at(i - 1)! : null;
+      const start = below ? below.end : PAGE_SIZE;
+      if (end - length >= start) return end - length >= MMAP_MIN_ADDR ? end - length : -ENOMEM;
+      if (!below) return -ENOMEM;
+      i--;
+    }
+  }
+
+  /** Lowest free range of `length` bytes in [low, high). */
+  private gapAbove(low: number, high: number, length: number): number {
+    let i = this.vmas.indexOf(low);
+    let start = low;
+    for (;;) {
+      const v = this.vmas.at(i);
+      const end = v ? Math.min(high, gapEnd(v)) : high;
+      if (end - start >= length) return start;
+      if (!v || v.end >= high) return -ENOMEM;
+      start = Math.max(start, v.end);
+      i++;
+    }
+  }
+
+  /** may_expand_vm: RLIMIT_AS and RLIMIT_DATA. */
+  mayExpand(flags: number, pages: number): boolean {
+    if ((this.totalVm + pages) * PAGE_SIZE > this.rlimit(RLIMIT_AS)) return false;
+    const isData = (flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) === VM_WRITE;
+    return !isData || (this.dataVm + pages) * PAGE_SIZE <= this.rlimit(RLIMIT_DATA);
+  }
+
+  /** Whether `pages` more may be locked. */
+  mayLock(pages: number): boolean {
+    return this.locksFreely || (this.lockedVm + pages) * PAGE_SIZE <= this.rlimit(RLIMIT_MEMLOCK);
+  }
+
+  /** Mapped pages in [start, end). */
+  pagesIn(start: number, end: number): number {
+    let n = 0;
+    for (const v of this.vmas.within(start, end)) n += Math.min(end, v.end) - Math.max(start, v.start);
+    return n / PAGE_SIZE;
+  }
+
+  /** munmap of whole pages: 0, or -ENOMEM when it would make too many areas. */
+  unmap(start: number, end: number): number {
+    if (!this.vmas.intersects(start, end)) return 0;
+    if (!this.split(start) || !this.split(end)) return -ENOMEM;
+    const gone = this.vmas.within(start, end);
+    this.vmas.removeWithin(start, end);
+    for (const v of gone) {
+      this.zap(v, v.start, v.end);
+      this.account(v.flags, -v.pages);
+      this.unlink(v);
+    }
+    return 0;
+  }
+
+  /** Drops the pages in [start, end) of an area; they fault in anew. */
+  zap(_v: Vma, start: number, end: number): void {
+    const { ram, pageTable } = this;
+    let n = 0;
+    pageTable.forEach(start, end, (_page, frame) => {
+      ram.release(frame);
+      n++;
+    });
+    if (n === 0) return;
+    this.rss -= n;
+    pageTable.clear(start, end);
+  }
+
+  /** Gives the pages in [start, end) of an area the protection the area has now. */
+  reprotect(v: Vma, start: number, end: number): void {
+    const { ram, pageTable } = this;
+    const full = v.prot;
+    const executable = (full & PROT_EXEC) !== 0;
+    pageTable.forEach(start, end, (page, frame, prot) => {
+      const now = this.keepsWrite(v, frame, ram.refs(frame)) ? full : full & ~PROT_WRITE;
+      if (now !== prot) pageTable.protect(page, now);
+      // Written while it could not be executed: decoded code of earlier times is stale.
+      if (executable && !(prot & PROT_EXEC)) pageTable.written(page, PAGE_SIZE);
+    });
+  }
+
+  /** Whether a page may be writable without a fault first: it is not shared with a copy, nor watched for dirt. */
+  protected keepsWrite(v: Vma, _frame: number, refs: number): boolean {
+    return v.private ? refs === 1 : !v.object!.tracksDirty;
+  }
+}
+
+/** Where the free range below an area ends: a growing stack keeps its guard gap (vm_start_gap). */
+const gapEnd = (v: Vma): number =>
+  v.flags & VM_GROWSDOWN ? Math.max(0, v.start - STACK_GUARD_GAP) : v.start;

@@ -109,7 +109,7 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
   }
 
   /** Adds an area and takes its references. */
-  protected link(v: Vma): void {
+  link(v: Vma): void {
     this.vmas.insert(v);
     this.account(v.flags, v.pages);
     if (v.object) {
@@ -243,6 +243,12 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
     return !isData || (this.dataVm + pages) * PAGE_SIZE <= this.rlimit(RLIMIT_DATA);
   }
 
+  /** Whether nothing is in [start, start+length), guard gaps included. */
+  roomFor(start: number, length: number): boolean {
+    const next = this.vmas.find(start);
+    return !next || start + length <= gapEnd(next);
+  }
+
   /** Whether `pages` more may be locked. */
   mayLock(pages: number): boolean {
     return this.locksFreely || (this.lockedVm + pages) * PAGE_SIZE <= this.rlimit(RLIMIT_MEMLOCK);
@@ -280,6 +286,17 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
     if (n === 0) return;
     this.rss -= n;
     pageTable.clear(start, end);
+  }
+
+  /** Moves the pages in [start, end) to `to` (move_page_tables). */
+  movePages(start: number, end: number, to: number): void {
+    const { pageTable } = this;
+    const moved: number[] = [];
+    pageTable.forEach(start, end, (page, frame, prot) => moved.push(page, frame, prot));
+    if (moved.length === 0) return;
+    pageTable.clear(start, end);
+    for (let i = 0; i < moved.length; i += 3)
+      pageTable.set(to + (moved[i] - start), moved[i + 1], moved[i + 2]);
   }
 
   /** Gives the pages in [start, end) of an area the protection the area has now. */

@@ -1,0 +1,80 @@
+/** How memory calls' arguments read in a trace: strace 6.1's tables and order. */
+import { special, struct, type ArgType, type Table } from '../trace/args.ts';
+import { addrText, flagsText } from '../trace/text.ts';
+import { MREMAP_DONTUNMAP, MREMAP_FIXED } from './mremap.ts';
+
+const MAP_TYPES: Table = [[0, 'MAP_FILE'], [1, 'MAP_SHARED'], [2, 'MAP_PRIVATE'], [3, 'MAP_SHARED_VALIDATE']]; // prettier-ignore
+
+const MAP_FLAGS: Table = [
+  [0x10, 'MAP_FIXED'], [0x20, 'MAP_ANONYMOUS'], [0x40, 'MAP_32BIT'], [0x4000, 'MAP_NORESERVE'],
+  [0x8000, 'MAP_POPULATE'], [0x10000, 'MAP_NONBLOCK'], [0x100, 'MAP_GROWSDOWN'], [0x800, 'MAP_DENYWRITE'],
+  [0x1000, 'MAP_EXECUTABLE'], [0x2000, 'MAP_LOCKED'], [0x20000, 'MAP_STACK'], [0x40000, 'MAP_HUGETLB'],
+  [0x80000, 'MAP_SYNC'], [0x100000, 'MAP_FIXED_NOREPLACE'],
+]; // prettier-ignore
+
+const MAP_HUGE_SHIFT = 26;
+
+/** The mapping type, the flags, and the log2 of the huge page size. */
+export const mmapFlags = (name: string): ArgType => special(name, (_t, a, i) => mmapFlagsText(a.u32(i)));
+
+export function mmapFlagsText(value: number): string {
+  const type = value & 0xf;
+  const known = MAP_TYPES.find(([v]) => v === type);
+  const out = [known ? known[1] : `0x${type.toString(16)} /* MAP_??? */`];
+  const huge = value >>> MAP_HUGE_SHIFT;
+  const hugetlb = (value & 0x40000) !== 0;
+  const rest = (value & ~0xf & (hugetlb ? (1 << MAP_HUGE_SHIFT) - 1 : -1)) >>> 0;
+  if (rest) out.push(flagsText(rest, MAP_FLAGS).replace(/ \/\*.*\*\//, ''));
+  if (hugetlb && huge) out.push(`${huge}<<MAP_HUGE_SHIFT`);
+  return out.join('|');
+}
+
+export const MREMAP_FLAGS: Table = [
+  [1, 'MREMAP_MAYMOVE'],
+  [2, 'MREMAP_FIXED'],
+  [4, 'MREMAP_DONTUNMAP'],
+];
+export const MS_FLAGS: Table = [
+  [4, 'MS_SYNC'],
+  [1, 'MS_ASYNC'],
+  [2, 'MS_INVALIDATE'],
+];
+export const MLOCK_FLAGS: Table = [[1, 'MLOCK_ONFAULT']];
+export const MCL_FLAGS: Table = [
+  [1, 'MCL_CURRENT'],
+  [2, 'MCL_FUTURE'],
+  [4, 'MCL_ONFAULT'],
+];
+export const PKEY_RIGHTS: Table = [
+  [1, 'PKEY_DISABLE_ACCESS'],
+  [2, 'PKEY_DISABLE_WRITE'],
+];
+
+export const MADV: Table = [
+  [0, 'MADV_NORMAL'], [1, 'MADV_RANDOM'], [2, 'MADV_SEQUENTIAL'], [3, 'MADV_WILLNEED'], [4, 'MADV_DONTNEED'],
+  [8, 'MADV_FREE'], [9, 'MADV_REMOVE'], [10, 'MADV_DONTFORK'], [11, 'MADV_DOFORK'], [12, 'MADV_MERGEABLE'],
+  [13, 'MADV_UNMERGEABLE'], [14, 'MADV_HUGEPAGE'], [15, 'MADV_NOHUGEPAGE'], [16, 'MADV_DONTDUMP'],
+  [17, 'MADV_DODUMP'], [18, 'MADV_WIPEONFORK'], [19, 'MADV_KEEPONFORK'], [20, 'MADV_COLD'], [21, 'MADV_PAGEOUT'],
+  [22, 'MADV_POPULATE_READ'], [23, 'MADV_POPULATE_WRITE'], [24, 'MADV_DONTNEED_LOCKED'], [25, 'MADV_COLLAPSE'],
+  [100, 'MADV_HWPOISON'], [101, 'MADV_SOFT_OFFLINE'],
+]; // prettier-ignore
+
+/** mremap's fifth argument is only there for MREMAP_FIXED and MREMAP_DONTUNMAP with it. */
+export const newAddress = (name: string): ArgType =>
+  special(name, (_t, a, i) =>
+    a.u32(i - 1) & MREMAP_FIXED || (a.u32(i - 1) & MREMAP_DONTUNMAP && a.ptr(i) !== 0)
+      ? addrText(a.ptr(i))
+      : '',
+  );
+
+/** mincore's answers: `[1, 0]`. */
+export const residency = (name: string): ArgType =>
+  struct(
+    name,
+    (m, address, _t, a) => {
+      const pages = Math.min(Math.ceil(a.size(1) / 4096), 1024);
+      const bytes = m.copyIn(address, pages);
+      return bytes && `[${[...bytes].map((b) => b & 1).join(', ')}]`;
+    },
+    { out: true },
+  );

@@ -6,6 +6,7 @@ import { anonRows } from '../fs/anon/rows.ts';
 import { ioctlRows } from '../fs/ioctl/rows.ts';
 import { pipeRows } from '../fs/pipe/rows.ts';
 import { futexRows } from '../futex/rows.ts';
+import { mmRows } from '../mm/rows.ts';
 import { signalRows } from '../signal/rows.ts';
 import { taskRows } from '../task/rows.ts';
 
@@ -19,6 +20,7 @@ const modules: readonly Record<string, SyscallSpec>[] = [
   ioctlRows,
   signalRows,
   futexRows,
+  mmRows,
 ];
 
 /** Every row, by name. Implemented ones take precedence over the list of absent ones. */

@@ -497,6 +497,13 @@ export class TmpfsInode extends Inode implements MemObject {
   peek(index: number): number {
     return this.pages === null || index * PAGE_SIZE >= this.length ? -1 : this.pages.get(index);
   }
+  /** madvise MADV_REMOVE. */
+  punch(start: number, end: number): number {
+    if (this.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) return -EPERM;
+    this.dropPages(start, end);
+    this.touch();
+    return 0;
+  }
   retain(): void {
     this.hold();
   }

@@ -8,6 +8,8 @@ import { pipeRows } from '../fs/pipe/rows.ts';
 import { futexRows } from '../futex/rows.ts';
 import { mmRows } from '../mm/rows.ts';
 import { signalRows } from '../signal/rows.ts';
+import { fileRows } from '../fs/rows-files.ts';
+import { ioRows } from '../fs/rows-io.ts';
 import { taskRows } from '../task/rows.ts';
 
 /** Rows by call number, one dense array an architecture. A machine owns its copy, so it may replace rows. */
@@ -21,6 +23,8 @@ const modules: readonly Record<string, SyscallSpec>[] = [
   signalRows,
   futexRows,
   mmRows,
+  ioRows,
+  fileRows,
 ];
 
 /** Every row, by name. Implemented ones take precedence over the list of absent ones. */

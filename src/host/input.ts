@@ -1,0 +1,101 @@
+/** Brings the host's standard input, or any stream, to a guest's input queue, and only when the guest asks for it. */
+import { fstatSync, readSync } from 'node:fs';
+import type { InputQueue } from '../machine/stdio.ts';
+
+/** What keeps the host's event loop busy; `stop` lets go of it. */
+export interface InputPump {
+  /** Whether input may still come without the guest doing anything. */
+  readonly live: boolean;
+  stop(): void;
+}
+
+const CHUNK = 65536;
+
+/**
+ * Feeds descriptor 0. Files are read in place when the guest reads. Pipes and sockets are read when the guest first
+ * asks, and at most one chunk ahead; with `blocking` (a seeded machine, where the host's pace must not show) the machine
+ * stands still until they have something.
+ */
+export function pumpStdin(queue: InputQueue, blocking: boolean): InputPump {
+  let kind: 'file' | 'stream' | 'none';
+  try {
+    const st = fstatSync(0);
+    kind = st.isFile() || st.isCharacterDevice() ? 'file' : 'stream';
+  } catch {
+    kind = 'none'; // stdin was closed
+  }
+  if (kind === 'none') {
+    queue.end();
+    return { live: false, stop: () => {} };
+  }
+  if (kind === 'file' || blocking) {
+    queue.wanted = () => {
+      const chunk = new Uint8Array(CHUNK);
+      for (;;) {
+        try {
+          const n = readSync(0, chunk);
+          if (n === 0) queue.end();
+          else queue.push(chunk.subarray(0, n));
+          return;
+        } catch (e) {
+          const code = (e as NodeJS.ErrnoException).code;
+          if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+          else return queue.end(); // a directory, a terminal that went away
+        }
+      }
+    };
+    return { live: false, stop: () => {} };
+  }
+  let started = false;
+  const pump = { live: true, stop: () => void (started && process.stdin.pause()) };
+  queue.wanted = () => {
+    if (started) return;
+    started = true;
+    const { stdin } = process;
+    const end = (): void => {
+      pump.live = false;
+      queue.end();
+    };
+    stdin.on('data', (chunk: Buffer) => {
+      stdin.pause();
+      queue.push(chunk);
+    });
+    stdin.on('end', end);
+    stdin.on('error', end);
+    queue.drained = () => stdin.resume();
+    stdin.resume();
+  };
+  return pump;
+}
+
+/** Feeds text, bytes, or whatever an iterable yields. */
+export function pumpSource(
+  queue: InputQueue,
+  source: string | Uint8Array | AsyncIterable<Uint8Array | string> | null,
+  failed: (error: unknown) => void,
+): InputPump {
+  const bytes = (s: string | Uint8Array): Uint8Array =>
+    typeof s === 'string' ? new TextEncoder().encode(s) : s;
+  if (source === null || typeof source === 'string' || source instanceof Uint8Array) {
+    if (source !== null) queue.push(bytes(source));
+    queue.end();
+    return { live: false, stop: () => {} };
+  }
+  const pump = { live: true, stop: () => {} };
+  queue.wanted = () => {
+    queue.wanted = null;
+    void (async () => {
+      try {
+        for await (const chunk of source) {
+          queue.push(bytes(chunk));
+          if (queue.length > CHUNK) await new Promise<void>((resolve) => (queue.drained = resolve));
+        }
+      } catch (e) {
+        failed(e);
+      }
+      pump.live = false;
+      queue.end();
+    })();
+  };
+  return pump;
+}

@@ -1,0 +1,23 @@
+/** Says who waits for what, when nothing can run. */
+import type { Kernel } from '../../kernel/kernel.ts';
+import type { Task } from '../../kernel/task/task.ts';
+
+/** "101 (sh) in wait4 for children of 101" */
+export function describeTask(t: Task): string {
+  const who = `${t.tid} (${t.comm})`;
+  if (t.state === 'stopped') return `${who} stopped`;
+  if (t.parked === null) return `${who} ${t.state}`;
+  const on = t.parked.on.map((q) => q.what).filter((w, i, all) => all.indexOf(w) === i);
+  const shown = on.length > 4 ? [...on.slice(0, 4), `${on.length - 4} more`] : on;
+  return `${who} in ${t.row?.name ?? 'a system call'} for ${shown.length > 0 ? shown.join(', ') : 'a signal'}`;
+}
+
+/** One line: every task that is alive and what it waits for. */
+export function describeWaiting(kernel: Kernel): string {
+  const tasks = [...kernel.processes.tasks.values()].filter(
+    (t) => t.state !== 'zombie' && t.state !== 'dead',
+  );
+  const shown = tasks.slice(0, 16).map(describeTask);
+  if (tasks.length > shown.length) shown.push(`${tasks.length - shown.length} more`);
+  return shown.join('; ');
+}

@@ -1,14 +1,14 @@
 /** Writes to the host's own descriptors, in order and before going on, as a program running natively would. */
 import { writeSync } from 'node:fs';
-import type { Output } from '../machine/stdio.ts';
+import type { Output } from '../machine/options.ts';
 
 const PATIENCE_MS = 1;
 
 /** One of the host's descriptors as a place for guest output. `before` runs ahead of each write (flushing a trace). */
 export function fdOutput(fd: number, before: () => void = () => {}): Output {
-  const output: Output & { closed: boolean } = {
+  const output = {
     closed: false,
-    write: (bytes) => {
+    write: (bytes: Uint8Array): void => {
       before();
       if (!writeAll(fd, bytes)) output.closed = true;
     },

@@ -33,11 +33,36 @@ export type InputSource = string | Uint8Array | AsyncIterable<Uint8Array | strin
 /** Where output goes: called with each piece the guest writes. */
 export type OutputSink = (bytes: Uint8Array) => void;
 
+/** The same with an end: `closed` turns true when nobody reads any more (the guest gets SIGPIPE and EPIPE). */
+export interface Output {
+  readonly write: OutputSink;
+  readonly closed: boolean;
+}
+
+/** A terminal on the host's side. */
+export interface TerminalPort {
+  /** Which of the guest's descriptors 0, 1, 2 it is. */
+  readonly connected: readonly [boolean, boolean, boolean];
+  size(): { rows: number; cols: number };
+  write(bytes: Uint8Array): void;
+  /** Begins to read, raw. Called once the guest first wants input. */
+  start(onInput: (bytes: Uint8Array) => void, onEnd: () => void): void;
+  pause(): void;
+  resume(): void;
+  onResize(resized: () => void): void;
+  /** Back to how it was. */
+  restore(): void;
+}
+
 export interface BootOptions {
   /** The program: its bytes, or a path on the host (with `root`: in the guest's root). */
   readonly program: string | Uint8Array;
   /** The guest's name for the program. Default: the host path made absolute, or /bin/program for bytes. */
   readonly path?: string;
+  /** Where the program lies on the host, when `program` holds its bytes: the guest finds it at this path. */
+  readonly hostPath?: string;
+  /** Permission bits of the program in the guest. Default 0o755. */
+  readonly mode?: number;
   /** argv, argv[0] included. Default: the program's name alone. */
   readonly argv?: readonly string[];
   /** Environment. Default: PATH, HOME and HOSTNAME alone. */
@@ -50,8 +75,12 @@ export interface BootOptions {
   /** Default: null. */
   readonly stdin?: InputSource;
   /** Default: kept, and read with Machine.stdout / Machine.stderr. */
-  readonly stdout?: OutputSink;
-  readonly stderr?: OutputSink;
+  readonly stdout?: OutputSink | Output;
+  readonly stderr?: OutputSink | Output;
+  /** Connects a terminal to those of 0, 1, 2 it names; it wins over stdin, stdout and stderr. */
+  readonly terminal?: TerminalPort | null;
+  /** Reads the host's own descriptor 0 when the guest asks for input; wins over `stdin`. */
+  readonly inheritStdin?: boolean;
   /** Files to be there at the start, by absolute guest path. */
   readonly files?: Readonly<Record<string, FileContent>>;
   readonly mounts?: readonly MountSpec[];

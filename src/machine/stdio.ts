@@ -15,7 +15,7 @@ import type { Inode } from '../../kernel/fs/inode.ts';
 import type { IoBuf } from '../../kernel/mm/iobuf.ts';
 import { sendSignal } from '../../kernel/signal/send.ts';
 import type { Task } from '../../kernel/task/task.ts';
-import type { OutputSink } from './options.ts';
+import type { Output } from './options.ts';
 
 const FIONREAD = 0x541b;
 const SIGPIPE = 13;
@@ -97,12 +97,6 @@ export class HostInputFile extends File {
     if (cmd === FIONREAD) return t.mm.putU32(arg, this.queue.length) < 0 ? -EFAULT : 0;
     return -ENOTTY;
   }
-}
-
-/** Where a pipe's bytes go. `closed` is set by the host's side when its reader is gone. */
-export interface Output {
-  readonly write: OutputSink;
-  closed: boolean;
 }
 
 /** The write end of a pipe whose reader is the host. It never fills: the host takes what it is given. */

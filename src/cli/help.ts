@@ -1,0 +1,33 @@
+/** Help texts. */
+import { type MachineArgs, machineOptions } from './machine-options.ts';
+import { optionHelp, type OptionSpec } from './options.ts';
+import type { StraceArgs } from './strace-options.ts';
+
+export const HELP = `ring3 runs Linux programs (static x86_64 ELF) in Node.js.
+
+Usage:
+  ring3 run [OPTIONS] PROG [ARGS...]      run a program
+  ring3 strace [OPTIONS] PROG [ARGS...]   run it and show its system calls, with strace's options and text
+  ring3 syscalls [--markdown]             which system calls there are, and how complete each is
+  ring3 version
+  ring3 help [run|strace]
+
+Examples:
+  ring3 run /bin/busybox sh -c 'echo hello; uname -a'
+  ring3 strace -f -e trace=%process /bin/busybox sh -c 'ls | wc -l'
+  ring3 run -v "$PWD:/data:ro" -w /data /bin/busybox ls -l
+  ring3 run -p 8080:80 -v "$PWD:/www:ro" /bin/busybox httpd -f -h /www
+  ring3 run --seed 1 ./racy
+`;
+
+const RULES = `
+The guest sees no host file but PROG, at its own path, and what -v shows it. Its working directory is named as the
+host's, and empty. Exit status: the guest's own, or 128 + the number of the signal that killed it; 2 bad option,
+124 timeout, 125 ring3 could not set up the machine or the guest deadlocked, 126 PROG cannot be run, 127 no such PROG.
+`;
+
+export const runHelp = (): string =>
+  `Usage: ring3 run [OPTIONS] PROG [ARGS...]\n\n${optionHelp<MachineArgs>(machineOptions(true))}\n${RULES}`;
+
+export const straceHelp = (specs: readonly OptionSpec<StraceArgs>[]): string =>
+  `Usage: ring3 strace [OPTIONS] PROG [ARGS...]\n\n${optionHelp(specs)}\n${RULES}`;

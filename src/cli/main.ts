@@ -1,0 +1,67 @@
+/** The command line: `ring3 run|strace|syscalls|version|help`. */
+import { VERSION } from '../version.ts';
+import { HELP } from './help.ts';
+import { UsageError } from './options.ts';
+import { runCommand, straceCommand } from './run.ts';
+import { syscallsCommand } from './syscalls.ts';
+import { BootError } from '../machine/errors.ts';
+import { writeAll } from '../host/output.ts';
+
+/** Exit statuses of ring3 itself, as shells and docker give them. */
+const USAGE = 2;
+const FAILED = 125;
+const NOT_EXECUTABLE = 126;
+const NOT_FOUND = 127;
+
+const say = (fd: number, text: string): void => void writeAll(fd, new TextEncoder().encode(text));
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [command, ...rest] = argv;
+  switch (command) {
+    case 'run':
+      return await runCommand(rest);
+    case 'strace':
+      return await straceCommand(rest);
+    case 'syscalls':
+      say(1, syscallsCommand(rest));
+      return 0;
+    case 'version':
+    case '--version':
+    case '-V':
+      say(1, `ring3 ${VERSION}\n`);
+      return 0;
+    case 'help':
+    case '--help':
+    case '-h':
+      if (rest[0] === 'run' || rest[0] === 'strace') return await main([rest[0], '--help']);
+      say(1, HELP);
+      return 0;
+    case undefined:
+      say(2, HELP);
+      return USAGE;
+    default:
+      throw new UsageError(
+        command.startsWith('-')
+          ? `unknown option '${command}'; 'ring3 help' shows what there is`
+          : `unknown command '${command}'; to run a program: ring3 run ${command}`,
+      );
+  }
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof UsageError) return USAGE;
+  if (error instanceof BootError) {
+    return error.kind === 'missing' ? NOT_FOUND : error.kind === 'not-executable' ? NOT_EXECUTABLE : FAILED;
+  }
+  return FAILED;
+}
+
+main(process.argv.slice(2)).then(
+  (status) => process.exit(status),
+  (error: unknown) => {
+    const known = error instanceof UsageError || error instanceof BootError;
+    const text = known ? error.message : `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+    say(2, `ring3: ${text}\n`);
+    process.exit(statusOf(error));
+  },
+);

@@ -1,0 +1,215 @@
+/** `ring3 run` and `ring3 strace`. */
+import { closeSync, openSync } from 'node:fs';
+import { Strace } from '../../kernel/trace/strace.ts';
+import { signalNumber } from '../../kernel/trace/tables.ts';
+import { syscalls } from '../../kernel/syscall/table.ts';
+import { HostTerminal } from '../host/terminal.ts';
+import { fdOutput, writeAll } from '../host/output.ts';
+import { readProgram } from '../host/program.ts';
+import { BootError, DeadlockError } from '../machine/errors.ts';
+import { Machine } from '../machine/machine.ts';
+import type { BootOptions } from '../machine/options.ts';
+import { runHelp, straceHelp } from './help.ts';
+import { type MachineArgs, machineDefaults, machineOptions } from './machine-options.ts';
+import { parseOptions, UsageError } from './options.ts';
+import { type StraceArgs, straceDefaults, straceOptions } from './strace-options.ts';
+
+const TIMED_OUT = 124;
+const FAILED = 125;
+
+/** Signals that are passed on to the guest's foreground. */
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGCONT'] as const;
+
+const note = (line: string): void => void writeAll(2, new TextEncoder().encode(`ring3: ${line}\n`));
+
+export async function runCommand(argv: readonly string[]): Promise<number> {
+  const args = machineDefaults();
+  const command = parseOptions(machineOptions(true), argv, args, 'run');
+  if (args.help) return help(runHelp());
+  return await execute(args, needProgram(command, 'run'), null);
+}
+
+export async function straceCommand(argv: readonly string[]): Promise<number> {
+  const args = straceDefaults();
+  const specs = straceOptions((name) => syscalls.has(name));
+  const command = parseOptions(specs, argv, args, 'strace');
+  if (args.help) return help(straceHelp(specs));
+  if (args.follow === 2 && args.summary) throw new UsageError('-c and -C cannot be combined with -ff');
+  needProgram(command, 'strace');
+  const output = new TraceOutput(args);
+  try {
+    return await execute(args, command, output.tracer);
+  } finally {
+    output.close();
+  }
+}
+
+function help(text: string): number {
+  writeAll(1, new TextEncoder().encode(text));
+  return 0;
+}
+
+function needProgram(command: string[], name: string): string[] {
+  if (command.length === 0) throw new UsageError(`no program given; write: ring3 ${name} PROG [ARGS...]`);
+  return command;
+}
+
+/** The tracer of `ring3 strace` and the files it writes. */
+class TraceOutput {
+  readonly tracer: Strace;
+  private readonly file: number | null;
+  private readonly perTask = new Map<number, number>();
+
+  constructor(args: StraceArgs) {
+    const separate = args.follow === 2 && args.output !== null;
+    const open = (path: string): number => {
+      try {
+        return openSync(path, args.append ? 'a' : 'w', 0o666);
+      } catch (e) {
+        throw new BootError('setup', `cannot write the trace to ${path}: ${(e as NodeJS.ErrnoException).code ?? String(e)}`);
+      }
+    };
+    this.file = args.output !== null && !separate ? open(args.output) : null;
+    const fdOf = (tid: number): number => {
+      if (!separate) return this.file ?? 2;
+      let fd = this.perTask.get(tid);
+      if (fd === undefined) this.perTask.set(tid, (fd = open(`${args.output!}.${tid}`)));
+      return fd;
+    };
+    this.tracer = new Strace({
+      write: (text, tid) => void writeAll(fdOf(tid), Buffer.from(text, 'latin1')),
+      format: {
+        strsize: args.strsize, verbose: args.verbose,
+        hex: args.hex as 0 | 1 | 2, fds: args.fds as 0 | 1 | 2,
+      },
+      follow: args.follow > 0,
+      separate,
+      toFile: args.output !== null,
+      column: args.column,
+      timestamps: args.timestamps as 0 | 1 | 2 | 3,
+      utcOffset: -new Date().getTimezoneOffset() * 60,
+      relative: args.relative,
+      durations: args.durations,
+      ...(args.trace ? { trace: args.trace } : {}),
+      ...(args.signals ? { signals: args.signals } : {}),
+      status: args.status,
+      ...(args.paths.length > 0 ? { paths: args.paths } : {}),
+      summary: args.summary,
+      sort: args.sort,
+      quiet: args.quiet as 0 | 1 | 2 | 3,
+      numbers: args.numbers,
+      instructionPointer: args.instructionPointer,
+    }); // prettier-ignore
+  }
+
+  close(): void {
+    this.tracer.finish();
+    if (this.file !== null) closeSync(this.file);
+    for (const fd of this.perTask.values()) closeSync(fd);
+  }
+}
+
+function parseUser(text: string): [uid: number, gid: number] {
+  const m = /^([0-9]{1,9})(?::([0-9]{1,9}))?$/.exec(text);
+  if (!m) throw new UsageError(`option '-u': '${text}' is no user; write a number, or UID:GID`);
+  return [Number(m[1]), Number(m[2] ?? m[1])];
+}
+
+function environment(args: MachineArgs, uid: number, terminal: boolean): Record<string, string> {
+  const env: Record<string, string> = {
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOSTNAME: args.hostname ?? 'ring3',
+    HOME: uid === 0 ? '/root' : '/',
+  };
+  if (terminal) env['TERM'] = process.env['TERM'] ?? 'xterm';
+  for (const [name, value] of args.env) {
+    const v = value ?? process.env[name];
+    if (v !== undefined) env[name] = v;
+    else delete env[name];
+  }
+  return env;
+}
+
+async function execute(args: MachineArgs, command: readonly string[], tracer: Strace | null): Promise<number> {
+  const name = command[0]!;
+  const [uid, gid] = args.user === null ? [0, 0] : parseUser(args.user);
+  const program = args.root === null ? readProgram(name, true) : null;
+  const flush = (): void => tracer?.flush();
+  const terminal = HostTerminal.open(flush);
+  const options: BootOptions = {
+    program: program ? program.bytes : name,
+    ...(program ? { path: name.includes('/') ? name : program.path, hostPath: program.path, mode: program.mode } : { root: args.root! }),
+    argv: [args.argv0 ?? name, ...command.slice(1)],
+    env: environment(args, uid, terminal !== null),
+    cwd: args.workdir ?? (args.root === null ? process.cwd() : '/'),
+    uid,
+    gid,
+    terminal,
+    inheritStdin: true,
+    stdout: fdOutput(1, flush),
+    stderr: fdOutput(2, flush),
+    mounts: args.mounts,
+    rootReadWrite: args.readWrite,
+    publish: args.publish,
+    hostNetwork: args.hostNetwork,
+    aslr: args.aslr,
+    limits: { ...(args.maxMemory === null ? {} : { memory: args.maxMemory }) },
+    ...(args.seed === null ? {} : { seed: args.seed }),
+    ...(args.hostname === null ? {} : { hostname: args.hostname }),
+    ...(args.cpus === null ? {} : { cpus: args.cpus }),
+    ...(tracer === null ? {} : { tracer }),
+    report: (line) => {
+      flush();
+      note(line);
+    },
+  };
+  const started = performance.now();
+  let machine: Machine | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  let timedOut = false;
+  try {
+    machine = await Machine.boot(options);
+    const m = machine;
+    forwardSignals(m, terminal);
+    if (args.timeout !== null) {
+      timer = setTimeout(() => {
+        timedOut = true;
+        m.stop();
+      }, args.timeout / 1e6);
+    }
+    const end = await m.run();
+    flush();
+    return end.status;
+  } catch (e) {
+    flush();
+    if (timedOut) {
+      note(`the guest was still running after ${args.timeout! / 1e9} s and was killed (--timeout)`);
+      return TIMED_OUT;
+    }
+    if (e instanceof DeadlockError) {
+      note(e.message);
+      return FAILED;
+    }
+    throw e;
+  } finally {
+    clearTimeout(timer);
+    terminal?.restore();
+    if (machine && args.stats) note(machine.statsLine(performance.now() - started));
+    machine?.dispose();
+  }
+}
+
+function forwardSignals(m: Machine, terminal: HostTerminal | null): void {
+  for (const name of FORWARDED) {
+    process.on(name, () => {
+      // A terminal in raw mode sends no signals of its own: these come from outside and are for the whole guest.
+      m.signalForeground(signalNumber(name));
+    });
+  }
+  if (terminal === null) {
+    process.on('SIGTSTP', () => {
+      m.signalForeground(signalNumber('SIGTSTP'));
+      m.whenStopped(() => process.kill(process.pid, 'SIGSTOP'));
+    });
+  }
+}

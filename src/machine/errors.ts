@@ -1,0 +1,26 @@
+/** Why a machine could not be started. The message is one line that says what is wrong and, where it can, what to do. */
+
+export type BootErrorKind =
+  /** The program does not exist. */
+  | 'missing'
+  /** It exists and cannot be run: a directory, no permission, text, another architecture, damaged. */
+  | 'not-executable'
+  /** A mount, port, user or limit the host or the machine cannot give. */
+  | 'setup';
+
+export class BootError extends Error {
+  readonly kind: BootErrorKind;
+  constructor(kind: BootErrorKind, message: string) {
+    super(message);
+    this.name = 'BootError';
+    this.kind = kind;
+  }
+}
+
+/** Nothing in the guest can ever run again, and no input can come. */
+export class DeadlockError extends Error {
+  constructor(waiting: string) {
+    super(`deadlock: nothing can run any more: ${waiting}`);
+    this.name = 'DeadlockError';
+  }
+}

@@ -4,17 +4,16 @@
  * `<unfinished ...>` and taken up again as `<... name resumed>`. Text collects in a buffer that goes to `write` in
  * large pieces and whenever `flush` is called (before the guest's own output, so that both interleave as they should).
  */
-import { ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS, ERESTART_RESTARTBLOCK, ERRNO } from '../abi/errno.ts';
 import { REG } from '../ports.ts';
 import type { SigInfo } from '../signal/state.ts';
-import type { RetKind, SyscallRow } from '../syscall/define.ts';
+import type { SyscallRow } from '../syscall/define.ts';
 import type { Task } from '../task/task.ts';
 import { KEEP_REGS } from '../wait.ts';
-import { hex } from './args.ts';
+import { argsAtEntry, argsText, resultText, unknownRow } from './call-text.ts';
 import { siginfoText } from './siginfo.ts';
 import { type CallCount, type SortKey, summaryTable } from './summary.ts';
 import { signalName } from './tables.ts';
-import { addrText, fdText, hexText, octalText, pathText, quoteText } from './text.ts';
+import { addrText, pathText, quoteText } from './text.ts';
 import { DEFAULT_FORMAT, type TraceFormat, type Tracer } from './tracer.ts';
 
 /** Statuses of `-e status=`. */
@@ -66,8 +65,6 @@ class Tracee {
   row: SyscallRow | null = null;
   /** Arguments printed so far. */
   argsDone = 0;
-  /** Something stands between the parentheses. */
-  anyArg = false;
   /** Columns written on the line that is open. */
   col = 0;
   /** The line was closed with <unfinished ...>. */
@@ -86,17 +83,6 @@ class Tracee {
 
 const FLUSH_AT = 65536;
 const SPACES = ' '.repeat(80);
-
-const RESTART_TEXT: Readonly<Record<number, string>> = {
-  [ERESTARTSYS]: '? ERESTARTSYS (To be restarted if SA_RESTART is set)',
-  [ERESTARTNOINTR]: '? ERESTARTNOINTR (To be restarted)',
-  [ERESTARTNOHAND]: '? ERESTARTNOHAND (To be restarted if no handler)',
-  [ERESTART_RESTARTBLOCK]: '? ERESTART_RESTARTBLOCK (Interrupted by signal)',
-};
-
-const ERROR_TEXT: readonly string[] = Array.from({ length: 134 }, (_, e) =>
-  ERRNO[e] ? `-1 ${ERRNO[e][0]} (${ERRNO[e][1]})` : `-1 (errno ${e})`,
-);
 
 export class Strace implements Tracer {
   readonly format: TraceFormat;
@@ -162,24 +148,12 @@ export class Strace implements Tracer {
     tr.row = row;
     if (this.timed) tr.enteredAt = this.now();
     if (this.silent) return;
-    tr.argsDone = 0;
-    tr.anyArg = false;
     tr.unfinished = false;
-    const args = row.args;
-    let text = row.name + '(';
+    const entry = (tr.argsDone = argsAtEntry(row));
+    const args = argsText(t, row, 0, entry, null);
+    let text = row.name + '(' + args;
     if (this.options.numbers) text = `[${String(t.nr).padStart(4)}] ${text}`;
-    let i = 0;
-    for (; i < args.length; i++) {
-      const type = args[i]!;
-      if (type.out) break;
-      const s = type.format(t, t.args, i, null);
-      if (s === '') continue;
-      if (tr.anyArg) text += ', ';
-      text += s;
-      tr.anyArg = true;
-    }
-    tr.argsDone = i;
-    if (i < args.length && tr.anyArg) text += ', ';
+    if (entry < row.args.length && args !== '') text += ', ';
     if (this.options.status) {
       tr.staged = text;
       return;
@@ -206,19 +180,9 @@ export class Strace implements Tracer {
       return;
     }
     this.reopen(tr, row);
-    const args = row.args;
-    let text = '';
-    // The comma before the first argument of this half was written with the first half.
-    let comma = false;
-    for (let i = tr.argsDone; i < args.length; i++) {
-      const s = args[i]!.format(t, t.args, i, result);
-      if (s === '') continue;
-      if (comma) text += ', ';
-      text += s;
-      comma = true;
-    }
+    const text = argsText(t, row, tr.argsDone, row.args.length, result);
     if (text !== '') this.put(tr, text);
-    this.finishCall(tr, this.resultText(t, row, result, failed), at);
+    this.finishCall(tr, resultText(t, row, result), at);
     if (tr.newborn) this.announce(tr);
   }
 
@@ -283,7 +247,7 @@ export class Strace implements Tracer {
     let row = this.unknown.get(nr);
     if (row === undefined) {
       if (this.unknown.size > 1000) this.unknown.clear(); // a guest may try every number there is
-      row = { ...EXECVE_ROW, name: `syscall_0x${(nr >>> 0).toString(16)}`, args: RAW_ARGS };
+      row = unknownRow(nr);
       this.unknown.set(nr, row);
     }
     return row;
@@ -376,19 +340,6 @@ export class Strace implements Tracer {
     if (this.options.durations) text += ` <${((at - tr.enteredAt) / 1e9).toFixed(6)}>`;
     this.emit(tr.tid, text + '\n');
     this.open = null;
-  }
-
-  private resultText(t: Task, row: SyscallRow, result: number, failed: boolean): string {
-    if (result < 0 && result > -4096) {
-      const restart = RESTART_TEXT[-result];
-      if (restart !== undefined) return restart;
-      const text = ERROR_TEXT[-result] ?? `-1 ERRNO_${-result} (Unknown error ${-result})`;
-      if (failed || row.ret === 'addr') return text;
-    }
-    const kind = typeof row.ret === 'function' ? row.ret(t.args) : row.ret;
-    const text = valueText(t, kind, result);
-    const aux = row.aux?.(t, t.args, result);
-    return aux ? `${text} (${aux})` : text;
   }
 
   private wholeLine(tr: Tracee, text: string): void {
@@ -487,23 +438,3 @@ const EXECVE_ROW: SyscallRow = {
   support: { level: 'full' },
   args: [],
 };
-
-const RAW_ARGS = ['a', 'b', 'c', 'd', 'e', 'f'].map(hex);
-
-function valueText(t: Task, kind: RetKind, n: number): string {
-  switch (kind) {
-    case 'int':
-    case 'size':
-      return String(n);
-    case 'fd':
-      return fdText(t, n);
-    case 'addr':
-      return addrText(n);
-    case 'hex':
-      return hexText(n);
-    case 'octal':
-      return octalText(n);
-    case 'none':
-      return '?';
-  }
-}

@@ -60,7 +60,9 @@ main(process.argv.slice(2)).then(
   (status) => process.exit(status),
   (error: unknown) => {
     const known = error instanceof UsageError || error instanceof BootError;
-    const text = known ? error.message : `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+    const text = known
+      ? error.message
+      : `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
     say(2, `ring3: ${text}\n`);
     process.exit(statusOf(error));
   },

@@ -66,7 +66,10 @@ class TraceOutput {
       try {
         return openSync(path, args.append ? 'a' : 'w', 0o666);
       } catch (e) {
-        throw new BootError('setup', `cannot write the trace to ${path}: ${(e as NodeJS.ErrnoException).code ?? String(e)}`);
+        throw new BootError(
+          'setup',
+          `cannot write the trace to ${path}: ${(e as NodeJS.ErrnoException).code ?? String(e)}`,
+        );
       }
     };
     this.file = args.output !== null && !separate ? open(args.output) : null;
@@ -130,7 +133,11 @@ function environment(args: MachineArgs, uid: number, terminal: boolean): Record<
   return env;
 }
 
-async function execute(args: MachineArgs, command: readonly string[], tracer: Strace | null): Promise<number> {
+async function execute(
+  args: MachineArgs,
+  command: readonly string[],
+  tracer: Strace | null,
+): Promise<number> {
   const name = command[0]!;
   const [uid, gid] = args.user === null ? [0, 0] : parseUser(args.user);
   const program = args.root === null ? readProgram(name, true) : null;
@@ -138,7 +145,9 @@ async function execute(args: MachineArgs, command: readonly string[], tracer: St
   const terminal = HostTerminal.open(flush);
   const options: BootOptions = {
     program: program ? program.bytes : name,
-    ...(program ? { path: name.includes('/') ? name : program.path, hostPath: program.path, mode: program.mode } : { root: args.root! }),
+    ...(program
+      ? { path: name.includes('/') ? name : program.path, hostPath: program.path, mode: program.mode }
+      : { root: args.root! }),
     argv: [args.argv0 ?? name, ...command.slice(1)],
     env: environment(args, uid, terminal !== null),
     cwd: args.workdir ?? (args.root === null ? process.cwd() : '/'),

@@ -40,7 +40,8 @@ function text(rows: readonly SyscallRow[]): string {
 function markdown(rows: readonly SyscallRow[]): string {
   const cell = (s: string): string => s.replaceAll('|', '\\|');
   const lines = rows.map(
-    (r) => `| \`${r.name}\` | ${number(r.x86_64)} | ${number(r.aarch64)} | ${r.support.level} | ${cell(r.support.note ?? '')} |`,
+    (r) =>
+      `| \`${r.name}\` | ${number(r.x86_64)} | ${number(r.aarch64)} | ${r.support.level} | ${cell(r.support.note ?? '')} |`,
   );
   return `# System calls\n\n${counts(rows)}. *Absent* calls return ENOSYS and are reported once; *refused* ones answer as an unprivileged\nkernel does.\n\n| call | x86_64 | aarch64 | support | note |\n|---|---:|---:|---|---|\n${lines.join('\n')}\n`;
 }

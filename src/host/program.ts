@@ -17,7 +17,8 @@ export function readProgram(name: string, search = false): HostProgram {
   let mode: number;
   try {
     const st = statSync(path);
-    if (st.isDirectory()) throw new BootError('not-executable', `${name} is a directory; name a program in it`);
+    if (st.isDirectory())
+      throw new BootError('not-executable', `${name} is a directory; name a program in it`);
     if (!st.isFile()) throw new BootError('not-executable', `${name} is not a regular file`);
     mode = st.mode & 0o7777;
   } catch (e) {
@@ -49,7 +50,10 @@ function searchPath(name: string): string {
   } catch {
     // nor here
   }
-  throw new BootError('missing', `${name}: not found in $PATH${here ? `; for the file here write ./${name}` : ''}`);
+  throw new BootError(
+    'missing',
+    `${name}: not found in $PATH${here ? `; for the file here write ./${name}` : ''}`,
+  );
 }
 
 function asBootError(e: unknown, name: string): BootError {

@@ -77,7 +77,11 @@ export class Loop {
         continue;
       }
       if (!kernel.prepareUser(t)) continue;
-      const exit = cpu.run(t.regs as unknown as X86Regs, t.mm.pageTable as unknown as PageTable, scheduler.left);
+      const exit = cpu.run(
+        t.regs as unknown as X86Regs,
+        t.mm.pageTable as unknown as PageTable,
+        scheduler.left,
+      );
       scheduler.ran(t, cpu.retired);
       if (this.hooks.ran) this.hooks.ran(cpu.retired);
       if (exit === EXIT.syscall) {

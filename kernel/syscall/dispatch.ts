@@ -7,13 +7,17 @@ import { REG } from '../ports.ts';
 import type { Task } from '../task/task.ts';
 import { KEEP_REGS, type SysResult } from '../wait.ts';
 import { Args } from './args.ts';
+import type { SyscallRow } from './define.ts';
 
 /** x0 and x8 of aarch64: first argument and result; call number. */
 const X0 = 0;
 const X8 = 8;
 
-/** Serves the call the task's registers ask for: its result is in the registers afterwards, or the task is parked. */
-export function syscallEntry(t: Task): void {
+/**
+ * Reads the call the registers ask for into `t.nr`, `t.args` and `t.row`, without serving it. Returns the rows of the
+ * architecture. Also for whoever stops a machine between a system-call instruction and the call.
+ */
+export function readCall(t: Task): readonly (SyscallRow | null)[] {
   const regs = t.regs;
   const w = t.args.words;
   let nr: number;
@@ -41,6 +45,13 @@ export function syscallEntry(t: Task): void {
   const rows = regs.arch === 'x86_64' ? t.kernel.syscalls.x86_64 : t.kernel.syscalls.aarch64;
   t.nr = nr;
   t.row = (nr >= 0 && nr < rows.length ? rows[nr] : null) ?? null;
+  return rows;
+}
+
+/** Serves the call the task's registers ask for: its result is in the registers afterwards, or the task is parked. */
+export function syscallEntry(t: Task): void {
+  const rows = readCall(t);
+  const nr = t.nr;
   if (t.kernel.tracer !== null) {
     t.injected = null;
     t.kernel.tracer.enter(t);

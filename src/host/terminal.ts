@@ -1,18 +1,23 @@
 /** The host's terminal, when one of our standard descriptors is one. Modes are put back however we end. */
 import { spawnSync } from 'node:child_process';
 import { ReadStream, WriteStream, isatty } from 'node:tty';
-import type { TerminalPort } from '../machine/options.ts';
+import type { TerminalEnd, TerminalPort, WindowSize } from '../machine/options.ts';
 import { writeAll } from './output.ts';
 
 export class HostTerminal implements TerminalPort {
   readonly connected: readonly [boolean, boolean, boolean];
   private readonly out: number;
+  private readonly before: () => void;
+  private end: TerminalEnd | null = null;
   private input: ReadStream | null = null;
+  /** Typed bytes the guest's terminal did not take yet. */
+  private held: Uint8Array | null = null;
+  /** What stty -g said before we changed the modes. */
   private saved: string | null = null;
   private nodeRaw = false;
-  private readonly before: () => void;
+  private gone = false;
   private readonly atExit = (): void => this.restore();
-  private winch: (() => void) | null = null;
+  private readonly resized = (): void => this.end?.resize(this.size());
 
   private constructor(connected: readonly [boolean, boolean, boolean], before: () => void) {
     this.connected = connected;
@@ -26,41 +31,56 @@ export class HostTerminal implements TerminalPort {
     return connected.includes(true) ? new HostTerminal(connected, before) : null;
   }
 
-  size(): { rows: number; cols: number } {
-    try {
-      const [cols, rows] = new WriteStream(this.out).getWindowSize();
-      return { rows, cols };
-    } catch {
-      return { rows: 24, cols: 80 };
-    }
+  get live(): boolean {
+    return this.connected[0] && !this.gone;
   }
 
-  write(bytes: Uint8Array): void {
+  size(): WindowSize {
+    let size = [80, 24];
+    try {
+      const tty = new WriteStream(this.out);
+      size = tty.getWindowSize();
+      tty.destroy();
+    } catch {
+      // no size to be had: 24 by 80 is what terminals were
+    }
+    return { rows: size[1]!, cols: size[0]!, xpixel: 0, ypixel: 0 };
+  }
+
+  write(bytes: Uint8Array): number {
     this.before();
     writeAll(this.out, bytes);
+    return bytes.length;
   }
 
-  start(onInput: (bytes: Uint8Array) => void, onEnd: () => void): void {
-    if (this.input !== null || !this.connected[0]) return;
+  attach(end: TerminalEnd): void {
+    this.end = end;
+    process.on('SIGWINCH', this.resized);
+    end.onSpace = () => this.offer();
+    if (!this.connected[0]) return;
     this.raw();
     const input = new ReadStream(0);
     this.input = input;
-    input.on('data', onInput);
-    input.on('end', onEnd);
-    input.on('error', onEnd);
+    input.on('data', (bytes: Uint8Array) => {
+      this.held = bytes;
+      this.offer();
+    });
+    const hangup = (): void => {
+      if (this.gone) return;
+      this.gone = true;
+      end.hangup();
+    };
+    input.on('end', hangup);
+    input.on('error', hangup);
     input.resume();
   }
 
-  pause(): void {
-    this.input?.pause();
-  }
-  resume(): void {
-    this.input?.resume();
-  }
-
-  onResize(resized: () => void): void {
-    this.winch = resized;
-    process.on('SIGWINCH', resized);
+  private offer(): void {
+    if (this.held === null) return;
+    const n = this.end!.input(this.held);
+    this.held = n < this.held.length ? this.held.subarray(n) : null;
+    if (this.held === null) this.input?.resume();
+    else this.input?.pause();
   }
 
   /** Characters reach the guest as they are typed: its own line discipline edits, echoes and makes signals. */
@@ -82,7 +102,8 @@ export class HostTerminal implements TerminalPort {
   /** Puts the terminal's modes back and lets go of it. Safe to call twice. */
   restore(): void {
     process.removeListener('exit', this.atExit);
-    if (this.winch) process.removeListener('SIGWINCH', this.winch);
+    process.removeListener('SIGWINCH', this.resized);
+    this.gone = true;
     if (this.saved !== null) {
       spawnSync('stty', [this.saved], { stdio: [0, 'ignore', 'ignore'] });
       this.saved = null;

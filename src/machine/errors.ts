@@ -24,3 +24,11 @@ export class DeadlockError extends Error {
     this.name = 'DeadlockError';
   }
 }
+
+/** `Machine.stop` ended the run. */
+export class StoppedError extends Error {
+  constructor() {
+    super('the machine was stopped');
+    this.name = 'StoppedError';
+  }
+}

@@ -60,24 +60,33 @@ export interface Listeners {
   exit: (e: TaskEndEvent | EndEvent) => void;
 }
 
+/** The call a task is in, or about to make. */
+export function enterEvent(t: Task): EnterEvent {
+  return {
+    type: 'enter',
+    tid: t.tid,
+    pid: t.pid,
+    name: t.row?.name ?? `syscall_0x${(t.nr >>> 0).toString(16)}`,
+    nr: t.nr,
+    args: [0, 1, 2, 3, 4, 5].map((i) => t.args.big(i)),
+    text: callEntry(t),
+  };
+}
+
 /** A Tracer that makes events. `emit` hears each as it happens. */
 export class EventTracer implements Tracer {
   readonly format: TraceFormat = DEFAULT_FORMAT;
   private readonly emit: (e: MachineEvent) => void;
   /** Entry texts of the calls under way. */
-  private readonly entered = new WeakMap<Task, { text: string; event: EnterEvent }>();
+  private readonly entered = new WeakMap<Task, EnterEvent>();
 
   constructor(emit: (e: MachineEvent) => void) {
     this.emit = emit;
   }
 
   enter(t: Task): void {
-    const text = callEntry(t);
-    const event: EnterEvent = {
-      type: 'enter', tid: t.tid, pid: t.pid, name: t.row?.name ?? `syscall_0x${(t.nr >>> 0).toString(16)}`, nr: t.nr,
-      args: [0, 1, 2, 3, 4, 5].map((i) => t.args.big(i)), text,
-    }; // prettier-ignore
-    this.entered.set(t, { text, event });
+    const event = enterEvent(t);
+    this.entered.set(t, event);
     this.emit(event);
   }
 
@@ -86,7 +95,7 @@ export class EventTracer implements Tracer {
     if (begun === undefined) return;
     this.entered.delete(t);
     if (result >= 2 ** 63) result -= 2 ** 64;
-    this.emit({ ...begun.event, type: 'exit', result, text: begun.text + callExit(t, result) });
+    this.emit({ ...begun, type: 'exit', result, text: begun.text + callExit(t, result) });
   }
 
   signal(t: Task, info: SigInfo): void {

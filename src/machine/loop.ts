@@ -76,7 +76,8 @@ export class Loop {
         kernel.expire(now);
         continue;
       }
-      if (!kernel.prepareUser(t)) continue;
+      // A hook may have asked to stop at what happened on the way (a woken call's exit, a signal).
+      if (!kernel.prepareUser(t) || this.stop) continue;
       const exit = cpu.run(
         t.regs as unknown as X86Regs,
         t.mm.pageTable as unknown as PageTable,

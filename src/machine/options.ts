@@ -39,17 +39,32 @@ export interface Output {
   readonly closed: boolean;
 }
 
-/** A terminal on the host's side. */
+export interface WindowSize {
+  readonly rows: number;
+  readonly cols: number;
+  readonly xpixel: number;
+  readonly ypixel: number;
+}
+
+/** The guest's end of a terminal; kernel/fs/tty/host-port.ts says when each is called. */
+export interface TerminalEnd {
+  input(bytes: Uint8Array): number;
+  onSpace: (() => void) | null;
+  resize(size: WindowSize): void;
+  drained(): void;
+  hangup(): void;
+}
+
+/** A terminal on the host's side, raw: editing, echo and signals are the guest's. */
 export interface TerminalPort {
   /** Which of the guest's descriptors 0, 1, 2 it is. */
   readonly connected: readonly [boolean, boolean, boolean];
-  size(): { rows: number; cols: number };
-  write(bytes: Uint8Array): void;
-  /** Begins to read, raw. Called once the guest first wants input. */
-  start(onInput: (bytes: Uint8Array) => void, onEnd: () => void): void;
-  pause(): void;
-  resume(): void;
-  onResize(resized: () => void): void;
+  /** Typed bytes may still come. */
+  readonly live: boolean;
+  size(): WindowSize;
+  /** Takes output; returns how many bytes. */
+  write(bytes: Uint8Array): number;
+  attach(end: TerminalEnd): void;
   /** Back to how it was. */
   restore(): void;
 }

@@ -1,0 +1,365 @@
+/** A Linux machine for one program: boots it, runs or steps it, and lets its host look inside. */
+import type { Kernel } from '../../kernel/kernel.ts';
+import { REG } from '../../kernel/ports.ts';
+import { sendToGroup, sendToPgrp } from '../../kernel/signal/send.ts';
+import { readCall } from '../../kernel/syscall/dispatch.ts';
+import type { Task } from '../../kernel/task/task.ts';
+import { signalNumber } from '../../kernel/trace/tables.ts';
+import type { Tracer } from '../../kernel/trace/tracer.ts';
+import type { VirtualClock } from '../host/clock.ts';
+import type { InputPump } from '../host/input.ts';
+import { breathe, sleep } from '../host/wait.ts';
+import { assemble, type Assembly } from './assemble.ts';
+import { DeadlockError, StoppedError } from './errors.ts';
+import { enterEvent, EventTracer, type Listeners, type MachineEvent, TracerList } from './events.ts';
+import { readGuestFile, writeGuestFile } from './guest-files.ts';
+import type { Loop } from './loop.ts';
+import type { BootOptions, FileContent } from './options.ts';
+import { type ExitStatus, exitStatus } from './status.ts';
+import { entryPoint, isPositionIndependent, readSymbols } from './symbols.ts';
+import { describeTask, describeWaiting } from './waiting.ts';
+
+/** Host milliseconds the guest runs before the host's event loop gets its turn. */
+const SLICE_MS = 10;
+const SI_KERNEL = 0x80;
+const SIGKILL = 9;
+
+export interface TaskInfo {
+  readonly tid: number;
+  readonly pid: number;
+  /** comm: up to 15 bytes. */
+  readonly name: string;
+  readonly state: 'runnable' | 'parked' | 'stopped' | 'zombie' | 'dead';
+  /** "101 (sh) in wait4 for children of 101". */
+  readonly waiting: string;
+  /** Instructions retired. */
+  readonly instructions: number;
+}
+
+export interface MachineStats {
+  /** Instructions retired by all tasks. */
+  readonly instructions: number;
+  /** Bytes of guest memory in use now. */
+  readonly memory: number;
+}
+
+type ListenerSets = { [K in keyof Listeners]: Set<Listeners[K]> };
+
+export class Machine {
+  private readonly kernel: Kernel;
+  private readonly loop: Loop;
+  private readonly virtual: VirtualClock | null;
+  private readonly assembly: Assembly;
+  private readonly pumps: readonly InputPump[];
+  private readonly listeners: ListenerSets = { syscall: new Set(), signal: new Set(), exit: new Set() };
+  private readonly userTracer: Tracer | null;
+  private readonly events = new EventTracer((e) => this.heard(e));
+  /** Steps seen and not yet handed out. */
+  private readonly steps: MachineEvent[] = [];
+  private stepping = false;
+  private running = false;
+  private stopRequested = false;
+  private disposed = false;
+  /** Ends the wait of an idle machine. */
+  private wakeUp: (() => void) | null = null;
+  private kicked = false;
+  private symbolTable: Map<string, number> | null = null;
+  private instructions = 0;
+  private stoppedCallback: (() => void) | null = null;
+  private deadlockReported = false;
+
+  /**
+   * Boots a machine with the program loaded and nothing executed yet. Throws BootError when the program, a mount or a
+   * port cannot be had.
+   */
+  static async boot(options: BootOptions): Promise<Machine> {
+    return new Machine(await assemble(options), options);
+  }
+
+  private constructor(assembly: Assembly, options: BootOptions) {
+    this.assembly = assembly;
+    this.kernel = assembly.kernel;
+    this.loop = assembly.loop;
+    this.virtual = assembly.virtual;
+    this.pumps = assembly.pumps;
+    this.userTracer = options.tracer ?? null;
+    this.loop.hooks.ran = (n) => {
+      this.instructions += n;
+      this.virtual?.ran(n);
+    };
+    assembly.onInput(() => this.kick());
+  }
+
+  /** Runs to the end of the first process. Throws DeadlockError when nothing can ever run again. */
+  async run(): Promise<ExitStatus> {
+    await this.drive(() => false);
+    return this.status!;
+  }
+
+  /**
+   * Runs to the next event: a call's entry (before the kernel acts: memory and registers may be changed) or its exit, a
+   * signal, the end of a task; `end` when the machine is over, as often as it is asked.
+   */
+  async step(): Promise<MachineEvent> {
+    if (this.steps.length === 0 && this.status === null) {
+      this.stepping = true;
+      this.watch();
+      try {
+        await this.drive(() => this.steps.length > 0);
+      } finally {
+        this.stepping = false;
+        this.watch();
+      }
+    }
+    return this.steps.shift() ?? { type: 'end', status: this.status! };
+  }
+
+  /** How it ended; null while it has not. */
+  get status(): ExitStatus | null {
+    return this.kernel.exitStatus === null ? null : exitStatus(this.kernel.exitStatus);
+  }
+
+  /** What the guest wrote so far, as UTF-8. Empty when stdout went elsewhere. */
+  get stdout(): string {
+    return this.assembly.stdout?.text() ?? '';
+  }
+  get stderr(): string {
+    return this.assembly.stderr?.text() ?? '';
+  }
+  get stdoutBytes(): Uint8Array {
+    return this.assembly.stdout?.bytes() ?? new Uint8Array();
+  }
+
+  /** Calls `listener` at each event of a kind, as it happens; it must not run the machine. Returns what ends it. */
+  on<K extends keyof Listeners>(kind: K, listener: Listeners[K]): () => void {
+    const set = this.listeners[kind] as Set<Listeners[K]>;
+    set.add(listener);
+    this.watch();
+    return () => {
+      set.delete(listener);
+      this.watch();
+    };
+  }
+
+  /** Tasks alive, in order of creation. */
+  get tasks(): TaskInfo[] {
+    return [...this.kernel.processes.tasks.values()].map((t) => ({
+      tid: t.tid, pid: t.pid, name: t.comm, state: t.state, waiting: describeTask(t), instructions: t.retired,
+    })); // prettier-ignore
+  }
+
+  /** Sends a signal ("SIGTERM" or a number) to a process, or to the first one. */
+  kill(signal: string | number = 'SIGTERM', pid?: number): void {
+    const signo = typeof signal === 'number' ? signal : signalNumber(signal);
+    if (signo < 1) throw new RangeError(`no such signal: ${signal}`);
+    const group = pid === undefined ? this.kernel.processes.first : this.kernel.processes.group(pid);
+    if (!group) throw new RangeError(`no such process in the guest: ${pid}`);
+    sendToGroup(group, { signo, code: 0, pid: 0, uid: 0 });
+    this.kick();
+  }
+
+  /** What a terminal's keys or the host's own signals do: the foreground group of the terminal, or the first process. */
+  signalForeground(signo: number): void {
+    const pgrp = this.assembly.foreground();
+    const info = { signo, code: SI_KERNEL };
+    if (pgrp > 0) sendToPgrp(this.kernel, pgrp, info);
+    else if (this.kernel.processes.first) sendToGroup(this.kernel.processes.first, info);
+    this.kick();
+  }
+
+  /** Ends `run` and `step`, wherever the guest is: they throw StoppedError. */
+  stop(): void {
+    this.stopRequested = true;
+    this.loop.stop = true;
+    this.kick();
+  }
+
+  /** Bytes of a task's memory (the first process's, unless `tid`), at an address or a symbol. Throws RangeError. */
+  peek(where: number | string, length: number, tid?: number): Uint8Array {
+    const address = this.address(where);
+    const bytes = this.task(tid).mm.copyIn(address, length);
+    if (bytes === null) throw new RangeError(`no readable memory at ${hexOf(address)} (${length} bytes)`);
+    return bytes;
+  }
+
+  /** Writes memory the guest itself could write. Throws RangeError. */
+  poke(where: number | string, bytes: Uint8Array, tid?: number): void {
+    const address = this.address(where);
+    if (this.task(tid).mm.copyOut(address, bytes) < 0) {
+      throw new RangeError(`no writable memory at ${hexOf(address)} (${bytes.length} bytes)`);
+    }
+  }
+
+  /** Registers by name (rax … r15, rip, rflags, fs_base, gs_base), unsigned 64 bits. */
+  regs(tid?: number): Record<keyof typeof REG, bigint> {
+    const { regs } = this.task(tid);
+    const out: Partial<Record<keyof typeof REG, bigint>> = {};
+    for (const [name, i] of Object.entries(REG)) out[name as keyof typeof REG] = regs.get(i);
+    return out as Record<keyof typeof REG, bigint>;
+  }
+
+  setReg(name: keyof typeof REG, value: bigint, tid?: number): void {
+    this.task(tid).regs.set(REG[name], value);
+  }
+
+  /** A file of the guest, bytes. Throws GuestFileError. */
+  readFile(path: string): Uint8Array {
+    return readGuestFile(this.kernel.vfs, this.kernel.processes.first?.leader ?? null, path);
+  }
+  /** The same as UTF-8 text. */
+  readText(path: string): string {
+    return new TextDecoder().decode(this.readFile(path));
+  }
+  /** Writes a whole file, with the directories it needs. Throws GuestFileError. */
+  writeFile(path: string, content: FileContent): void {
+    writeGuestFile(this.kernel.vfs, this.kernel.processes.first?.leader ?? null, path, content);
+  }
+
+  /** Host ports of what was published, in the order of BootOptions.publish. */
+  get ports(): readonly number[] {
+    return this.assembly.ports();
+  }
+
+  get stats(): MachineStats {
+    return { instructions: this.instructions, memory: this.kernel.ram.used * 4096 };
+  }
+
+  /** One line for people: what ran, in `ms` of host time. */
+  statsLine(ms: number): string {
+    const { instructions, memory } = this.stats;
+    const mips = instructions / 1000 / Math.max(ms, 0.001);
+    return `${instructions} instructions in ${ms.toFixed(1)} ms (${mips.toFixed(1)} million a second), ${(memory / 2 ** 20).toFixed(1)} MiB in use`;
+  }
+
+  /** Called once, when every task of the guest has stopped (job control) and nothing else can run. */
+  whenStopped(callback: () => void): void {
+    this.stoppedCallback = callback;
+  }
+
+  /** Lets go of terminals, ports and streams. The machine cannot run afterwards; memory and files can be read. */
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.stop();
+    for (const p of this.pumps) p.stop();
+    this.assembly.close();
+  }
+
+  private task(tid?: number): Task {
+    const t = tid === undefined ? this.kernel.processes.first?.leader : this.kernel.processes.task(tid);
+    if (!t) throw new RangeError(`no such task in the guest: ${tid}`);
+    return t;
+  }
+
+  private address(where: number | string): number {
+    if (typeof where === 'number') return where;
+    const { program } = this.assembly;
+    this.symbolTable ??= readSymbols(program);
+    const value = this.symbolTable.get(where);
+    if (value === undefined) throw new RangeError(`no symbol '${where}' in the program`);
+    return isPositionIndependent(program) ? value + this.assembly.entry - entryPoint(program) : value;
+  }
+
+  /** Puts together who must hear of calls; nobody is the fast case. */
+  private watch(): void {
+    const list: Tracer[] = this.userTracer ? [this.userTracer] : [];
+    const heard = Object.values(this.listeners).some((s) => s.size > 0);
+    if (heard || this.stepping) list.push(this.events);
+    this.kernel.tracer = list.length === 0 ? null : list.length === 1 ? list[0]! : new TracerList(list);
+    if (this.stepping) {
+      this.loop.hooks.beforeSyscall = (t) => {
+        readCall(t);
+        this.steps.push(enterEvent(t));
+        return true;
+      };
+    } else delete this.loop.hooks.beforeSyscall;
+  }
+
+  private heard(e: MachineEvent): void {
+    if (e.type === 'enter' || e.type === 'exit') for (const f of this.listeners.syscall) f(e);
+    else if (e.type === 'signal') for (const f of this.listeners.signal) f(e);
+    else for (const f of this.listeners.exit) f(e);
+    if (this.stepping && e.type !== 'enter') {
+      this.steps.push(e);
+      this.loop.stop = true;
+    }
+  }
+
+  /** Something came from outside: an idle machine looks again. */
+  private kick(): void {
+    this.kicked = true;
+    this.wakeUp?.();
+  }
+
+  private async drive(done: () => boolean): Promise<void> {
+    if (this.running) throw new Error('the machine is running already');
+    if (this.disposed) throw new Error('the machine was disposed of');
+    this.running = true;
+    try {
+      while (this.kernel.exitStatus === null && !done()) {
+        if (this.stopRequested) throw new StoppedError();
+        this.kicked = false;
+        const end = this.loop.run(SLICE_MS);
+        if (end === 'slice') await breathe();
+        else if (end === 'idle') await this.idle();
+      }
+    } finally {
+      this.running = false;
+    }
+    if (this.kernel.exitStatus !== null) {
+      const status = this.status!;
+      for (const f of this.listeners.exit) f({ type: 'end', status });
+    }
+  }
+
+  /** Nobody can run: waits for the next deadline or for the host. */
+  private async idle(): Promise<void> {
+    this.assembly.idle();
+    const deadline = this.kernel.nextDeadline();
+    const live = this.pumps.some((p) => p.live) || this.assembly.live();
+    if (this.virtual) {
+      // Let what the host already holds come in first; then time has nothing to wait for.
+      if (live) await breathe();
+      if (this.kicked) return;
+      if (deadline !== Infinity) return this.virtual.skipTo(deadline);
+    }
+    if (deadline === Infinity && !live && !this.waitsForSignals()) {
+      if (!this.assembly.reachable()) throw new DeadlockError(describeWaiting(this.kernel));
+      this.reportDeadlock();
+    }
+    if (this.allStopped()) this.stoppedCallback?.();
+    if (this.kicked) return;
+    const { wait, cancel } = sleep(
+      deadline === Infinity ? Infinity : (deadline - this.kernel.clock.monotonic()) / 1e6,
+    );
+    await new Promise<void>((resolve) => {
+      this.wakeUp = resolve;
+      void wait.then(resolve);
+    });
+    this.wakeUp = null;
+    cancel();
+  }
+
+  private reportDeadlock(): void {
+    if (this.deadlockReported) return;
+    this.deadlockReported = true;
+    this.kernel.report(
+      `nothing in the guest can run until something from outside reaches it: ${describeWaiting(this.kernel)}`,
+    );
+  }
+
+  /** Some task sleeps until a signal comes (pause, sigsuspend): a host can always send one. */
+  private waitsForSignals(): boolean {
+    for (const t of this.kernel.processes.tasks.values()) {
+      if (t.state === 'stopped' || (t.state === 'parked' && t.parked!.on.length === 0)) return true;
+    }
+    return false;
+  }
+
+  private allStopped(): boolean {
+    const tasks = [...this.kernel.processes.tasks.values()];
+    return tasks.every((t) => t.state === 'stopped' || t.state === 'zombie' || t.state === 'dead');
+  }
+}
+
+const hexOf = (n: number): string => `0x${n.toString(16)}`;

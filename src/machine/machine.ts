@@ -314,7 +314,6 @@ export class Machine {
 
   /** Nobody can run: waits for the next deadline or for the host. */
   private async idle(): Promise<void> {
-    this.assembly.idle();
     const deadline = this.kernel.nextDeadline();
     const live = this.pumps.some((p) => p.live) || this.assembly.live();
     if (this.virtual) {

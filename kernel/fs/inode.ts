@@ -81,6 +81,8 @@ export abstract class Inode {
   get blocks(): number {
     return Math.ceil(this.size / 512);
   }
+  /** Brings the attributes up to date where something outside may have changed them: before stat tells them. */
+  refresh(): void {}
   /** st_blksize. */
   get blksize(): number {
     return 4096;

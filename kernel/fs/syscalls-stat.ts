@@ -56,7 +56,9 @@ export function lstat(t: Task, a: Args): number {
 export function fstat(t: Task, a: Args): number {
   const file = t.fds.get(a.i32(0));
   if (file === undefined) return -EBADF;
-  return file.inode === null ? -EBADF : putStat(t, file.inode, a.ptr(1));
+  if (file.inode === null) return -EBADF;
+  file.inode.refresh(); // found by a descriptor, not by a name just looked up
+  return putStat(t, file.inode, a.ptr(1));
 }
 
 /** newfstatat(2). An empty path with AT_EMPTY_PATH is fstat. */

@@ -3,7 +3,7 @@ import { SIGALRM, SIGPROF, SIGVTALRM, SI_KERNEL } from '../signal/numbers.ts';
 import { sendToGroup } from '../signal/send.ts';
 import type { ThreadGroup } from '../task/thread-group.ts';
 import { processCpuTime } from './cpu-time.ts';
-import { Timer } from './timers.ts';
+import { Timer, type Timers } from './timers.ts';
 
 export const ITIMER_REAL = 0;
 export const ITIMER_VIRTUAL = 1;
@@ -14,24 +14,27 @@ export class RealItimer extends Timer {
   readonly group: ThreadGroup;
   /** Nanoseconds; 0: one shot. */
   interval = 0;
+  /** The date of the next (or, while it fires, this) expiry. */
+  private due = Infinity;
 
   constructor(group: ThreadGroup) {
     super();
     this.group = group;
   }
 
-  override fire(now: number): void {
-    const due = this.lastDeadline;
-    sendToGroup(this.group, { signo: SIGALRM, code: SI_KERNEL });
-    if (this.interval === 0) return;
-    // The period runs from the date it was due, periods nobody saw are skipped.
-    const periods = Math.floor((now - due) / this.interval) + 1;
-    this.lastDeadline = due + periods * this.interval;
-    this.group.leader.kernel.timers.arm(this, this.lastDeadline);
+  /** Arms for a monotonic time; Infinity disarms. */
+  set(timers: Timers, at: number): void {
+    this.due = at;
+    timers.arm(this, at);
   }
 
-  /** The deadline last armed for: `deadline` is gone when the timer fires. */
-  lastDeadline = 0;
+  override fire(now: number): void {
+    sendToGroup(this.group, { signo: SIGALRM, code: SI_KERNEL });
+    if (this.interval === 0) return;
+    // The period runs from the date it was due; periods nobody saw are skipped.
+    const periods = Math.floor((now - this.due) / this.interval) + 1;
+    this.set(this.group.leader.kernel.timers, this.due + periods * this.interval);
+  }
 }
 
 /** ITIMER_VIRTUAL and ITIMER_PROF: on the process's retired instructions. */

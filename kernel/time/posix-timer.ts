@@ -3,6 +3,7 @@ import { SI_TIMER } from '../signal/numbers.ts';
 import { take } from '../signal/queue.ts';
 import { sendSignal, sendToGroup } from '../signal/send.ts';
 import type { SignalQueue, TimerSignal } from '../signal/state.ts';
+import type { Kernel } from '../kernel.ts';
 import type { Task } from '../task/task.ts';
 import type { ThreadGroup } from '../task/thread-group.ts';
 import { processCpuTime, threadCpuTime } from './cpu-time.ts';
@@ -34,8 +35,10 @@ export class PosixTimer extends Timer {
   readonly target: Task | null;
   /** Nanoseconds; 0: one shot. */
   interval = 0;
-  /** Next expiry on its own clock: monotonic ns (as number) or CPU ns; for realtime the monotonic equivalent. */
-  due = Infinity;
+  /** Next expiry, nanoseconds of CPU time or of the monotonic clock. */
+  private due = Infinity;
+  /** TIMER_ABSTIME on CLOCK_REALTIME: the date it goes off, whatever is done to the clock. */
+  private date: bigint | null = null;
   /** Expiries since the signal in the queue was queued. */
   private missed = 0;
   private queued: TimerSignal | null = null;
@@ -80,9 +83,42 @@ export class PosixTimer extends Timer {
     if (this.onCpu && this.due <= this.cpuNow()) this.expired(this.cpuNow());
   }
 
+  /** Nanoseconds until the next expiry; Infinity when disarmed. `now` is Clock.monotonic. */
+  left(now: number): number {
+    if (this.onCpu) return this.cpuLeft();
+    return this.deadline === Infinity ? Infinity : this.deadline - now;
+  }
+
+  /** timer_settime: `at` nanoseconds from now, or on its clock when absolute; 0 disarms. */
+  set(kernel: Kernel, at: bigint, interval: number, absolute: boolean): void {
+    const { timers } = kernel;
+    this.disarm(timers);
+    this.interval = interval;
+    this.date = null;
+    if (at === 0n) return;
+    const ns = Number(at);
+    if (this.onCpu) this.due = absolute ? ns : this.cpuNow() + ns;
+    else if (absolute && this.base.kind === 'realtime') {
+      this.date = at;
+      this.due = timers.realtimeToMonotonic(at);
+      timers.armRealtime(this, at);
+    } else {
+      this.due = absolute ? ns : kernel.clock.monotonic() + ns;
+      timers.arm(this, this.due);
+    }
+  }
+
   override fire(now: number): void {
+    const { timers } = this.group.leader.kernel;
+    if (this.date !== null) this.due = timers.realtimeToMonotonic(this.date);
+    const before = this.due;
     this.expired(now);
-    if (this.due !== Infinity) this.group.leader.kernel.timers.arm(this, this.due);
+    if (this.due === Infinity) return;
+    if (this.date === null) timers.arm(this, this.due);
+    else {
+      this.date += BigInt(this.due - before);
+      timers.armRealtime(this, this.date);
+    }
   }
 
   /** Disarms and takes back a signal that is still queued (timer_settime, timer_delete). */

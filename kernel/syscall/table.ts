@@ -11,6 +11,7 @@ import { signalRows } from '../signal/rows.ts';
 import { fileRows } from '../fs/rows-files.ts';
 import { ioRows } from '../fs/rows-io.ts';
 import { taskRows } from '../task/rows.ts';
+import { timeRows } from '../time/rows.ts';
 
 /** Rows by call number, one dense array an architecture. A machine owns its copy, so it may replace rows. */
 export type SyscallTable = Record<Arch, (SyscallRow | null)[]>;
@@ -22,6 +23,7 @@ const modules: readonly Record<string, SyscallSpec>[] = [
   ioctlRows,
   signalRows,
   futexRows,
+  timeRows,
   mmRows,
   ioRows,
   fileRows,

@@ -10,7 +10,7 @@ import {
   alarm, getitimer, setitimer, timer_create, timer_delete, timer_getoverrun, timer_gettime, timer_settime,
 } from './syscalls-timer.ts'; // prettier-ignore
 import {
-  ITIMERS, TIMER_FLAGS, dateText, itimerspecText, itimervalText, sigeventText, timePointer, timexText, timezoneText,
+  ITIMERS, TIMER_FLAGS, dateText, itimerspecText, itimervalText, remainder, sigeventText, timePointer, timexText, timezoneText,
 } from './trace.ts'; // prettier-ignore
 
 const clockid = enumOf('clockid', CLOCKS, 'CLOCK_???');
@@ -19,12 +19,12 @@ const READ_ONLY = partial('reading only: changes are refused with EPERM');
 export const timeRows = defineSyscalls({
   nanosleep: {
     x86_64: 35, aarch64: 101, run: nanosleep, ret: 'int', support: FULL, blocks: true,
-    args: [timespec('req'), timespec('rem', { out: true })],
+    args: [timespec('req'), remainder(1, null)],
   },
   clock_nanosleep: {
     x86_64: 230, aarch64: 115, run: clock_nanosleep, ret: 'int', blocks: true,
     support: partial('not on CPU-time clocks'),
-    args: [clockid, flags('flags', TIMER_FLAGS, 'TIMER_???'), timespec('req'), timespec('rem', { out: true })],
+    args: [clockid, flags('flags', TIMER_FLAGS, 'TIMER_???'), timespec('req'), remainder(3, 1)],
   },
   clock_gettime: {
     x86_64: 228, aarch64: 113, run: clock_gettime, ret: 'int', support: FULL,

@@ -125,7 +125,8 @@ export function clock_nanosleep(t: Task, a: Args): SysResult {
   if (t.parked !== null && !(absolute && t.woken === 'event')) return wake(t, absolute ? 0 : a.ptr(3));
   const clock = clockOf(t, id);
   if (typeof clock === 'number') return clock;
-  if (id === CLOCK_THREAD_CPUTIME_ID || clock.kind === 'process' || clock.kind === 'thread') return -EOPNOTSUPP;
+  if (id === CLOCK_THREAD_CPUTIME_ID || clock.kind === 'process' || clock.kind === 'thread')
+    return -EOPNOTSUPP;
   if (!clock.sleeps) return -EOPNOTSUPP;
   if (!absolute) return sleep(t, a.ptr(2));
   const at = readTimespecExact(t.mm, a.ptr(2));

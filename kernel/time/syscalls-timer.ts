@@ -154,7 +154,15 @@ export function timer_create(t: Task, a: Args): number {
   const id = p.nextId;
   if (t.mm.putU32(a.ptr(2), id) !== 0) return -EFAULT;
   p.nextId = (id + 1) & 0x7fffffff;
-  const timer = new PosixTimer({ id, group: t.group, base, notify, signo, value: value ?? BigInt(id), target });
+  const timer = new PosixTimer({
+    id,
+    group: t.group,
+    base,
+    notify,
+    signo,
+    value: value ?? BigInt(id),
+    target,
+  });
   p.posix.set(id, timer);
   return 0;
 }

@@ -1,4 +1,5 @@
 /** Time structures as strace 6.1 prints them. */
+import { ERESTART_RESTARTBLOCK } from '../abi/errno.ts';
 import type { UserMemory } from '../mm/user-memory.ts';
 import { special, type ArgType, type Table } from '../trace/args.ts';
 import { addrText, enumText, timespecText } from '../trace/text.ts';
@@ -14,8 +15,10 @@ const pair = (t: Task, address: number, unit: 'nsec' | 'usec'): string | null =>
   const value = timespecText(t, address + 16, unit);
   return interval === null || value === null ? null : `{it_interval=${interval}, it_value=${value}}`;
 };
-export const itimervalText = (_m: UserMemory, address: number, t: Task): string | null => pair(t, address, 'usec');
-export const itimerspecText = (_m: UserMemory, address: number, t: Task): string | null => pair(t, address, 'nsec');
+export const itimervalText = (_m: UserMemory, address: number, t: Task): string | null =>
+  pair(t, address, 'usec');
+export const itimerspecText = (_m: UserMemory, address: number, t: Task): string | null =>
+  pair(t, address, 'nsec');
 
 export function timezoneText(m: UserMemory, address: number): string | null {
   const v = m.viewIn(address, 8);
@@ -35,6 +38,19 @@ export function sigeventText(m: UserMemory, address: number): string | null {
   if (notify === 4) out += `, sigev_notify_thread_id=${v.getInt32(16, true)}`;
   return `${out}}`;
 }
+
+/** The time left is written only when a signal ended a relative sleep. */
+export const remainder = (i: number, flagsArg: number | null): ArgType =>
+  special(
+    'rem',
+    (t, a, _i, ret) => {
+      if (a.ptr(i) === 0) return 'NULL';
+      const absolute = flagsArg !== null && (a.i32(flagsArg) & 1) !== 0;
+      const written = ret === -ERESTART_RESTARTBLOCK && !absolute;
+      return (written ? timespecText(t, a.ptr(i)) : null) ?? addrText(a.ptr(i));
+    },
+    { out: true },
+  );
 
 /** `1795232891 (2026-11-21T03:48:11+0000)`'s second half. */
 export function dateText(seconds: number): string {

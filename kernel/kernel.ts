@@ -2,11 +2,12 @@
  * The kernel's root object: every mechanism hangs off it, and a machine has exactly one. `src/machine` drives it:
  * pick a task, run the cpu, hand the exit back here. Built by `bootKernel` in `boot.ts`.
  */
-import type { Clock, CpuFactory, Entropy, Limits, Ram } from './ports.ts';
-import type { Memory } from './mm/memory.ts';
+import type { Arch, Clock, CpuFactory, Entropy, Limits, Ram } from './ports.ts';
 import type { Scheduler } from './task/scheduler.ts';
 import type { ProcessTable } from './task/process-table.ts';
+import type { RunningPrograms } from './task/programs.ts';
 import type { Task } from './task/task.ts';
+import type { Memory } from './mm/memory.ts';
 import type { Timers } from './time/timers.ts';
 import type { FutexTable } from './futex/futex.ts';
 import type { Vfs } from './fs/vfs.ts';
@@ -38,6 +39,16 @@ export interface KernelOptions {
   readonly seeded: boolean;
   /** Instructions a task runs before another gets its turn (the mean, when seeded). */
   readonly quantum: number;
+  /** Architectures the cpu runs; programs for others are ENOEXEC. The first is the first process's before it execs. */
+  readonly arches: readonly Arch[];
+  /** Address space layout is drawn from the entropy port. */
+  readonly aslr: boolean;
+  /** AT_HWCAP, AT_HWCAP2 and AT_MINSIGSTKSZ of the auxiliary vector, as the cpu has them. */
+  readonly hwcap: number;
+  readonly hwcap2: number;
+  readonly minsigstksz: number;
+  /** Takes lines for the person running the machine. */
+  readonly report: (line: string) => void;
 }
 
 /** Processor exceptions that are not memory faults. */
@@ -59,6 +70,8 @@ export interface Kernel extends KernelPorts {
   readonly memory: Memory;
   readonly scheduler: Scheduler;
   readonly processes: ProcessTable;
+  /** Files that running programs came from. */
+  readonly programs: RunningPrograms;
   readonly timers: Timers;
   readonly futexes: FutexTable;
   readonly vfs: Vfs;

@@ -73,24 +73,13 @@ export function syscallResume(t: Task): void {
 }
 
 /**
- * True when a signal (or the end of the process) must end a wait. Signals that would be ignored are never queued.
- */
-export function interruptPending(t: Task): boolean {
-  return (
-    t.group.groupExit !== null ||
-    t.stopRequested ||
-    ((t.pending.mask | t.group.pending.mask) & ~t.sigmask) !== 0n
-  );
-}
-
-/**
  * Takes a handler's answer. A wait that a signal has already ended is not begun; its handler still sees it end (woken
  * 'signal'), so whatever it registered can be withdrawn and a partial result returned.
  */
 function settle(t: Task, result: SysResult): void {
   let r = result;
   while (typeof r !== 'number') {
-    const interrupted = r.uninterruptible ? t.group.groupExit !== null : interruptPending(t);
+    const interrupted = r.uninterruptible ? t.group.groupExit !== null : t.sigPending;
     if (!interrupted) {
       t.kernel.scheduler.park(t, r);
       return;
@@ -111,6 +100,8 @@ export function finishSyscall(t: Task, result: number): void {
   if (result !== KEEP_REGS) {
     t.regs.setNum(t.regs.arch === 'x86_64' ? REG.rax : X0, result);
     if (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK) noteRestart(t, -result);
+  } else if (t.state === 'dead' || t.state === 'zombie') {
+    return;
   } else if (t.kernel.tracer !== null) {
     shown = t.regs.num(t.regs.arch === 'x86_64' ? REG.rax : X0);
   }

@@ -29,7 +29,19 @@ export class TaskAttributes {
   rseqLength = 0;
   rseqSignature = 0;
 
-  clone(): TaskAttributes {
-    return Object.assign(new TaskAttributes(), this);
+  /** What a new task starts with; `sharesMemory`: CLONE_VM. */
+  forChild(sharesMemory: boolean): TaskAttributes {
+    const a = Object.assign(new TaskAttributes(), this);
+    a.parentDeathSignal = 0;
+    if (sharesMemory) a.rseq = a.rseqLength = a.rseqSignature = 0;
+    if (this.resetOnFork) {
+      a.resetOnFork = false;
+      if (a.policy !== SCHED_OTHER) a.policy = SCHED_OTHER;
+      a.priority = 0;
+      a.nice = Math.max(a.nice, 0);
+    }
+    return a;
   }
 }
+
+const SCHED_OTHER = 0;

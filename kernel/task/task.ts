@@ -7,7 +7,7 @@ import type { Regs } from '../ports.ts';
 import type { SignalHandlers, SignalQueue, AltStack, Trap } from '../signal/state.ts';
 import { Args } from '../syscall/args.ts';
 import type { SyscallRow } from '../syscall/define.ts';
-import type { Park, TaskWaiter, WakeReason } from '../wait.ts';
+import type { Park, TaskWaiter, WaitQueue, WakeReason } from '../wait.ts';
 import { TaskAttributes } from './attributes.ts';
 import type { Credentials } from './creds.ts';
 import type { ThreadGroup } from './thread-group.ts';
@@ -74,6 +74,8 @@ export class Task {
   /** A group stop began: end any wait and stop at the next signal delivery. Set and cleared by signal delivery. */
   stopRequested = false;
 
+  /** Where a vfork parent waits; null once this task has exited or called execve. */
+  vforkDone: WaitQueue | null = null;
   /** set_tid_address / CLONE_CHILD_CLEARTID: zeroed and woken at exit; 0: none. */
   clearChildTid = 0;
   robustList = 0;

@@ -34,8 +34,13 @@ export class Usage {
 export class ThreadGroup {
   readonly pid: number;
   leader!: Task;
+  /** Its threads, in order of creation; a leader that left before the others stays in as a zombie. */
   readonly tasks = new Set<Task>();
+  /** Threads that have not exited. */
+  live = 0;
   parent: ThreadGroup | null;
+  /** The thread of `parent` that made it (PR_SET_PDEATHSIG, __WNOTHREAD); null below init. */
+  parentThread: Task | null = null;
   readonly children = new Set<ThreadGroup>();
   pgrp: number;
   session: number;
@@ -67,6 +72,8 @@ export class ThreadGroup {
   /** PR_SET_DUMPABLE (it belongs to the mm; threads share it here). */
   dumpable = 1;
   oomScoreAdj = 0;
+  /** MEMBARRIER_CMD_REGISTER_* it has asked for. */
+  membarrier = 0;
   /** The group stop under way. Owned by kernel/signal. */
   readonly jobctl = new JobControl();
   /** Interval and POSIX timers; null until the first is made. Owned by kernel/time. */

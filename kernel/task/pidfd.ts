@@ -1,0 +1,100 @@
+/** Descriptors of processes (pidfd_open(2)). */
+import { EBADF, EFAULT, EINVAL, EMFILE, EPERM, ESRCH } from '../abi/errno.ts';
+import { File, O_NONBLOCK, O_RDWR, POLLIN, POLLRDNORM } from '../fs/file.ts';
+import { SI_TKILL, SI_USER } from '../signal/numbers.ts';
+import { checkKill, sendToGroup } from '../signal/send.ts';
+import { decodeSigInfo, SIGINFO_SIZE } from '../signal/siginfo.ts';
+import type { SigInfo } from '../signal/state.ts';
+import type { Args } from '../syscall/args.ts';
+import { CAP_SYS_PTRACE, hasCapability } from './creds.ts';
+import { RLIMIT_NOFILE } from './rlimits.ts';
+import type { Task } from './task.ts';
+import type { ThreadGroup } from './thread-group.ts';
+
+export class PidFile extends File {
+  readonly group: ThreadGroup;
+  /** Passes the process's exit on to whoever polls. */
+  private readonly relay = { wake: (): void => this.waiters.wake(POLLIN | POLLRDNORM) };
+
+  constructor(group: ThreadGroup, flags: number) {
+    super(flags, null, `exit of ${group.pid}`);
+    this.group = group;
+    group.exited.add(this.relay);
+  }
+
+  override get name(): string {
+    return 'anon_inode:[pidfd]';
+  }
+  override poll(): number {
+    return this.group.live === 0 ? POLLIN | POLLRDNORM : 0;
+  }
+  override release(): void {
+    this.group.exited.remove(this.relay);
+  }
+}
+
+export function pidfdCreate(g: ThreadGroup, flags = 0): PidFile {
+  return new PidFile(g, O_RDWR | flags);
+}
+
+/** pidfd_open(2). */
+export function pidfd_open(t: Task, a: Args): number {
+  const flags = a.u32(1);
+  if ((flags & ~O_NONBLOCK) !== 0) return -EINVAL;
+  const pid = a.i32(0);
+  if (pid <= 0) return -EINVAL;
+  const g = t.kernel.processes.group(pid);
+  if (g === undefined) return t.kernel.processes.task(pid) === undefined ? -ESRCH : -EINVAL;
+  const fd = t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE].cur);
+  if (fd < 0) return -EMFILE;
+  t.fds.set(fd, pidfdCreate(g, flags), true, t);
+  return fd;
+}
+
+/** pidfd_send_signal(2). */
+export function pidfd_send_signal(t: Task, a: Args): number {
+  if (a.u32(3) !== 0) return -EINVAL;
+  const file = t.fds.get(a.i32(0));
+  if (!(file instanceof PidFile)) return -EBADF;
+  const signo = a.i32(1);
+  const g = file.group;
+  let info: SigInfo = { signo, code: SI_USER, pid: t.group.pid, uid: t.creds.uid };
+  if (a.ptr(2) !== 0) {
+    const v = t.mm.viewIn(a.ptr(2), SIGINFO_SIZE);
+    if (v === null) return -EFAULT;
+    if (v.getInt32(0, true) !== signo) return -EINVAL;
+    const given = decodeSigInfo(v, signo);
+    if (g !== t.group && (given.code >= 0 || given.code === SI_TKILL)) return -EPERM;
+    info = given;
+  }
+  if (g.zombie !== null && t.kernel.processes.group(g.pid) !== g) return -ESRCH;
+  const denied = checkKill(t, g.leader, signo);
+  if (denied !== 0) return denied;
+  return signo === 0 ? 0 : sendToGroup(g, info);
+}
+
+/** pidfd_getfd(2). */
+export function pidfd_getfd(t: Task, a: Args): number {
+  if (a.u32(2) !== 0) return -EINVAL;
+  const file = t.fds.get(a.i32(0));
+  if (!(file instanceof PidFile)) return -EBADF;
+  const g = file.group;
+  if (g.live === 0) return -ESRCH;
+  if (!mayAccess(t, g)) return -EPERM;
+  const wanted = g.leader.fds.get(a.i32(1));
+  if (wanted === undefined) return -EBADF;
+  const fd = t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE].cur);
+  if (fd < 0) return -EMFILE;
+  t.fds.set(fd, wanted, true, t);
+  return fd;
+}
+
+/** ptrace_may_access(PTRACE_MODE_ATTACH_REALCREDS), without security modules. */
+export function mayAccess(t: Task, g: ThreadGroup): boolean {
+  if (g === t.group || hasCapability(t, CAP_SYS_PTRACE)) return true;
+  const c = t.creds;
+  const d = g.leader.creds;
+  const sameUser = c.uid === d.euid && c.uid === d.suid && c.uid === d.uid;
+  const sameGroup = c.gid === d.egid && c.gid === d.sgid && c.gid === d.gid;
+  return sameUser && sameGroup && g.dumpable === 1;
+}

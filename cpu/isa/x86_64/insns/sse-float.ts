@@ -290,7 +290,7 @@ export const sseFloat: readonly Definition[] = [
     const v = b.wrap(b.read(o!));
     b.raiseIf(b.nez(b.and(v, ~0xffff)), 'protection');
     b.setState('i32.store', S.mxcsr, v);
-  }),
+  }, { special: true }),
   insn('stmxcsr', 'NP 0F AE /3 Md', 'w', (b, o) => {
     b.write(o!, b.extU(b.getState('i32.load', S.mxcsr)));
   }),

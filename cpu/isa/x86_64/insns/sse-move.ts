@@ -216,7 +216,8 @@ export const sseMove: readonly Definition[] = [
   insn('pinsrw', '66 0F C4 /r Vdq Ew Ib', 'rw r r', (b, dst, src) => {
     insertAt(b, dst!, b.read(src!), 2);
   }),
-  insn('pinsrb', '66 0F 3A 20 /r Vdq Eb Ib', 'rw r r', (b, dst, src) => {
+  // The register form names a 32-bit register: no ah…bh there.
+  insn('pinsrb', ['66 0F 3A 20 /r Vdq Rd Ib', '66 0F 3A 20 /r Vdq Mb Ib'], 'rw r r', (b, dst, src) => {
     insertAt(b, dst!, b.read(src!), 1);
   }),
   insn('pinsrd', '66 0F 3A 22 /r Vdq Ey Ib', 'rw r r', (b, dst, src) => {
@@ -228,7 +229,7 @@ export const sseMove: readonly Definition[] = [
   insn('pextrw mem', '66 0F 3A 15 /r Ew Vdq Ib', 'w r r', (b, dst, src) => {
     writeWide(b, dst!, extractAt(b, src!, 2));
   }),
-  insn('pextrb', '66 0F 3A 14 /r Eb Vdq Ib', 'w r r', (b, dst, src) => {
+  insn('pextrb', ['66 0F 3A 14 /r Rd Vdq Ib', '66 0F 3A 14 /r Mb Vdq Ib'], 'w r r', (b, dst, src) => {
     writeWide(b, dst!, extractAt(b, src!, 1));
   }),
   insn('pextrd', '66 0F 3A 16 /r Ey Vdq Ib', 'w r r', (b, dst, src) => {

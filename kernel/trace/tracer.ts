@@ -18,6 +18,8 @@ export const DEFAULT_FORMAT: TraceFormat = { strsize: 32, hex: 0, verbose: false
 
 export interface Tracer {
   readonly format: TraceFormat;
+  /** The machine's first program is loaded; nothing has run. `envpAddress`: where its environment lies. */
+  start?(t: Task, path: string, argv: readonly string[], envp: readonly string[], envpAddress: number): void;
   /** A call begins: `row`, `nr` and `args` of the task are set. Not called again when a parked handler reruns. */
   enter(t: Task): void;
   /** It returned `result` (value, -errno, or a negative restart code the guest never sees). Called before a signal

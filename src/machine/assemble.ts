@@ -126,10 +126,12 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   const stdio = new Stdio(kernel, options, onInput);
   const env = options.env ?? defaultEnvironment(options);
   const name = program?.name ?? (options.program as string);
+  const argv = (options.argv ?? [name]).map(toBinary);
+  const envp = Object.entries(env).map(([k, v]) => toBinary(`${k}=${v}`));
   const first = kernel.spawnInit({
     path: toBinary(name),
-    argv: (options.argv ?? [name]).map(toBinary),
-    envp: Object.entries(env).map(([k, v]) => toBinary(`${k}=${v}`)),
+    argv,
+    envp,
     cwd: toBinary(cwd),
     uid: options.uid ?? 0,
     gid: options.gid ?? 0,
@@ -140,6 +142,8 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
     throw spawnError(name, -first, cwd);
   }
   stdio.started(first);
+  // The initial stack: argc, argv with its NULL, envp.
+  options.tracer?.start?.(first, toBinary(name), argv, envp, first.regs.sp + 8 * (argv.length + 2));
   return {
     kernel,
     loop,

@@ -88,6 +88,7 @@ export class Machine {
       this.virtual?.ran(n);
     };
     assembly.onInput(() => this.kick());
+    this.watch();
   }
 
   /** Runs to the end of the first process. Throws DeadlockError when nothing can ever run again. */

@@ -17,7 +17,7 @@ export const EPOLLONESHOT = 0x40000000;
 export const EPOLLET = 0x80000000;
 
 /** Bits that say how to report, not what (EP_PRIVATE_BITS); an item with nothing else is disabled. */
-const PRIVATE_BITS = (EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE) | 0;
+const PRIVATE_BITS = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE | 0;
 /** IN, OUT, ERR, HUP, WAKEUP, ET and EXCLUSIVE itself: all that may accompany EPOLLEXCLUSIVE. */
 const EXCLUSIVE_OK = (0x1d | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE) | 0; // prettier-ignore
 /** Epoll files may nest this deep below one another (EP_MAX_NESTS). */

@@ -122,7 +122,8 @@ function selectOnce(t: Task, a: Args, deadline: number): SysResult {
       count++;
     }
   }
-  if (count === 0 && !expired(t, deadline)) return park({ on: queues, deadline, interrupted: ERESTARTNOHAND });
+  if (count === 0 && !expired(t, deadline))
+    return park({ on: queues, deadline, interrupted: ERESTARTNOHAND });
   for (let i = 0; i < 3; i++) {
     const out = results[i];
     if (out && t.mm.copyOut(a.ptr(i + 1), out) < 0) return -EFAULT;

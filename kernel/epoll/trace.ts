@@ -32,13 +32,20 @@ function eventText(t: Task, address: number): string | null {
 }
 
 /** An array cut at -s elements. `each` gives null for memory that cannot be read. */
-function arrayText(t: Task, address: number, count: number, size: number, each: (at: number) => string | null): string {
+function arrayText(
+  t: Task,
+  address: number,
+  count: number,
+  size: number,
+  each: (at: number) => string | null,
+): string {
   const f = traceFormat(t);
   const shown = f.verbose ? count : Math.min(count, f.strsize);
   const parts: string[] = [];
   for (let i = 0; i < shown; i++) {
     const text = each(address + i * size);
-    if (text === null) return i === 0 ? addrText(address) : `[${parts.join(', ')}, ... /* ${addrText(address + i * size)} */]`;
+    if (text === null)
+      return i === 0 ? addrText(address) : `[${parts.join(', ')}, ... /* ${addrText(address + i * size)} */]`;
     parts.push(text);
   }
   if (shown < count) parts.push('...');
@@ -118,7 +125,8 @@ function fdsetText(t: Task, address: number, n: number): string | null {
   const bytes = t.mm.copyIn(address, Math.ceil(Math.min(n, 1024 * 1024) / 64) * 8);
   if (!bytes) return null;
   const parts: string[] = [];
-  for (let fd = 0; fd < n && fd < bytes.length * 8; fd++) if (bytes[fd >> 3]! & (1 << (fd & 7))) parts.push(fdText(t, fd));
+  for (let fd = 0; fd < n && fd < bytes.length * 8; fd++)
+    if (bytes[fd >> 3]! & (1 << (fd & 7))) parts.push(fdText(t, fd));
   return `[${parts.join(' ')}]`;
 }
 
@@ -154,4 +162,3 @@ export const pselectMask = (name: string): ArgType =>
     const set = at === 0 ? null : m.u64(at);
     return `{sigmask=${set === null ? addrText(at) : sigsetText(set)}, sigsetsize=${v.getBigUint64(8, true)}}`;
   });
-

@@ -1,10 +1,14 @@
 /** Rows of epoll, poll, select, timerfd and signalfd. */
 import { FULL, defineSyscalls } from '../syscall/define.ts';
 import { enumOf, fd, flags, int, sigset, size, timespec, timeval, uint } from '../trace/args.ts';
+import { CLOCKS } from '../trace/tables.ts';
 import { poll, ppoll, pselect6, select } from './poll.ts';
+import { signalfd, signalfd4 } from './signalfd.ts';
 import { epoll_create, epoll_create1, epoll_ctl, epoll_pwait, epoll_pwait2, epoll_wait } from './syscalls.ts';
+import { timerfd_create, timerfd_gettime, timerfd_settime } from './timerfd.ts';
 import {
-  EPOLL_CTL, EPOLL_FLAGS, epollEvent, epollEvents, fdset, pollAux, pollfds, ppollAux, pselectMask, selectAux,
+  EPOLL_CTL, EPOLL_FLAGS, SFD_FLAGS, TFD_CREATE_FLAGS, TFD_SETTIME_FLAGS, epollEvent, epollEvents, fdset, itimerspec,
+  pollAux, pollfds, ppollAux, pselectMask, selectAux,
 } from './trace.ts'; // prettier-ignore
 
 export const epollRows = defineSyscalls({
@@ -46,5 +50,25 @@ export const epollRows = defineSyscalls({
   epoll_pwait2: {
     x86_64: 441, aarch64: 441, run: epoll_pwait2, ret: 'int', support: FULL, blocks: true,
     args: [fd('epfd'), epollEvents('events'), int('maxevents'), timespec('timeout'), sigset('sigmask'), size('sigsetsize')],
+  },
+  timerfd_create: {
+    x86_64: 283, aarch64: 85, run: timerfd_create, ret: 'fd', support: FULL,
+    args: [enumOf('clockid', CLOCKS, 'CLOCK_???'), flags('flags', TFD_CREATE_FLAGS, 'TFD_???')],
+  },
+  timerfd_settime: {
+    x86_64: 286, aarch64: 86, run: timerfd_settime, ret: 'int', support: FULL,
+    args: [fd('fd'), flags('flags', TFD_SETTIME_FLAGS, 'TFD_???'), itimerspec('new_value'), itimerspec('old_value', { out: true })],
+  },
+  timerfd_gettime: {
+    x86_64: 287, aarch64: 87, run: timerfd_gettime, ret: 'int', support: FULL,
+    args: [fd('fd'), itimerspec('curr_value', { out: true })],
+  },
+  signalfd: {
+    x86_64: 282, aarch64: null, run: signalfd, ret: 'fd', support: FULL,
+    args: [fd('fd'), sigset('mask'), size('sizemask')],
+  },
+  signalfd4: {
+    x86_64: 289, aarch64: 74, run: signalfd4, ret: 'fd', support: FULL,
+    args: [fd('fd'), sigset('mask'), size('sizemask'), flags('flags', SFD_FLAGS, 'SFD_???')],
   },
 }); // prettier-ignore

@@ -12,6 +12,13 @@ import type { TimeFormat } from './timeout.ts';
 export const EPOLL_CTL: Table = [[1, 'EPOLL_CTL_ADD'], [2, 'EPOLL_CTL_DEL'], [3, 'EPOLL_CTL_MOD']]; // prettier-ignore
 export const EPOLL_FLAGS: Table = [[0o2000000, 'EPOLL_CLOEXEC']];
 
+// strace prints timerfd_create's flags 1 and 2 by the names settime gives them.
+export const TFD_CREATE_FLAGS: Table = [
+  [1, 'TFD_TIMER_ABSTIME'], [2, 'TFD_TIMER_CANCEL_ON_SET'], [0o2000000, 'TFD_CLOEXEC'], [0o4000, 'TFD_NONBLOCK'],
+]; // prettier-ignore
+export const TFD_SETTIME_FLAGS = TFD_CREATE_FLAGS;
+export const SFD_FLAGS: Table = [[0o2000000, 'SFD_CLOEXEC'], [0o4000, 'SFD_NONBLOCK']]; // prettier-ignore
+
 const EPOLL_EVENTS: Table = [
   [0x1, 'EPOLLIN'], [0x2, 'EPOLLPRI'], [0x4, 'EPOLLOUT'], [0x40, 'EPOLLRDNORM'], [0x80, 'EPOLLRDBAND'],
   [0x100, 'EPOLLWRNORM'], [0x200, 'EPOLLWRBAND'], [0x400, 'EPOLLMSG'], [0x8, 'EPOLLERR'], [0x10, 'EPOLLHUP'],
@@ -162,3 +169,14 @@ export const pselectMask = (name: string): ArgType =>
     const set = at === 0 ? null : m.u64(at);
     return `{sigmask=${set === null ? addrText(at) : sigsetText(set)}, sigsetsize=${v.getBigUint64(8, true)}}`;
   });
+
+export const itimerspec = (name: string, option: { out?: boolean } = {}): ArgType =>
+  struct(
+    name,
+    (_m, address, t) => {
+      const interval = timespecText(t, address);
+      const value = timespecText(t, address + 16);
+      return interval && value && `{it_interval=${interval}, it_value=${value}}`;
+    },
+    option,
+  );

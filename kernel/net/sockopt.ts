@@ -14,6 +14,9 @@ const INT_MAX = 0x7fffffff;
 /** Timeouts past this many seconds are for ever (MAX_SCHEDULE_TIMEOUT / HZ). */
 const FOREVER = 9_000_000;
 
+/** Timeouts are kept in timer ticks, 250 a second. */
+const JIFFY_US = 4000;
+
 const admin = (t: Task): boolean => ((t.creds.capEffective >> C.CAP_NET_ADMIN) & 1n) === 1n;
 
 /** Options that are kept and told back, without effect here: value as given, or 0 and 1. */
@@ -38,7 +41,7 @@ function timeout(value: Uint8Array): number {
   if (usec < 0 || usec >= 1_000_000) return -EDOM;
   if (sec < 0) return 0;
   if ((sec === 0 && usec === 0) || sec > FOREVER) return Infinity;
-  return sec * 1e9 + usec * 1e3;
+  return sec * 1e9 + Math.ceil(usec / JIFFY_US) * JIFFY_US * 1e3;
 }
 
 export function setSocketOption(s: Socket, t: Task, name: number, value: Uint8Array): number {

@@ -18,7 +18,7 @@ import type { Received, Socket } from './socket.ts';
 import { RECEIVE_MAX, readAddress, socketAt } from './syscalls.ts';
 import { progressOf, receive, send } from './wait.ts';
 import type { Progress } from './wait.ts';
-import { deadlineFrom } from '../epoll/timeout.ts';
+import { deadlineFrom, writeLeft } from '../epoll/timeout.ts';
 
 const MSGHDR = 56;
 /** struct mmsghdr: a msghdr, the result, padding. */
@@ -180,7 +180,10 @@ export function recvmmsg(t: Task, a: Args): SysResult {
       return p.index || r;
     }
     if (t.mm.putU32(at + MSGHDR, r) < 0) return p.index || -EFAULT;
-    if (limit <= t.kernel.clock.monotonic()) return p.index + 1;
+    if (limit <= t.kernel.clock.monotonic()) {
+      p = { done: 0, index: p.index + 1 };
+      break;
+    }
   }
-  return count;
+  return writeLeft(t, a.ptr(4), limit, 'timespec') < 0 ? -EFAULT : p.index;
 }

@@ -14,7 +14,7 @@ import { FutexTable } from './futex/futex.ts';
 import type { ExceptionKind, Kernel, KernelOptions, KernelPorts, Utsname } from './kernel.ts';
 import { AddressSpace } from './mm/address-space.ts';
 import { Memory } from './mm/memory.ts';
-import type { NetStack } from './net/stack.ts';
+import { NetStack } from './net/stack.ts';
 import { SignalHandlers, SignalQueue } from './signal/state.ts';
 import { syscallEntry } from './syscall/dispatch.ts';
 import { buildSyscallTable } from './syscall/table.ts';
@@ -88,7 +88,7 @@ export class KernelInstance implements Kernel {
   readonly devices = new Devices();
   readonly ttys: Ttys;
   readonly notify = new Notifier();
-  declare readonly net: NetStack; // not there yet
+  readonly net: NetStack;
   readonly syscalls = buildSyscallTable();
   readonly uts: Utsname;
   tracer: Tracer | null = null;
@@ -118,6 +118,7 @@ export class KernelInstance implements Kernel {
     };
     this.vfs = new Vfs(ports, makeRoot);
     this.pseudo = new PseudoFs(ports.clock, () => this.vfs.newDev());
+    this.net = new NetStack({ pseudo: this.pseudo, clock: ports.clock });
     this.shmem = this.vfs.newTmpfs();
     addMemDevices(this.devices, ports.entropy);
     this.ttys = new Ttys(this, this.vfs.newDev());

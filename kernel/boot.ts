@@ -49,7 +49,7 @@ export const defaultOptions: KernelOptions = {
 export function bootKernel(
   ports: KernelPorts,
   options: Partial<KernelOptions> = {},
-  makeRoot?: (vfs: Vfs) => FileSystem,
+  makeRoot?: (vfs: Vfs, memory: Memory) => FileSystem,
 ): KernelInstance {
   return new KernelInstance(ports, { ...defaultOptions, ...options }, makeRoot);
 }
@@ -97,7 +97,11 @@ export class KernelInstance implements Kernel {
   /** Who was in user mode last. */
   private lastRun: Task | null = null;
 
-  constructor(ports: KernelPorts, options: KernelOptions, makeRoot?: (vfs: Vfs) => FileSystem) {
+  constructor(
+    ports: KernelPorts,
+    options: KernelOptions,
+    makeRoot?: (vfs: Vfs, memory: Memory) => FileSystem,
+  ) {
     this.ram = ports.ram;
     this.cpu = ports.cpu;
     this.clock = ports.clock;
@@ -116,7 +120,7 @@ export class KernelInstance implements Kernel {
       version: '#1 SMP ring3',
       domainname: '(none)',
     };
-    this.vfs = new Vfs(ports, makeRoot);
+    this.vfs = new Vfs(ports, makeRoot && ((vfs) => makeRoot(vfs, this.memory)));
     this.pseudo = new PseudoFs(ports.clock, () => this.vfs.newDev());
     this.net = new NetStack({ pseudo: this.pseudo, clock: ports.clock });
     this.shmem = this.vfs.newTmpfs();

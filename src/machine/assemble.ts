@@ -17,6 +17,7 @@ import { BootError } from './errors.ts';
 import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
 import { Loop } from './loop.ts';
 import type { BootOptions, Output, OutputSink } from './options.ts';
+import { hostRoot, mountHost } from './mounts.ts';
 import { populateRoot } from './root.ts';
 import { Capture, HostInputFile, HostOutputFile, InputQueue } from './stdio.ts';
 
@@ -84,6 +85,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
       `cannot give the guest ${memory} bytes of memory: between 16m and 4g (less 64k) it is`,
     );
   }
+  const { root } = options;
   const seeded = options.seed !== undefined;
   const virtual = (options.clock ?? (seeded ? 'virtual' : 'host')) === 'virtual' ? new VirtualClock() : null;
   const clock = virtual ?? new HostClock();
@@ -111,14 +113,16 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
       cpus, hostname: options.hostname ?? 'ring3', seeded, aslr: options.aslr ?? false, hwcap: HWCAP, hwcap2: HWCAP2,
       minsigstksz: MINSIGSTKSZ, report: options.report ?? (() => {}),
     },
+    root === undefined ? undefined : (vfs, mem) => hostRoot(root, options.rootReadWrite !== true, vfs, mem),
   ); // prettier-ignore
   const loop = new Loop(kernel, cpu);
   let heard = (): void => {};
   const onInput = (): void => heard();
 
-  populateRoot(kernel, options);
+  if (root === undefined) populateRoot(kernel, options);
+  for (const mount of options.mounts ?? []) mountHost(kernel, mount);
   const cwd = options.cwd ?? '/';
-  makeDirs(kernel.vfs, cwd);
+  if (root === undefined) makeDirs(kernel.vfs, cwd);
   for (const [path, content] of Object.entries(options.files ?? {}))
     writeGuestFile(kernel.vfs, null, path, content);
   if (program) writeGuestFile(kernel.vfs, null, program.path, { data: program.bytes, mode: program.mode });

@@ -3,7 +3,7 @@ import { EFAULT, EINVAL, ENODEV, ENOENT, ENOTTY, EPERM } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
 import { ipTo16 } from './address.ts';
 import { AF_INET, FIONREAD, SIOCOUTQ } from './constants.ts';
-import { interfaceFlags } from './netlink.ts';
+import { interfaceFlags } from './interface-flags.ts';
 import type { Socket } from './socket.ts';
 import type { Interface } from './stack.ts';
 

@@ -10,6 +10,7 @@ import { familyOf, ipTo16, isLoopback } from './address.ts';
 import {
   AF_INET, AF_INET6, AF_NETLINK, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_RAW, SOL_NETLINK,
 } from './constants.ts'; // prettier-ignore
+import { interfaceFlags } from './interface-flags.ts';
 import { Socket, WAKE_READABLE } from './socket.ts';
 import type { Received, Sending } from './socket.ts';
 import type { Interface, NetStack } from './stack.ts';
@@ -28,9 +29,6 @@ const NLM_F_MULTI = 2;
 /** NLM_F_ROOT | NLM_F_MATCH. */
 const NLM_F_DUMP = 0x300;
 const HEADER = 16;
-
-/** IFF_UP, BROADCAST, LOOPBACK, RUNNING, MULTICAST, LOWER_UP. */
-export const interfaceFlags = (i: Interface): number => (i.loopback ? 0x10049 : 0x11043);
 
 /** Bytes of a netlink message, growing; attributes are padded to four bytes. */
 class Writer {

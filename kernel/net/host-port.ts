@@ -9,6 +9,10 @@ import type { StreamPeer, TcpSocket } from './tcp.ts';
 export interface HostNet {
   /** Opens a stream to an address outside: the host calls `open` or `fail` on `c` in its own time. */
   connect(c: HostConnection, to: Endpoint): void;
+  /** Sends a datagram outside; answers come back through `NetStack.receiveDatagram`. */
+  sendDatagram(from: Endpoint, to: Endpoint, data: Uint8Array): void;
+  /** The guest's UDP port is free again. */
+  datagramPortClosed(port: number): void;
 }
 
 /** What the host wants to hear of a connection. Called from inside the kernel: do not run guest code. */

@@ -221,9 +221,15 @@ export class NetStack {
   sendDatagram(from: Endpoint, to: Endpoint, data: Uint8Array): boolean {
     if (!this.isLocal(to.ip)) {
       const peer = to.ip === GATEWAY_IP ? this.hostPeers.get(to.port) : undefined;
-      peer?.send(data);
+      if (peer) peer.send(data);
+      else this.host?.sendDatagram(from, to, data);
       return true;
     }
+    return this.receiveDatagram(from, to, data);
+  }
+
+  /** A datagram has come to one of the machine's addresses. False: nobody takes it. */
+  receiveDatagram(from: Endpoint, to: Endpoint, data: Uint8Array): boolean {
     const s = this.udp.lookup(to.ip, to.port, portHash(from.port), (u) => (u as UdpSocket).accepts(from));
     if (!s) return false;
     (s as UdpSocket).deliver(data, from, to.ip);
@@ -237,6 +243,11 @@ export class NetStack {
     this.advanceHostPort();
     this.hostPeers.set(port, peer);
     return port;
+  }
+  /** A port for a client within the host process. */
+  nextClientPort(): number {
+    this.advanceHostPort();
+    return this.nextHostPort;
   }
   private advanceHostPort(): void {
     this.nextHostPort = this.nextHostPort === EPHEMERAL_LAST ? EPHEMERAL_FIRST : this.nextHostPort + 1;

@@ -266,6 +266,7 @@ export class UdpSocket extends InetSocket {
 
   override release(): void {
     this.rx.length = 0;
+    if (this.binding) this.net.host?.datagramPortClosed(this.binding.port);
     this.unbind();
   }
 }

@@ -163,6 +163,9 @@ export class NetStack {
     this.held.delete(port);
     for (const c of held ?? []) this.attach(c);
   }
+  get hasListeners(): boolean {
+    return this.listeners.size > 0;
+  }
   notListening(s: TcpSocket): void {
     this.listeners.delete(s);
   }

@@ -10,6 +10,7 @@ import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { HostClock, VirtualClock } from '../host/clock.ts';
 import { loadCore } from '../host/core-files.ts';
+import { HostNetwork, PublishError } from '../host/host-net.ts';
 import { HostEntropy, SeededEntropy } from '../host/entropy.ts';
 import { type InputPump, pumpSource, pumpStdin } from '../host/input.ts';
 import { readProgram } from '../host/program.ts';
@@ -43,6 +44,7 @@ export interface Assembly {
   /** Foreground process group of the machine's terminal; 0 without one. */
   foreground(): number;
   ports(): readonly number[];
+  readonly network: HostNetwork;
   close(): void;
 }
 
@@ -146,6 +148,12 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
     throw spawnError(name, -first, cwd);
   }
   stdio.started(first);
+  const network = new HostNetwork(kernel.net, onInput);
+  if (options.hostNetwork) network.openOutside();
+  await network.publish(options.publish ?? []).catch((e: unknown) => {
+    stdio.close();
+    throw e instanceof PublishError ? new BootError('setup', e.message) : e;
+  });
   // The initial stack: argc, argv with its NULL, envp.
   options.tracer?.start?.(first, toBinary(name), argv, envp, first.regs.sp + 8 * (argv.length + 2));
   return {
@@ -159,11 +167,15 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
     entry: first.regs.pc,
     first,
     onInput: (callback) => (heard = callback),
-    live: () => stdio.live,
-    reachable: () => false,
+    live: () => stdio.live || network.live,
+    reachable: () => kernel.net.hasListeners,
     foreground: () => stdio.foreground,
-    ports: () => [],
-    close: () => stdio.close(),
+    ports: () => network.ports,
+    network,
+    close: () => {
+      stdio.close();
+      network.close();
+    },
   };
 }
 

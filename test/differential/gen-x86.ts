@@ -141,6 +141,9 @@ class Maker {
       mod = 2;
       disp = address - indexValue * (1 + 2 ** scale);
     }
+    // A register that must hold something else cannot take part in the address.
+    const taken = (n: number): boolean => this.pins.some((p) => !p.memory && p.reg === n);
+    if ((index >= 0 && taken(index)) || (!noBase && taken(base))) this.impossible = true;
     if (index >= 0) {
       this.pin(index, indexValue);
       if (index & 8) rex.value |= 0x42;
@@ -323,10 +326,10 @@ class Maker {
       const sp = this.zone + (name === 'enter' ? 200 : 128) + r.pick([0, 0, 8, 1]);
       this.pin(4, sp);
       const rsp = this.pins.find((p) => !p.memory && p.reg === 4)!.value;
+      if (rsp < this.zone + 64 || rsp > this.zone + 208) return null; // the stack stays in the zone
       if (name.startsWith('ret')) this.pinMemory(Number(rsp), BigInt(CODE + LANDING_B));
       if (name === 'popf') this.pinMemory(Number(rsp), BigInt((r.u32() & 0x4cd5) | 0x202));
     }
-    if (name.startsWith('ret') && Number(this.pins[0]!.value) < DATA) return null;
 
     const opcodes = [[opcode], [0x0f, opcode], [0x0f, 0x38, opcode], [0x0f, 0x3a, opcode]][e.map]!;
     const o = e.operands.find((x) => x.kind === 'O');

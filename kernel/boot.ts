@@ -7,6 +7,8 @@ import { mountDev } from './fs/dev/devtmpfs.ts';
 import { addMemDevices } from './fs/dev/mem-devices.ts';
 import { FdTable, type File } from './fs/file.ts';
 import { S_IFDIR, type FileSystem } from './fs/inode.ts';
+import { mountProcAndSys } from './fs/proc/mount.ts';
+import { ProcFs } from './fs/proc/procfs.ts';
 import type { Tmpfs } from './fs/tmpfs.ts';
 import { Ttys } from './fs/tty/ttys.ts';
 import { AT_FDCWD, FsContext, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, Vfs } from './fs/vfs.ts';
@@ -14,7 +16,7 @@ import { FutexTable } from './futex/futex.ts';
 import type { ExceptionKind, Kernel, KernelOptions, KernelPorts, Utsname } from './kernel.ts';
 import { AddressSpace } from './mm/address-space.ts';
 import { Memory } from './mm/memory.ts';
-import { NetStack } from './net/stack.ts';
+import type { NetStack } from './net/stack.ts';
 import { SignalHandlers, SignalQueue } from './signal/state.ts';
 import { syscallEntry } from './syscall/dispatch.ts';
 import { buildSyscallTable } from './syscall/table.ts';
@@ -49,7 +51,7 @@ export const defaultOptions: KernelOptions = {
 export function bootKernel(
   ports: KernelPorts,
   options: Partial<KernelOptions> = {},
-  makeRoot?: (vfs: Vfs, memory: Memory) => FileSystem,
+  makeRoot?: (vfs: Vfs) => FileSystem,
 ): KernelInstance {
   return new KernelInstance(ports, { ...defaultOptions, ...options }, makeRoot);
 }
@@ -87,8 +89,9 @@ export class KernelInstance implements Kernel {
   readonly shmem: Tmpfs;
   readonly devices = new Devices();
   readonly ttys: Ttys;
+  readonly procfs: ProcFs;
   readonly notify = new Notifier();
-  readonly net: NetStack;
+  declare readonly net: NetStack; // not there yet
   readonly syscalls = buildSyscallTable();
   readonly uts: Utsname;
   tracer: Tracer | null = null;
@@ -97,11 +100,7 @@ export class KernelInstance implements Kernel {
   /** Who was in user mode last. */
   private lastRun: Task | null = null;
 
-  constructor(
-    ports: KernelPorts,
-    options: KernelOptions,
-    makeRoot?: (vfs: Vfs, memory: Memory) => FileSystem,
-  ) {
+  constructor(ports: KernelPorts, options: KernelOptions, makeRoot?: (vfs: Vfs) => FileSystem) {
     this.ram = ports.ram;
     this.cpu = ports.cpu;
     this.clock = ports.clock;
@@ -120,12 +119,12 @@ export class KernelInstance implements Kernel {
       version: '#1 SMP ring3',
       domainname: '(none)',
     };
-    this.vfs = new Vfs(ports, makeRoot && ((vfs) => makeRoot(vfs, this.memory)));
+    this.vfs = new Vfs(ports, makeRoot);
     this.pseudo = new PseudoFs(ports.clock, () => this.vfs.newDev());
-    this.net = new NetStack({ pseudo: this.pseudo, clock: ports.clock });
     this.shmem = this.vfs.newTmpfs();
     addMemDevices(this.devices, ports.entropy);
     this.ttys = new Ttys(this, this.vfs.newDev());
+    this.procfs = new ProcFs(this, this.vfs.newDev());
     this.mountAll();
   }
 
@@ -143,6 +142,7 @@ export class KernelInstance implements Kernel {
       if (typeof dir !== 'number') dir.mode = S_IFDIR | mode;
     }
     mountDev(this, vfs.newTmpfs(0o755, 'devtmpfs'), vfs.newTmpfs(), this.ttys);
+    mountProcAndSys(this, this.procfs);
   }
 
   report(line: string): void {

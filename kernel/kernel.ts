@@ -15,6 +15,8 @@ import type { Tmpfs } from './fs/tmpfs.ts';
 import type { PseudoFs } from './fs/anon/pseudo-fs.ts';
 import type { Notifier } from './fs/anon/inotify.ts';
 import type { Devices } from './fs/dev/devices.ts';
+import type { ProcFs } from './fs/proc/procfs.ts';
+import type { CpuDescription } from './fs/proc/system-files.ts';
 import type { Ttys } from './fs/tty/ttys.ts';
 import type { NetStack } from './net/stack.ts';
 import type { Tracer } from './trace/tracer.ts';
@@ -47,6 +49,8 @@ export interface KernelOptions {
   readonly hwcap: number;
   readonly hwcap2: number;
   readonly minsigstksz: number;
+  /** What /proc/cpuinfo shows: the cpu's own list; without it, the one kernel/ knows. */
+  readonly cpu?: CpuDescription;
   /** Takes lines for the person running the machine. */
   readonly report: (line: string) => void;
 }
@@ -82,6 +86,8 @@ export interface Kernel extends KernelPorts {
   /** Character devices by number, terminals included. */
   readonly devices: Devices;
   readonly ttys: Ttys;
+  /** /proc; the network stack gives it its tables (`net`). */
+  readonly procfs: ProcFs;
   /** inotify's ear in the VFS. */
   readonly notify: Notifier;
   readonly net: NetStack;

@@ -109,10 +109,6 @@ export abstract class File {
   readDeadline(_t: Task): number {
     return Infinity;
   }
-  /** The same for a write that found no room (SO_SNDTIMEO). */
-  writeDeadline(_t: Task): number {
-    return Infinity;
-  }
 
   /** Ready events, a POLL* mask. Regular files are always ready. */
   poll(): number {

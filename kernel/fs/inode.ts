@@ -34,6 +34,8 @@ export interface FileSystem {
   readonly dcache?: boolean;
   /** statfs(2); without it, the zeros a pseudo file system reports. */
   statfs?(): FsStat;
+  /** Its own mount options in /proc/mounts, after "rw": "mode=620,ptmxmode=000". */
+  mountOptions?(): string;
   /** Writes everything back (sync, syncfs). */
   sync?(): number;
 }

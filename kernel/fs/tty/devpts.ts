@@ -43,6 +43,9 @@ export class DevPts implements FileSystem {
     this.slaves.set(index, node);
     return node;
   }
+  mountOptions(): string {
+    return `gid=${TTY_GID},mode=${SLAVE_MODE.toString(8)},ptmxmode=000`;
+  }
   remove(index: number): void {
     this.slaves.delete(index);
   }

@@ -145,6 +145,8 @@ export class AddressSpace extends Areas {
     const file = req.file ?? null;
     let pgoff = (req.offset ?? 0) / PAGE_SIZE;
     if (!object) {
+      // shmem_acct_size: shared memory counts whatever its protection.
+      if (shared && !(flags & VM_NORESERVE) && !this.memory.enough(pages)) return -ENOMEM;
       if (shared) object = new AnonObject(this.memory, length);
       else pgoff = start / PAGE_SIZE;
     }
@@ -357,7 +359,7 @@ export class AddressSpace extends Areas {
       if (!v) return -ENOMEM;
       const how = access || ((v.flags & (VM_WRITE | VM_SHARED)) === VM_WRITE ? PROT_WRITE : v.prot & -v.prot);
       const until = Math.min(end, v.end);
-      if (how === 0 || !(v.prot & how)) return access ? -EFAULT : -ENOMEM;
+      if (how === 0 || !(v.prot & how)) return -EFAULT;
       for (; p < until; p += PAGE_SIZE) {
         if (this.pageTable.prot(p) & how) continue;
         const r = this.fault(p, how);

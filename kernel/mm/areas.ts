@@ -61,6 +61,8 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
   /** VM_LOCKED / VM_LOCKONFAULT for mappings to come (mlockall MCL_FUTURE). */
   defFlags = 0;
 
+  /** Its tasks have CAP_SYS_RAWIO: vm.mmap_min_addr does not count. Kept by mmap and mremap. */
+  mapsLow = false;
   /** Its tasks have CAP_IPC_LOCK: RLIMIT_MEMLOCK does not count. Kept by the calls that lock. */
   locksFreely = false;
 
@@ -193,11 +195,11 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
     if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
       if (hint > taskSize - length) return -ENOMEM;
       if (hint % PAGE_SIZE !== 0) return -EINVAL;
-      if (hint < MMAP_MIN_ADDR) return -EPERM;
+      if (hint < MMAP_MIN_ADDR && !this.mapsLow) return -EPERM;
       if (flags & MAP_FIXED_NOREPLACE && this.vmas.intersects(hint, hint + length)) return -EEXIST;
       return hint;
     }
-    if (flags & MAP_32BIT && this.arch === 'x86_64') return this.gapAbove(0x40000000, 0x80000000, length);
+    if (flags & MAP_32BIT && this.arch === 'x86_64') return this.low32(hint, length);
     if (hint > 0) {
       const at = Math.max(pageDown(hint), hint < PAGE_SIZE ? 0 : MMAP_MIN_ADDR); // round_hint_to_min
       const next = this.vmas.find(at);
@@ -205,6 +207,14 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
     }
     const top = this.bottomUp ? -ENOMEM : this.gapBelow(this.mmapBase, length);
     return top >= 0 ? top : this.gapAbove(this.layout.unmappedBase, taskSize, length);
+  }
+
+  /** MAP_32BIT: the second GiB, bottom-up; a hint may lie below it. */
+  private low32(hint: number, length: number): number {
+    const at = hint < PAGE_SIZE ? 0 : Math.max(pageDown(hint), MMAP_MIN_ADDR);
+    const next = this.vmas.find(at);
+    if (at > 0 && at <= 0x80000000 - length && (!next || at + length <= gapEnd(next))) return at;
+    return this.gapAbove(0x40000000, 0x80000000, length);
   }
 
   /** Highest free range of `length` bytes that ends at or below `high`. */

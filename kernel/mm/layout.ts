@@ -1,5 +1,6 @@
 /** Where Linux puts things in a process, without address randomisation (`setarch -R`). All values in bytes. */
 import { PAGE_SIZE, type Arch } from '../ports.ts';
+import type { Args } from '../syscall/args.ts';
 
 export const PAGE_MASK = PAGE_SIZE - 1;
 /** `vm.mmap_min_addr`. */
@@ -43,3 +44,9 @@ export function mmapBase(layout: Layout, stackLimit: number): number {
 
 export const pageDown = (n: number): number => n - (n % PAGE_SIZE);
 export const pageUp = (n: number): number => pageDown(n + PAGE_MASK);
+
+/** PAGE_ALIGN of a guest's size_t argument: the last page of 2^64 wraps to 0. Inexact, and huge, beyond 2^53. */
+export function sizeArg(a: Args, n: number): number {
+  if (a.words[2 * n + 1] === -1 && a.words[2 * n] >>> 0 > 0xfffff000) return 0;
+  return pageUp(a.size(n));
+}

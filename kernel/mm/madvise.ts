@@ -4,7 +4,7 @@ import { PAGE_SIZE, PROT_READ, PROT_WRITE } from '../ports.ts';
 import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
 import type { AddressSpace } from './address-space.ts';
-import { pageUp } from './layout.ts';
+import { sizeArg } from './layout.ts';
 import {
   VM_DONTCOPY, VM_DONTDUMP, VM_DONTEXPAND, VM_HUGEPAGE, VM_IO, VM_LOCKED, VM_MAYSHARE, VM_NOHUGEPAGE, VM_PFNMAP,
   VM_RAND_READ, VM_SEQ_READ, VM_SHARED, VM_WIPEONFORK, VM_WRITE, type Vma,
@@ -126,8 +126,8 @@ export function madvise(t: Task, a: Args): number {
   const poison = advice === MADV_HWPOISON || advice === MADV_SOFT_OFFLINE;
   if (!isKnown(advice) && !poison) return -EINVAL;
   if (start % PAGE_SIZE !== 0) return -EINVAL;
-  const length = pageUp(size);
-  if (length >= 2 ** 64 || start + length >= 2 ** 64) return -EINVAL;
+  const length = sizeArg(a, 1);
+  if ((size !== 0 && length === 0) || start + length >= 2 ** 64) return -EINVAL;
   if (length === 0) return 0;
   if (poison) return (t.creds.capEffective & CAP_SYS_ADMIN) === 0n ? -EPERM : -EINVAL;
   const end = start + length;
@@ -212,7 +212,7 @@ export function msync(t: Task, a: Args): number {
   if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) return -EINVAL;
   if (start % PAGE_SIZE !== 0) return -EINVAL;
   if (flags & MS_ASYNC && flags & MS_SYNC) return -EINVAL;
-  const length = pageUp(a.size(1));
+  const length = sizeArg(a, 1);
   if (start + length >= 2 ** 64) return -ENOMEM;
   const end = start + length;
   let hole = 0;

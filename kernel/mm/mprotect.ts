@@ -40,7 +40,7 @@ export function mprotectRange(
           if (!mm.memory.enough(pages)) return -ENOMEM;
           flags |= VM_ACCOUNT;
         }
-      }
+      } else if (v.flags & VM_ACCOUNT && !v.object && v.anonVma === 0) flags &= ~VM_ACCOUNT; // never written
       if (!mm.split(at) || !mm.split(until)) return -ENOMEM;
       const part = mm.vmas.containing(at)!;
       mm.setFlags(part, flags);

@@ -5,7 +5,8 @@ import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
 import type { AddressSpace } from './address-space.ts';
 import { MAP_FIXED } from './flags.ts';
-import { pageUp } from './layout.ts';
+import { sizeArg } from './layout.ts';
+import { CAP_SYS_RAWIO } from './syscalls-map.ts';
 import {
   VM_ACCOUNT,
   VM_DONTEXPAND,
@@ -29,11 +30,14 @@ export function mremap(t: Task, a: Args): number {
   if (flags & MREMAP_FIXED && !(flags & MREMAP_MAYMOVE)) return -EINVAL;
   if (flags & MREMAP_DONTUNMAP && (!(flags & MREMAP_MAYMOVE) || a.size(1) !== a.size(2))) return -EINVAL;
   if (start % PAGE_SIZE !== 0) return -EINVAL;
-  const oldLength = pageUp(a.size(1));
-  const length = pageUp(a.size(2));
-  if (length === 0 || length >= 2 ** 64 || oldLength >= 2 ** 64) return -EINVAL;
+  const oldLength = sizeArg(a, 1);
+  const length = sizeArg(a, 2);
+  if (length === 0) return -EINVAL;
+  if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) && !targetFits(mm, start, oldLength, a.ptr(4), length))
+    return -EINVAL;
   const v = mm.vmas.containing(start);
   if (!v) return -EFAULT;
+  mm.mapsLow = (t.creds.capEffective & CAP_SYS_RAWIO) !== 0n;
   if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
     return mremapTo(mm, start, oldLength, a.ptr(4), length, flags);
 
@@ -60,6 +64,13 @@ export function mremap(t: Task, a: Args): number {
   return to < 0 ? to : move(mm, v, start, oldLength, length, to, flags);
 }
 
+/** Whether the new place is one, and apart from the old. */
+function targetFits(mm: AddressSpace, start: number, oldLength: number, to: number, length: number): boolean {
+  const { taskSize } = mm.layout;
+  if (to % PAGE_SIZE !== 0 || length > taskSize || to > taskSize - length) return false;
+  return start + oldLength <= to || to + length <= start;
+}
+
 /** MREMAP_FIXED and MREMAP_DONTUNMAP. */
 function mremapTo(
   mm: AddressSpace,
@@ -69,9 +80,9 @@ function mremapTo(
   length: number,
   flags: number,
 ): number {
-  const { taskSize } = mm.layout;
-  if (to % PAGE_SIZE !== 0 || length > taskSize || to > taskSize - length) return -EINVAL;
-  if (start + oldLength > to && to + length > start) return -EINVAL;
+  // Checked first, as since 6.17: 6.1 had unmapped things by then.
+  const bad = resizable(mm, mm.vmas.containing(start)!, start, Math.min(oldLength, length), length, flags);
+  if (bad < 0) return bad;
   if (mm.vmas.count + 2 >= mm.memory.maxMapCount - 3) return -ENOMEM;
   if (flags & MREMAP_FIXED) {
     const r = mm.unmap(to, to + length);
@@ -104,7 +115,7 @@ function resizable(
   if (oldLength === 0 && !(v.flags & (VM_SHARED | VM_MAYSHARE))) return -EINVAL;
   if (flags & MREMAP_DONTUNMAP && v.flags & (VM_DONTEXPAND | VM_PFNMAP)) return -EINVAL;
   if (oldLength > v.end - start) return -EFAULT;
-  if (length === oldLength) return 0;
+  if (length <= oldLength) return 0;
   if (v.flags & (VM_DONTEXPAND | VM_PFNMAP)) return -EFAULT;
   const more = (length - oldLength) / PAGE_SIZE;
   if (v.flags & VM_LOCKED && !mm.mayLock(more)) return -EAGAIN;

@@ -13,7 +13,7 @@ import {
   MAP_SHARED_VALIDATE, MAP_SYNC, MAP_TYPE, MAP_POPULATE, MAP_NONBLOCK, MAP_NORESERVE, MAP_STACK, MAP_32BIT,
   RLIMIT_DATA, RLIMIT_MEMLOCK,
 } from './flags.ts'; // prettier-ignore
-import { PAGE_MASK, pageUp } from './layout.ts';
+import { PAGE_MASK, pageUp, sizeArg } from './layout.ts';
 import type { MemObject } from './mem-object.ts';
 import { VM_EXEC, VM_LOCKED, VM_MAYEXEC, VM_MAYWRITE, VM_READ, VM_SHARED, VM_WRITE } from './vma.ts';
 import { mprotectRange, PROT_GROWSDOWN, PROT_GROWSUP } from './mprotect.ts';
@@ -27,6 +27,7 @@ const LEGACY_MAP_MASK =
   MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | (63 << 26); // prettier-ignore
 
 const CAP_IPC_LOCK = 1n << 14n;
+export const CAP_SYS_RAWIO = 1n << 17n;
 
 /** Remembers whether the caller may lock without limit, and says whether it may lock at all (can_do_mlock). */
 export function canLock(t: Task): boolean {
@@ -52,12 +53,13 @@ export function mmap(t: Task, a: Args): number {
   const size = a.size(1);
   if (size === 0) return -EINVAL;
   if (flags & MAP_FIXED_NOREPLACE) flags |= MAP_FIXED;
-  const length = pageUp(size);
-  if (!(length < 2 ** 64)) return -ENOMEM;
+  const length = sizeArg(a, 1);
+  if (length === 0) return -ENOMEM;
   const offset = a.i64(5);
   // pgoff + pages must not wrap: offsets past 2^63 do with any length that reaches the end.
   if (offset < 0 && offset + length > 0) return -EOVERFLOW;
   if (mm.vmas.count > mm.memory.maxMapCount) return -ENOMEM;
+  mm.mapsLow = (t.creds.capEffective & CAP_SYS_RAWIO) !== 0n;
   const start = mm.unmappedArea(a.ptr(0), length, flags);
   if (start < 0) return start;
   if (flags & MAP_LOCKED) {
@@ -118,7 +120,7 @@ function heldMap(object: MemObject, map: () => number): number {
 /** munmap(2). */
 export function munmap(t: Task, a: Args): number {
   const start = a.ptr(0);
-  const length = pageUp(a.size(1));
+  const length = sizeArg(a, 1);
   const { taskSize } = t.mm.layout;
   if (start % PAGE_SIZE !== 0 || start > taskSize || a.size(1) > taskSize - start) return -EINVAL;
   if (length === 0) return -EINVAL;
@@ -133,8 +135,8 @@ export function mprotect(t: Task, a: Args): number {
   const prot = a.u32(2) & ~(PROT_GROWSDOWN | PROT_GROWSUP);
   if (grows === (PROT_GROWSDOWN | PROT_GROWSUP) || start % PAGE_SIZE !== 0) return -EINVAL;
   if (size === 0) return 0;
-  const end = start + pageUp(size);
-  if (end >= 2 ** 64) return -ENOMEM;
+  const end = start + sizeArg(a, 1);
+  if (end === start || end >= 2 ** 64) return -ENOMEM;
   if (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM)) return -EINVAL;
   return mprotectRange(t.mm, start, end, prot & (PROT_READ | PROT_WRITE | PROT_EXEC), grows);
 }

@@ -8,7 +8,7 @@ import type { IoBuf } from '../../../kernel/mm/iobuf.ts';
 import { Memory } from '../../../kernel/mm/memory.ts';
 import { AnonObject, PageCacheObject } from '../../../kernel/mm/objects.ts';
 import { PAGE_SIZE, PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE } from '../../../kernel/ports.ts';
-import type { FakePageTable} from '../fakes.ts';
+import type { FakePageTable } from '../fakes.ts';
 import { FakeCpu, FakeRam } from '../fakes.ts';
 
 const RW = PROT_READ | PROT_WRITE;

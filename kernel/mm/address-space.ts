@@ -135,18 +135,18 @@ export class AddressSpace extends Areas {
     if (flags & VM_LOCKED && !this.mayLock(pages)) return -EAGAIN;
     if (!this.mayExpand(flags, pages) && !this.mayExpand(flags, pages - this.pagesIn(start, end)))
       return -ENOMEM;
-    const freed = this.unmap(start, end);
-    if (freed < 0) return freed;
+    let object = req.object ?? null;
     if ((flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) === VM_WRITE) {
       if (!this.memory.enough(pages)) return -ENOMEM;
       flags |= VM_ACCOUNT;
     }
-    let object = req.object ?? null;
+    // shmem_acct_size: shared memory counts whatever its protection.
+    if (shared && !object && !(flags & VM_NORESERVE) && !this.memory.enough(pages)) return -ENOMEM;
+    const freed = this.unmap(start, end);
+    if (freed < 0) return freed;
     const file = req.file ?? null;
     let pgoff = (req.offset ?? 0) / PAGE_SIZE;
     if (!object) {
-      // shmem_acct_size: shared memory counts whatever its protection.
-      if (shared && !(flags & VM_NORESERVE) && !this.memory.enough(pages)) return -ENOMEM;
       if (shared) object = new AnonObject(this.memory, length);
       else pgoff = start / PAGE_SIZE;
     }
@@ -206,7 +206,7 @@ export class AddressSpace extends Areas {
   /** Demand zero: a run of new pages around `page`, contiguous in RAM. */
   private anonFault(v: Vma, page: number, access: number): number {
     const { pageTable, memory } = this;
-    if (access === PROT_WRITE || v.flags & VM_WRITE) this.prepareAnon(v);
+    if (access === PROT_WRITE) this.prepareAnon(v);
     let start = page;
     let end = page + PAGE_SIZE;
     if (!memory.tight) {
@@ -225,7 +225,8 @@ export class AddressSpace extends Areas {
       run = memory.alloc(1);
       if (run < 0) return OOM;
     }
-    const { prot } = v;
+    // An area that was only read owns no pages yet: its first write must be seen.
+    const prot = v.anonVma !== 0 ? v.prot : v.prot & ~PROT_WRITE;
     for (let p = start; p < end; p += PAGE_SIZE) this.put(p, run + (p - start), prot);
     return OK;
   }

@@ -160,15 +160,16 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
     this.account(v.flags, v.pages);
   }
 
-  /** Makes `address` the border of two areas, if it is inside one. False: no more areas are allowed. */
-  split(address: number): boolean {
+  /** Makes `address` the border of two areas, if it is inside one: 0 or -errno. */
+  split(address: number): number {
     const v = this.vmas.containing(address);
-    if (!v || v.start === address) return true;
-    if (this.vmas.count >= this.memory.maxMapCount) return false;
+    if (!v || v.start === address) return 0;
+    if (v.name === '[vdso]' || v.name === '[vvar]') return -EINVAL; // special_mapping_split
+    if (this.vmas.count >= this.memory.maxMapCount) return -ENOMEM;
     const upper = v.part(address, v.end);
     this.resize(v, v.start, address);
     this.link(upper);
-    return true;
+    return 0;
   }
 
   /** Joins areas that are one mapping where they meet in [start, end], from the lowest up. */
@@ -220,13 +221,16 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
   /** Highest free range of `length` bytes that ends at or below `high`. */
   private gapBelow(high: number, length: number): number {
     let i = this.vmas.indexOf(high);
-    let end = high;
     for (;;) {
       const above = this.vmas.at(i);
-      if (above) end = Math.min(end, gapEnd(above));
       const below = i > 0 ? this.vmas.at(i - 1)! : null;
       const start = below ? below.end : PAGE_SIZE;
-      if (end - length >= start) return end - length >= MMAP_MIN_ADDR ? end - length : -ENOMEM;
+      let end = above ? Math.min(high, above.start) : high;
+      if (end - start >= length && above && gapEnd(above) < end) {
+        // Big enough but for a guard gap: the search goes on below all of that (unmapped_area_topdown's retry).
+        end = high = gapEnd(above);
+      }
+      if (end - start >= length) return end - length >= MMAP_MIN_ADDR ? end - length : -ENOMEM;
       if (!below) return -ENOMEM;
       i--;
     }
@@ -274,7 +278,8 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
   /** munmap of whole pages: 0, or -ENOMEM when it would make too many areas. */
   unmap(start: number, end: number): number {
     if (!this.vmas.intersects(start, end)) return 0;
-    if (!this.split(start) || !this.split(end)) return -ENOMEM;
+    const err = this.split(start) || this.split(end);
+    if (err < 0) return err;
     const gone = this.vmas.within(start, end);
     this.vmas.removeWithin(start, end);
     for (const v of gone) {
@@ -324,7 +329,7 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
 
   /** Whether a page may be writable without a fault first: it is not shared with a copy, nor watched for dirt. */
   protected keepsWrite(v: Vma, _frame: number, refs: number): boolean {
-    return v.private ? refs === 1 : !v.object!.tracksDirty;
+    return v.private ? refs === 1 && v.anonVma !== 0 : !v.object!.tracksDirty;
   }
 }
 

@@ -144,7 +144,7 @@ export function formatSmaps(mm: AddressSpace): string {
 
 const FLAG_NAMES: readonly (readonly [number, string])[] = [
   [VM_READ, 'rd'], [VM_WRITE, 'wr'], [VM_EXEC, 'ex'], [VM_SHARED, 'sh'], [0x10, 'mr'], [0x20, 'mw'], [0x40, 'me'],
-  [0x80, 'ms'], [VM_GROWSDOWN, 'gd'], [0x400, 'pf'], [VM_LOCKED, 'lo'], [0x4000, 'io'], [0x8000, 'sr'],
+  [0x80, 'ms'], [VM_GROWSDOWN, 'gd'], [0x400, 'pf'], [0x1000, 'mg'], [VM_LOCKED, 'lo'], [0x4000, 'io'], [0x8000, 'sr'],
   [0x10000, 'rr'], [0x20000, 'dc'], [0x40000, 'de'], [0x100000, 'ac'], [0x200000, 'nr'], [0x2000000, 'wf'],
   [0x4000000, 'dd'], [0x20000000, 'hg'], [0x40000000, 'nh'],
 ]; // prettier-ignore

@@ -6,7 +6,7 @@ import type { Task } from '../task/task.ts';
 import type { AddressSpace } from './address-space.ts';
 import { sizeArg } from './layout.ts';
 import {
-  VM_DONTCOPY, VM_DONTDUMP, VM_DONTEXPAND, VM_HUGEPAGE, VM_IO, VM_LOCKED, VM_MAYSHARE, VM_NOHUGEPAGE, VM_PFNMAP,
+  VM_DONTCOPY, VM_DONTDUMP, VM_DONTEXPAND, VM_HUGEPAGE, VM_IO, VM_LOCKED, VM_MAYSHARE, VM_MERGEABLE, VM_NOHUGEPAGE, VM_PFNMAP,
   VM_RAND_READ, VM_SEQ_READ, VM_SHARED, VM_WIPEONFORK, VM_WRITE, type Vma,
 } from './vma.ts'; // prettier-ignore
 
@@ -56,6 +56,10 @@ function adviseFlags(v: Vma, advice: number): number | null {
       return f | VM_DONTDUMP;
     case MADV_DODUMP:
       return f & (VM_IO | VM_DONTEXPAND | VM_PFNMAP) ? -EINVAL : f & ~VM_DONTDUMP;
+    case MADV_MERGEABLE:
+      return f & (VM_SHARED | VM_MAYSHARE | VM_PFNMAP | VM_IO | VM_DONTEXPAND) ? f : f | VM_MERGEABLE;
+    case MADV_UNMERGEABLE:
+      return f & ~VM_MERGEABLE;
     case MADV_HUGEPAGE:
       return f & (VM_IO | VM_PFNMAP) ? -EINVAL : (f & ~VM_NOHUGEPAGE) | VM_HUGEPAGE;
     case MADV_NOHUGEPAGE:
@@ -69,8 +73,6 @@ function adviseFlags(v: Vma, advice: number): number | null {
 function adviseArea(mm: AddressSpace, v: Vma, start: number, end: number, advice: number): number {
   switch (advice) {
     case MADV_WILLNEED:
-    case MADV_MERGEABLE:
-    case MADV_UNMERGEABLE:
       return 0;
     case MADV_COLD:
     case MADV_PAGEOUT:
@@ -109,7 +111,8 @@ function adviseArea(mm: AddressSpace, v: Vma, start: number, end: number, advice
 export function setAreaFlags(mm: AddressSpace, start: number, end: number, flags: number): number {
   const v = mm.vmas.containing(start)!;
   if (flags === v.flags) return 0;
-  if (!mm.split(start) || !mm.split(end)) return -ENOMEM;
+  const err = mm.split(start) || mm.split(end);
+  if (err < 0) return err;
   mm.setFlags(mm.vmas.containing(start)!, flags);
   mm.merge(start, end);
   return 0;
@@ -159,7 +162,7 @@ function madvisePopulate(mm: AddressSpace, start: number, end: number, advice: n
   for (let at = start; at < end;) {
     const v = mm.vmas.containing(at);
     if (!v) return -ENOMEM;
-    const allowed = access === PROT_WRITE ? v.flags & VM_WRITE : v.prot & PROT_READ;
+    const allowed = v.flags & access; // what get_user_pages asks, not what the processor implies
     if (!allowed || v.flags & (VM_IO | VM_PFNMAP)) return -EINVAL;
     const until = Math.min(end, v.end);
     const r = mm.populate(at, until, access);

@@ -5,10 +5,17 @@ import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
 import type { AddressSpace } from './address-space.ts';
 import { RLIMIT_MEMLOCK } from './flags.ts';
-import { pageDown, pageUp } from './layout.ts';
+import { pageDown } from './layout.ts';
 import { setAreaFlags } from './madvise.ts';
 import { canLock } from './syscalls-map.ts';
 import { VM_DONTEXPAND, VM_IO, VM_LOCKED, VM_LOCKONFAULT, VM_PFNMAP } from './vma.ts';
+
+/** End of the pages that [address, address+length) touches; the sum of offset and length wraps as in Linux. */
+function endArg(a: Args): number {
+  const start = pageDown(a.ptr(0));
+  const length = BigInt.asUintN(64, a.big(1) + BigInt(a.ptr(0) - start) + 4095n) & ~4095n;
+  return start + Number(length);
+}
 
 const MLOCK_ONFAULT = 1;
 const MCL_CURRENT = 1;
@@ -43,7 +50,7 @@ function lockRange(t: Task, a: Args, onFault: boolean): number {
   const { mm } = t;
   if (!canLock(t)) return -EPERM;
   const start = pageDown(a.ptr(0));
-  const end = pageUp(a.ptr(0) + a.size(1));
+  const end = endArg(a);
   if (a.size(1) !== 0 && end >= 2 ** 64) return -EINVAL;
   const pages = (end - start) / PAGE_SIZE;
   if (!mm.mayLock(pages) && !mm.mayLock(pages - lockedIn(mm, start, end))) return -ENOMEM;
@@ -66,7 +73,7 @@ export function mlock2(t: Task, a: Args): number {
 
 export function munlock(t: Task, a: Args): number {
   const start = pageDown(a.ptr(0));
-  const end = pageUp(a.ptr(0) + a.size(1));
+  const end = endArg(a);
   if (a.size(1) !== 0 && end >= 2 ** 64) return -EINVAL;
   return setLocked(t.mm, start, end, 0);
 }

@@ -41,7 +41,8 @@ export function mprotectRange(
           flags |= VM_ACCOUNT;
         }
       } else if (v.flags & VM_ACCOUNT && !v.object && v.anonVma === 0) flags &= ~VM_ACCOUNT; // never written
-      if (!mm.split(at) || !mm.split(until)) return -ENOMEM;
+      const err = mm.split(at) || mm.split(until);
+      if (err < 0) return err;
       const part = mm.vmas.containing(at)!;
       mm.setFlags(part, flags);
       mm.reprotect(part, at, until);

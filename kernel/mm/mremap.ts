@@ -28,11 +28,12 @@ export function mremap(t: Task, a: Args): number {
   const flags = a.ptr(3);
   if (flags > 7) return -EINVAL;
   if (flags & MREMAP_FIXED && !(flags & MREMAP_MAYMOVE)) return -EINVAL;
-  if (flags & MREMAP_DONTUNMAP && (!(flags & MREMAP_MAYMOVE) || a.size(1) !== a.size(2))) return -EINVAL;
+  if (flags & MREMAP_DONTUNMAP && !(flags & MREMAP_MAYMOVE)) return -EINVAL;
   if (start % PAGE_SIZE !== 0) return -EINVAL;
   const oldLength = sizeArg(a, 1);
   const length = sizeArg(a, 2);
-  if (length === 0) return -EINVAL;
+  if (flags & MREMAP_DONTUNMAP && oldLength !== length) return -EINVAL;
+  if (length === 0 || length > mm.layout.taskSize) return -EINVAL;
   if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) && !targetFits(mm, start, oldLength, a.ptr(4), length))
     return -EINVAL;
   const v = mm.vmas.containing(start);
@@ -42,6 +43,7 @@ export function mremap(t: Task, a: Args): number {
     return mremapTo(mm, start, oldLength, a.ptr(4), length, flags);
 
   if (oldLength >= length) {
+    if (oldLength > length && start + oldLength > mm.layout.taskSize) return -EINVAL;
     const r = oldLength === length ? 0 : mm.unmap(start + length, start + oldLength);
     return r < 0 ? r : start;
   }

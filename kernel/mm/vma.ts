@@ -14,6 +14,8 @@ export const VM_MAYEXEC = 0x40;
 export const VM_MAYSHARE = 0x80;
 export const VM_GROWSDOWN = 0x100;
 export const VM_PFNMAP = 0x400;
+/** Bit 31 in Linux, which would make flags negative here; this one is VM_UFFD_WP's. */
+export const VM_MERGEABLE = 0x1000;
 export const VM_LOCKED = 0x2000;
 export const VM_IO = 0x4000;
 export const VM_SEQ_READ = 0x8000;

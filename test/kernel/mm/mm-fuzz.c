@@ -71,7 +71,7 @@ static ul addr(void) {
 }
 static ul size(void) {
   switch (rnd(40)) {
-  case 0: return ONE(0, 1, 4095, 4097, 0x7ffffffff000, 0x800000000000, 0xfffffffffffff001, 0xffffffffffffffff, 0x1000001000);
+  case 0: return ONE(0, 1, 4095, 4097, 0x7ffffffff000, 0x800000000000, 0xfffffffffffff001, 0xffffffffffffffff);
   case 1: return rnd(8 * 4096);
   default: return (1 + rnd(8)) * 4096;
   }
@@ -88,6 +88,7 @@ int main(int argc, char **argv) {
   ul top = sc(SYS_brk, 0, 0, 0, 0, 0, 0);
   str("brk ");
   num(top);
+  num((ul)argv - 8);
   ch('\n');
   maps();
   for (int i = 0; i < 20; i++) rnd(2);

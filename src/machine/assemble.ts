@@ -200,10 +200,10 @@ function findProgram(options: BootOptions): Program {
         `${name} cannot be run: it is a program for ${plan.arch}; build it for x86_64`,
       );
     }
-    if (plan.interp !== null && options.mounts === undefined) {
+    if (plan.interp !== null && (options.mounts ?? []).length === 0) {
       throw new BootError(
         'not-executable',
-        `${name} is dynamically linked (it needs ${plan.interp}); link it with -static, or give a root file system with --root`,
+        `${name} is dynamically linked (it needs ${plan.interp}); link it with -static, or give it a root file system with --root`,
       );
     }
   }

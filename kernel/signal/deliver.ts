@@ -76,8 +76,8 @@ function endedByEintr(t: Task): boolean {
 function act(t: Task, info: SigInfo): Delivery {
   const action = t.sighand.actions[info.signo - 1];
   const bit = sigbit(info.signo);
-  if (action.handler === SIG_IGN) return 'user';
   t.kernel.tracer?.signal(t, info);
+  if (action.handler === SIG_IGN) return 'user';
   if (action.handler !== SIG_DFL) {
     const taken = { ...action };
     if ((action.flags & SA_RESETHAND) !== 0) action.handler = SIG_DFL;

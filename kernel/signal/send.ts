@@ -177,6 +177,8 @@ function flushGroup(g: ThreadGroup, set: bigint): void {
 /** A blocked signal is kept: its disposition may change before it is unblocked. */
 function ignored(t: Task, signo: number, bit: bigint): boolean {
   if ((t.sigmask & bit) !== 0n || (t.realSigmask !== null && (t.realSigmask & bit) !== 0n)) return false;
+  // A tracer in ptrace's manner sees these too, and their arrival ends waits (sig_task_ignored).
+  if (t.kernel.tracer?.seesIgnored?.(t) && signo !== SIGKILL) return false;
   const handler = t.sighand.actions[signo - 1].handler;
   return handler === SIG_IGN || (handler === SIG_DFL && (bit & SIG_KERNEL_IGNORE) !== 0n);
 }

@@ -83,7 +83,8 @@ export function callEntry(t: Task): string {
   const row = t.row ?? unknownRow(t.nr);
   const n = argsAtEntry(row);
   const text = argsText(t, row, 0, n, null);
-  return `${row.name}(${text}${n < row.args.length && text !== '' ? ', ' : ''}`;
+  const more = n < row.args.length && text !== '' && row.args[n]!.format(t, t.args, n, null) !== '';
+  return `${row.name}(${text}${more ? ', ' : ''}`;
 }
 
 /** The rest of the same: `"x", 1) = 1`. */

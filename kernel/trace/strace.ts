@@ -153,7 +153,9 @@ export class Strace implements Tracer {
     const args = argsText(t, row, 0, entry, null);
     let text = row.name + '(' + args;
     if (this.options.numbers) text = `[${String(t.nr).padStart(4)}] ${text}`;
-    if (entry < row.args.length && args !== '') text += ', ';
+    // The comma before what is still to come; an argument that says '' will not.
+    if (entry < row.args.length && args !== '' && row.args[entry]!.format(t, t.args, entry, null) !== '')
+      text += ', ';
     if (this.options.status) {
       tr.staged = text;
       return;
@@ -184,6 +186,10 @@ export class Strace implements Tracer {
     if (text !== '') this.put(tr, text);
     this.finishCall(tr, resultText(t, row, result), at);
     if (tr.newborn) this.announce(tr);
+  }
+
+  seesIgnored(t: Task): boolean {
+    return this.tracees.has(t);
   }
 
   signal(t: Task, info: SigInfo): void {

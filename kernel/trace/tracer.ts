@@ -25,7 +25,9 @@ export interface Tracer {
   /** It returned `result` (value, -errno, or a negative restart code the guest never sees). Called before a signal
    *  frame is built. For execve the new image is already in place. */
   exit(t: Task, result: number): void;
-  /** A signal is about to be acted on (handler, ignore by SIG_DFL excepted, or default action). */
+  /** Signals that would be dropped as ignored are to be queued and reported, with all that ptrace(2) changes by it. */
+  seesIgnored?(t: Task): boolean;
+  /** A signal is about to be acted on: handler, default action, or (with `seesIgnored`) none. */
   signal(t: Task, info: SigInfo): void;
   /** The task left with this exit code (0…255). A call it was in prints `= ?`. */
   exited(t: Task, code: number): void;

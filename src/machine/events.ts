@@ -123,6 +123,9 @@ export class TracerList implements Tracer {
   get format(): TraceFormat {
     return this.list[0]!.format;
   }
+  seesIgnored(t: Task): boolean {
+    return this.list.some((tracer) => tracer.seesIgnored?.(t) ?? false);
+  }
   enter(t: Task): void {
     for (const tracer of this.list) tracer.enter(t);
   }

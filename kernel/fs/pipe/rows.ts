@@ -1,14 +1,8 @@
 import { defineSyscalls, FULL } from '../../syscall/define.ts';
-import { flags, struct, type Table } from '../../trace/args.ts';
+import { flags, struct } from '../../trace/args.ts';
+import { OPEN_FLAGS } from '../../trace/tables.ts';
 import { fdText } from '../../trace/text.ts';
 import { pipe, pipe2 } from './syscalls.ts';
-
-const PIPE_FLAGS: Table = [
-  [0o200, 'O_EXCL'],
-  [0o4000, 'O_NONBLOCK'],
-  [0o40000, 'O_DIRECT'],
-  [0o2000000, 'O_CLOEXEC'],
-];
 
 /** Two descriptors the kernel fills in: `[3, 4]`. */
 const pair = struct(
@@ -28,6 +22,6 @@ export const pipeRows = defineSyscalls({
     run: pipe2,
     ret: 'int',
     support: FULL,
-    args: [pair, flags('flags', PIPE_FLAGS, 'O_???')],
+    args: [pair, flags('flags', OPEN_FLAGS, 'O_???')],
   },
 });

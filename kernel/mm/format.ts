@@ -26,7 +26,7 @@ function areaName(mm: AddressSpace, v: Vma): string {
   if (v.name !== null) return v.name;
   if (v.file) return v.file.name.replaceAll('\n', '\\012');
   if (v.object) return v.object.name.replaceAll('\n', '\\012');
-  if (v.start <= mm.brk && v.end >= mm.startBrk && mm.startBrk > 0) return '[heap]';
+  if (v.start < mm.brk && v.end > mm.startBrk) return '[heap]';
   if (v.start <= mm.startStack && v.end >= mm.startStack) return '[stack]';
   return '';
 }

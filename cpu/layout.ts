@@ -53,6 +53,8 @@ export const S = {
   jumpCache: 736,
   /** Root of the current page table. */
   pageTable: 740,
+  /** An SSE operation raised an exception that MXCSR does not mask. */
+  simdPending: 744,
 } as const;
 
 export const CONTEXT_SIZE = 704;

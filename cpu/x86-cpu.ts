@@ -17,6 +17,7 @@ import {
   TLB_READ,
   TLB_WRITE,
 } from './layout.ts';
+import { sseOperation } from './float/sse.ts';
 import { HOST_IMPORTS, type DecodeTables } from './interp/generate.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
 import { cpuid } from './isa/x86_64/cpuid.ts';
@@ -74,6 +75,7 @@ export class X86Cpu implements PageTableOwner {
         this.doCpuid();
       },
       rdtsc: () => tsc(),
+      sse: (op: number, a: bigint, b: bigint) => this.doSse(op, a, b),
       x87: (n: number) => x87(this.memory, STATE, n),
     };
     const instance = new WebAssembly.Instance(options.module, { env: { memory: this.memory.memory }, host });
@@ -233,6 +235,7 @@ export class X86Cpu implements PageTableOwner {
         case EXIT.preempt:
           return this.leave(fuel, exit);
         default:
+          i32[(STATE + S.simdPending) >> 2] = 0;
           return this.leaveMidBlock(regs, i32[(STATE + S.exitRec) >> 2]!, fuel, exit);
       }
     }
@@ -404,6 +407,16 @@ export class X86Cpu implements PageTableOwner {
     }
     if (exit === EXIT.stop) this.retired = 1;
     return exit;
+  }
+
+  private doSse(op: number, a: bigint, b: bigint): bigint {
+    const { i32 } = this.memory;
+    const at = (STATE + S.mxcsr) >> 2;
+    const mxcsr = i32[at]!;
+    const { value, flags } = sseOperation(op, a, b, mxcsr);
+    i32[at] = mxcsr | flags;
+    if (flags & ~(mxcsr >> 7)) i32[(STATE + S.simdPending) >> 2] = 1;
+    return value;
   }
 
   private doCpuid(): void {

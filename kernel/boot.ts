@@ -16,7 +16,7 @@ import { FutexTable } from './futex/futex.ts';
 import type { ExceptionKind, Kernel, KernelOptions, KernelPorts, Utsname } from './kernel.ts';
 import { AddressSpace } from './mm/address-space.ts';
 import { Memory } from './mm/memory.ts';
-import type { NetStack } from './net/stack.ts';
+import { NetStack } from './net/stack.ts';
 import { SignalHandlers, SignalQueue } from './signal/state.ts';
 import { syscallEntry } from './syscall/dispatch.ts';
 import { buildSyscallTable } from './syscall/table.ts';
@@ -51,7 +51,7 @@ export const defaultOptions: KernelOptions = {
 export function bootKernel(
   ports: KernelPorts,
   options: Partial<KernelOptions> = {},
-  makeRoot?: (vfs: Vfs) => FileSystem,
+  makeRoot?: (vfs: Vfs, memory: Memory) => FileSystem,
 ): KernelInstance {
   return new KernelInstance(ports, { ...defaultOptions, ...options }, makeRoot);
 }
@@ -91,7 +91,7 @@ export class KernelInstance implements Kernel {
   readonly ttys: Ttys;
   readonly procfs: ProcFs;
   readonly notify = new Notifier();
-  declare readonly net: NetStack; // not there yet
+  readonly net: NetStack;
   readonly syscalls = buildSyscallTable();
   readonly uts: Utsname;
   tracer: Tracer | null = null;
@@ -100,7 +100,11 @@ export class KernelInstance implements Kernel {
   /** Who was in user mode last. */
   private lastRun: Task | null = null;
 
-  constructor(ports: KernelPorts, options: KernelOptions, makeRoot?: (vfs: Vfs) => FileSystem) {
+  constructor(
+    ports: KernelPorts,
+    options: KernelOptions,
+    makeRoot?: (vfs: Vfs, memory: Memory) => FileSystem,
+  ) {
     this.ram = ports.ram;
     this.cpu = ports.cpu;
     this.clock = ports.clock;
@@ -119,8 +123,9 @@ export class KernelInstance implements Kernel {
       version: '#1 SMP ring3',
       domainname: '(none)',
     };
-    this.vfs = new Vfs(ports, makeRoot);
+    this.vfs = new Vfs(ports, makeRoot && ((vfs) => makeRoot(vfs, this.memory)));
     this.pseudo = new PseudoFs(ports.clock, () => this.vfs.newDev());
+    this.net = new NetStack({ pseudo: this.pseudo, clock: ports.clock });
     this.shmem = this.vfs.newTmpfs();
     addMemDevices(this.devices, ports.entropy);
     this.ttys = new Ttys(this, this.vfs.newDev());

@@ -16,6 +16,8 @@ export const HOST_IMPORTS: readonly {
 }[] = [
   { name: 'cpuid', params: [], result: null },
   { name: 'rdtsc', params: [], result: 'i64' },
+  /** Soft-float: operation (float/sse-ops.ts) and two bit patterns; raises flags in MXCSR. */
+  { name: 'sse', params: ['i32', 'i64', 'i64'], result: 'i64' },
   /** Transcendental x87 instructions: the argument names the function. */
   { name: 'x87', params: ['i32'], result: 'i32' },
 ];

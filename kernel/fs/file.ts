@@ -109,6 +109,10 @@ export abstract class File {
   readDeadline(_t: Task): number {
     return Infinity;
   }
+  /** The same for a write that found no room (SO_SNDTIMEO). */
+  writeDeadline(_t: Task): number {
+    return Infinity;
+  }
 
   /** Ready events, a POLL* mask. Regular files are always ready. */
   poll(): number {

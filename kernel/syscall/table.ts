@@ -2,6 +2,8 @@
 import type { Arch } from '../ports.ts';
 import { absentRows } from './absent.ts';
 import type { SyscallRow, SyscallSpec } from './define.ts';
+import { netRows } from '../net/rows.ts';
+import { epollRows } from '../epoll/rows.ts';
 import { anonRows } from '../fs/anon/rows.ts';
 import { ioctlRows } from '../fs/ioctl/rows.ts';
 import { pipeRows } from '../fs/pipe/rows.ts';
@@ -18,6 +20,8 @@ export type SyscallTable = Record<Arch, (SyscallRow | null)[]>;
 
 const modules: readonly Record<string, SyscallSpec>[] = [
   taskRows,
+  epollRows,
+  netRows,
   pipeRows,
   anonRows,
   ioctlRows,

@@ -12,6 +12,11 @@ export interface ArgType {
   /** What it names, for filters by path. */
   readonly kind?: 'path' | 'fd';
   /**
+   * Called at entry of a traced call: what the call will overwrite and `format` needs is kept in `t.traceNote` (an
+   * address length that goes in and comes out).
+   */
+  enter?(t: Task, a: Args): void;
+  /**
    * `ret` is the result (negative: -errno), or null when the call has not returned. An empty string leaves the
    * argument out, its comma too (open's mode without O_CREAT).
    */

@@ -81,6 +81,7 @@ function valueText(t: Task, kind: RetKind, n: number): string {
 /** `read(3, ` of the call the task is in. */
 export function callEntry(t: Task): string {
   const row = t.row ?? unknownRow(t.nr);
+  for (const type of row.args) type.enter?.(t, t.args);
   const n = argsAtEntry(row);
   const text = argsText(t, row, 0, n, null);
   const more = n < row.args.length && text !== '' && row.args[n]!.format(t, t.args, n, null) !== '';

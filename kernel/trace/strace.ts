@@ -149,6 +149,7 @@ export class Strace implements Tracer {
     if (this.timed) tr.enteredAt = this.now();
     if (this.silent) return;
     tr.unfinished = false;
+    for (const type of row.args) type.enter?.(t, t.args);
     const entry = (tr.argsDone = argsAtEntry(row));
     const args = argsText(t, row, 0, entry, null);
     let text = row.name + '(' + args;

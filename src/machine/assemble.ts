@@ -4,21 +4,27 @@ import { parseScript } from '../../loader/script.ts';
 import { HWCAP, HWCAP2, X86Cpu } from '../../cpu/index.ts';
 import { ERRNO } from '../../kernel/abi/errno.ts';
 import { bootKernel } from '../../kernel/boot.ts';
-import type { File } from '../../kernel/fs/file.ts';
-import { S_IFIFO } from '../../kernel/fs/inode.ts';
+import { HostInputFile, HostOutputFile } from '../../kernel/fs/dev/host-stream.ts';
+import { type File, O_RDWR } from '../../kernel/fs/file.ts';
+import type { HostTerminal } from '../../kernel/fs/tty/host-port.ts';
+import { TtyFile } from '../../kernel/fs/tty/tty-file.ts';
+import { Ttys } from '../../kernel/fs/tty/ttys.ts';
+import type { Tty } from '../../kernel/fs/tty/tty.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { HostClock, VirtualClock } from '../host/clock.ts';
 import { loadCore } from '../host/core-files.ts';
+import { HostNetwork, PublishError } from '../host/host-net.ts';
 import { HostEntropy, SeededEntropy } from '../host/entropy.ts';
 import { type InputPump, pumpSource, pumpStdin } from '../host/input.ts';
 import { readProgram } from '../host/program.ts';
 import { BootError } from './errors.ts';
 import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
 import { Loop } from './loop.ts';
-import type { BootOptions, Output, OutputSink } from './options.ts';
+import type { BootOptions, Output, OutputSink, TerminalPort } from './options.ts';
+import { hostRoot, mountHost } from './mounts.ts';
 import { populateRoot } from './root.ts';
-import { Capture, HostInputFile, HostOutputFile, InputQueue } from './stdio.ts';
+import { Capture, hostOutput, InputQueue } from './stdio.ts';
 
 /** A machine's parts, and what only the host knows of them. */
 export interface Assembly {
@@ -42,6 +48,7 @@ export interface Assembly {
   /** Foreground process group of the machine's terminal; 0 without one. */
   foreground(): number;
   ports(): readonly number[];
+  readonly network: HostNetwork;
   close(): void;
 }
 
@@ -84,6 +91,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
       `cannot give the guest ${memory} bytes of memory: between 16m and 4g (less 64k) it is`,
     );
   }
+  const { root } = options;
   const seeded = options.seed !== undefined;
   const virtual = (options.clock ?? (seeded ? 'virtual' : 'host')) === 'virtual' ? new VirtualClock() : null;
   const clock = virtual ?? new HostClock();
@@ -111,14 +119,16 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
       cpus, hostname: options.hostname ?? 'ring3', seeded, aslr: options.aslr ?? false, hwcap: HWCAP, hwcap2: HWCAP2,
       minsigstksz: MINSIGSTKSZ, report: options.report ?? (() => {}),
     },
+    root === undefined ? undefined : (vfs, mem) => hostRoot(root, options.rootReadWrite !== true, vfs, mem),
   ); // prettier-ignore
   const loop = new Loop(kernel, cpu);
   let heard = (): void => {};
   const onInput = (): void => heard();
 
-  populateRoot(kernel, options);
+  if (root === undefined) populateRoot(kernel, options);
+  for (const mount of options.mounts ?? []) mountHost(kernel, mount);
   const cwd = options.cwd ?? '/';
-  makeDirs(kernel.vfs, cwd);
+  if (root === undefined) makeDirs(kernel.vfs, cwd);
   for (const [path, content] of Object.entries(options.files ?? {}))
     writeGuestFile(kernel.vfs, null, path, content);
   if (program) writeGuestFile(kernel.vfs, null, program.path, { data: program.bytes, mode: program.mode });
@@ -142,6 +152,12 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
     throw spawnError(name, -first, cwd);
   }
   stdio.started(first);
+  const network = new HostNetwork(kernel.net, onInput);
+  if (options.hostNetwork) network.openOutside();
+  await network.publish(options.publish ?? []).catch((e: unknown) => {
+    stdio.close();
+    throw e instanceof PublishError ? new BootError('setup', e.message) : e;
+  });
   // The initial stack: argc, argv with its NULL, envp.
   options.tracer?.start?.(first, toBinary(name), argv, envp, first.regs.sp + 8 * (argv.length + 2));
   return {
@@ -155,11 +171,15 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
     entry: first.regs.pc,
     first,
     onInput: (callback) => (heard = callback),
-    live: () => stdio.live,
-    reachable: () => false,
+    live: () => stdio.live || network.live,
+    reachable: () => kernel.net.hasListeners,
     foreground: () => stdio.foreground,
-    ports: () => [],
-    close: () => stdio.close(),
+    ports: () => network.ports,
+    network,
+    close: () => {
+      stdio.close();
+      network.close();
+    },
   };
 }
 
@@ -223,49 +243,97 @@ class Stdio {
   readonly pumps: InputPump[] = [];
   readonly stdout: Capture | null;
   readonly stderr: Capture | null;
+  private readonly terminal: TerminalPort | null;
+  private readonly tty: Tty | null;
 
   constructor(kernel: Kernel, options: BootOptions, onInput: () => void) {
-    const inode = () =>
-      kernel.pseudo.inode(kernel.pseudo.pipefs, S_IFIFO | 0o600, options.uid ?? 0, options.gid ?? 0);
-    const queue = new InputQueue();
-    const file = new HostInputFile(inode(), queue);
-    const wake = queue.onChange;
-    queue.onChange = () => {
-      wake?.();
-      onInput();
+    this.terminal = options.terminal ?? null;
+    this.tty = this.terminal
+      ? kernel.ttys.attachHost(noticing(this.terminal, onInput), options.uid ?? 0)
+      : null;
+    const output = (fd: number, to: OutputSink | Output | undefined): Capture | null => {
+      if (this.connect(kernel, fd)) return null;
+      const capture = to === undefined ? new Capture() : null;
+      const write = capture?.write ?? (typeof to === 'function' ? to : null);
+      const sink = write === null ? (to as Output) : { write, closed: false };
+      this.files[fd] = new HostOutputFile(kernel, hostOutput(sink), fd === 1 ? 'stdout' : 'stderr');
+      return capture;
     };
+    if (!this.connect(kernel, 0)) this.files[0] = this.input(kernel, options, onInput);
+    this.stdout = output(1, options.stdout);
+    this.stderr = output(2, options.stderr);
+  }
+
+  private input(kernel: Kernel, options: BootOptions, onInput: () => void): File {
+    const queue = new InputQueue();
+    const file = new HostInputFile(kernel, queue);
+    queue.onReady(onInput);
     this.pumps.push(
       options.inheritStdin
         ? pumpStdin(queue, options.seed !== undefined)
         : pumpSource(queue, options.stdin ?? null, (e) => kernel.report(`stdin failed: ${String(e)}`)),
     );
-    this.files.push(file);
-    const output = (to: OutputSink | Output | undefined): { file: File; capture: Capture | null } => {
-      const capture = to === undefined ? new Capture() : null;
-      const sink = capture
-        ? { write: capture.write, closed: false }
-        : typeof to === 'function'
-          ? { write: to, closed: false }
-          : to!;
-      return { file: new HostOutputFile(inode(), sink), capture };
-    };
-    const out = output(options.stdout);
-    const err = output(options.stderr);
-    this.stdout = out.capture;
-    this.stderr = err.capture;
-    this.files.push(out.file, err.file);
+    return file;
+  }
+
+  /** Puts the terminal at a descriptor it is connected to. */
+  private connect(kernel: Kernel, fd: number): boolean {
+    if (this.tty === null || !this.terminal!.connected[fd]) return false;
+    const at = kernel.vfs.find(this.tty.name);
+    if (typeof at === 'number') throw new BootError('setup', `the guest has no ${this.tty.name}`);
+    const file = new TtyFile(this.tty, O_RDWR, at.inode);
+    file.path = at;
+    this.files[fd] = file;
+    return true;
   }
 
   /** The first process is there: the terminal becomes its controlling one. */
-  started(_first: Task): void {}
+  started(first: Task): void {
+    if (this.tty !== null) Ttys.login(this.tty, first);
+  }
 
   get live(): boolean {
-    return this.pumps.some((p) => p.live);
+    return this.pumps.some((p) => p.live) || (this.terminal?.live ?? false);
   }
   get foreground(): number {
-    return 0;
+    return this.tty?.pgrp ?? 0;
   }
   close(): void {
     for (const p of this.pumps) p.stop();
+    this.terminal?.restore();
   }
+}
+
+/** The same terminal, with `onInput` called after everything it tells the guest. */
+function noticing(port: TerminalPort, onInput: () => void): HostTerminal {
+  return {
+    size: () => port.size(),
+    write: (bytes) => port.write(bytes),
+    attach: (end) =>
+      port.attach({
+        input: (bytes) => {
+          const n = end.input(bytes);
+          onInput();
+          return n;
+        },
+        get onSpace() {
+          return end.onSpace;
+        },
+        set onSpace(callback) {
+          end.onSpace = callback;
+        },
+        resize: (size) => {
+          end.resize(size);
+          onInput();
+        },
+        drained: () => {
+          end.drained();
+          onInput();
+        },
+        hangup: () => {
+          end.hangup();
+          onInput();
+        },
+      }),
+  };
 }

@@ -1,5 +1,6 @@
 /** A Linux machine for one program: boots it, runs or steps it, and lets its host look inside. */
 import type { Kernel } from '../../kernel/kernel.ts';
+import type { GuestConnection } from '../host/host-net.ts';
 import { REG } from '../../kernel/ports.ts';
 import { sendToGroup, sendToPgrp } from '../../kernel/signal/send.ts';
 import { readCall } from '../../kernel/syscall/dispatch.ts';
@@ -214,6 +215,14 @@ export class Machine {
   /** Writes a whole file, with the directories it needs. Throws GuestFileError. */
   writeFile(path: string, content: FileContent): void {
     writeGuestFile(this.kernel.vfs, this.kernel.processes.first?.leader ?? null, path, content);
+  }
+
+  /**
+   * A stream to a guest port from within this process. Emits 'connect' when the guest accepted; ECONNREFUSED when
+   * nothing listens there any more. A port nothing has listened on yet keeps the connection waiting.
+   */
+  connect(port: number): GuestConnection {
+    return this.assembly.network.client(port);
   }
 
   /** Host ports of what was published, in the order of BootOptions.publish. */

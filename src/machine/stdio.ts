@@ -1,27 +1,14 @@
 /** Standard input and output that are no terminal: the guest sees pipes, the other end is the host's. */
-import { EAGAIN, EPIPE, EFAULT, ENOTTY } from '../../kernel/abi/errno.ts';
-import {
-  File,
-  O_RDONLY,
-  O_WRONLY,
-  POLLERR,
-  POLLHUP,
-  POLLIN,
-  POLLOUT,
-  POLLRDNORM,
-  POLLWRNORM,
-} from '../../kernel/fs/file.ts';
-import type { Inode } from '../../kernel/fs/inode.ts';
-import type { IoBuf } from '../../kernel/mm/iobuf.ts';
-import { sendSignal } from '../../kernel/signal/send.ts';
-import type { Task } from '../../kernel/task/task.ts';
+import { EPIPE } from '../../kernel/abi/errno.ts';
+import type { HostInput, HostOutput } from '../../kernel/fs/dev/host-stream.ts';
+import { S_IFIFO } from '../../kernel/fs/inode.ts';
 import type { Output } from './options.ts';
 
-const FIONREAD = 0x541b;
-const SIGPIPE = 13;
+const PIPE_MODE = S_IFIFO | 0o600;
 
 /** Bytes on their way in. The host's side pushes; `wanted` asks it to begin, once the guest first looks for input. */
-export class InputQueue {
+export class InputQueue implements HostInput {
+  readonly mode = PIPE_MODE;
   private readonly chunks: Uint8Array[] = [];
   private bytes = 0;
   /** No more will come. */
@@ -30,8 +17,7 @@ export class InputQueue {
   wanted: (() => void) | null = null;
   /** What was pushed has been read: the host may go on. */
   drained: (() => void) | null = null;
-  /** Something came, or the end. */
-  onChange: (() => void) | null = null;
+  private readonly readers: (() => void)[] = [];
 
   get length(): number {
     return this.bytes;
@@ -41,91 +27,52 @@ export class InputQueue {
     if (bytes.length === 0 || this.ended) return;
     this.chunks.push(bytes);
     this.bytes += bytes.length;
-    this.onChange?.();
+    this.changed();
   }
 
   end(): void {
     if (this.ended) return;
     this.ended = true;
-    this.onChange?.();
+    this.changed();
   }
 
-  take(buf: IoBuf): number {
-    let done = 0;
-    while (done < buf.length && this.chunks.length > 0) {
-      const chunk = this.chunks[0]!;
-      const n = buf.put(chunk.subarray(0, buf.length - done), done);
-      done += n;
-      if (n === chunk.length) this.chunks.shift();
-      else this.chunks[0] = chunk.subarray(n);
-    }
-    this.bytes -= done;
-    if (this.bytes === 0 && done > 0) this.drained?.();
-    return done;
-  }
-}
-
-/** The read end of a pipe whose writer is the host. */
-export class HostInputFile extends File {
-  private readonly queue: InputQueue;
-
-  constructor(inode: Inode, queue: InputQueue) {
-    super(O_RDONLY, inode, `pipe:[${inode.ino}]`);
-    this.queue = queue;
-    queue.onChange = () => this.waiters.wake(this.poll());
+  ready(): boolean {
+    if (this.bytes === 0 && !this.ended) this.wanted?.();
+    return this.bytes > 0 || this.ended;
   }
 
-  override get name(): string {
-    return this.waiters.what;
+  read(max: number): Uint8Array | null {
+    if (!this.ready()) return null;
+    const first = this.chunks[0];
+    if (first === undefined || max === 0) return new Uint8Array();
+    const part = first.subarray(0, max);
+    if (part.length === first.length) this.chunks.shift();
+    else this.chunks[0] = first.subarray(max);
+    this.bytes -= part.length;
+    if (this.bytes === 0) this.drained?.();
+    return part;
   }
 
-  override read(buf: IoBuf): number {
-    if (buf.length === 0) return 0;
-    const { queue } = this;
-    if (queue.length === 0 && !queue.ended) queue.wanted?.();
-    if (queue.length > 0) return queue.take(buf);
-    return queue.ended ? 0 : -EAGAIN;
+  onReady(callback: () => void): void {
+    this.readers.push(callback);
   }
 
-  override poll(): number {
-    const { queue } = this;
-    if (queue.length === 0 && !queue.ended) queue.wanted?.();
-    return (queue.length > 0 ? POLLIN | POLLRDNORM : 0) | (queue.ended ? POLLHUP : 0);
-  }
-
-  override ioctl(t: Task, cmd: number, arg: number): number {
-    if (cmd === FIONREAD) return t.mm.putU32(arg, this.queue.length) < 0 ? -EFAULT : 0;
-    return -ENOTTY;
+  private changed(): void {
+    for (const f of this.readers) f();
   }
 }
 
-/** The write end of a pipe whose reader is the host. It never fills: the host takes what it is given. */
-export class HostOutputFile extends File {
-  private readonly output: Output;
-
-  constructor(inode: Inode, output: Output) {
-    super(O_WRONLY, inode, `pipe:[${inode.ino}]`);
-    this.output = output;
-  }
-
-  override get name(): string {
-    return this.waiters.what;
-  }
-  override get writesAll(): boolean {
-    return true;
-  }
-
-  override write(buf: IoBuf, t: Task): number {
-    if (buf.length === 0) return 0;
-    if (!this.output.closed) this.output.write(buf.bytes());
-    if (!this.output.closed) return buf.length;
-    sendSignal(t, { signo: SIGPIPE, code: 0, pid: t.pid, uid: t.creds.uid });
-    return -EPIPE;
-  }
-
-  override poll(): number {
-    return this.output.closed ? POLLERR : POLLOUT | POLLWRNORM;
-  }
+/** A place for guest output as the kernel asks for it. */
+export function hostOutput(output: Output): HostOutput {
+  return {
+    mode: PIPE_MODE,
+    write: (bytes) => {
+      if (!output.closed) output.write(bytes);
+      return output.closed ? -EPIPE : bytes.length;
+    },
+    writable: () => true, // a sink that broke says so at the next write
+    onDrain: () => {},
+  };
 }
 
 /** Collects what is written, for callers that want text at the end. */
@@ -135,7 +82,7 @@ export class Capture {
   length = 0;
 
   readonly write = (bytes: Uint8Array): void => {
-    this.chunks.push(bytes);
+    this.chunks.push(bytes.slice()); // guest memory: it changes
     this.length += bytes.length;
   };
 

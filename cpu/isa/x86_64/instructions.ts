@@ -8,6 +8,7 @@ import { flags } from './insns/flags.ts';
 import { move } from './insns/move.ts';
 import { muldiv, muldivHelpers } from './insns/muldiv.ts';
 import { shifts } from './insns/shift.ts';
+import { sseHelpers } from './insns/sse-arith.ts';
 import { sseFloat } from './insns/sse-float.ts';
 import { sseInt } from './insns/sse-int.ts';
 import { sseMove } from './insns/sse-move.ts';
@@ -27,4 +28,4 @@ export const definitions: readonly Definition[] = [
   ...sseFloat,
 ];
 
-export const helpers: readonly Helper[] = [...muldivHelpers];
+export const helpers: readonly Helper[] = [...muldivHelpers, ...sseHelpers];

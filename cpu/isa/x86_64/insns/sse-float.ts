@@ -1,57 +1,126 @@
-/** SSE floating point. SDM vol. 1 ch. 11, vol. 2. */
+/**
+ * SSE floating point. SDM vol. 1 ch. 11, vol. 2. Every operation has its MXCSR rounding, flags and x86's NaNs; whole
+ * vectors of ordinary numbers take the host's vector instructions.
+ */
 import type { Val } from '../../../builder.ts';
+import { PE } from '../../../float/soft-float.ts';
+import { SSE_OP, sseOp } from '../../../float/sse-ops.ts';
 import { S } from '../../../layout.ts';
 import type { Operand, X86Builder } from '../builder.ts';
 import { insn, type Definition } from '../define.ts';
-import { imm32 } from './sse-move.ts';
+import { MXCSR_MODE, MXCSR_PLAIN, type ScalarType } from './sse-arith.ts';
+import { enterMmx } from './sse-int.ts';
+import { imm32, laneMask } from './sse-move.ts';
 
 type Form = 'ps' | 'pd' | 'ss' | 'sd';
 const PREFIX: Readonly<Record<Form, string>> = { ps: 'NP', pd: '66', ss: 'F3', sd: 'F2' };
 const FORMS: readonly Form[] = ['ps', 'pd', 'ss', 'sd'];
 
-const vectorOf = (f: Form): string => (f === 'ps' || f === 'ss' ? 'f32x4' : 'f64x2');
+const vectorOf = (f: Form): 'f32x4' | 'f64x2' => (f === 'ps' || f === 'ss' ? 'f32x4' : 'f64x2');
+const scalarOf = (f: Form): ScalarType => (f === 'ps' || f === 'ss' ? 'f32' : 'f64');
 const source = (f: Form): string => (f === 'ss' ? 'Wd' : f === 'sd' ? 'Wq' : 'Wdq');
 const isScalar = (f: Form): boolean => f === 'ss' || f === 'sd';
+const laneCount = (f: Form): number => (isScalar(f) ? 1 : f === 'ps' ? 4 : 2);
 
-/** Puts lane 0 of `r` into `into`, for scalar forms; the whole of `r` for packed ones. */
-function merge(b: X86Builder, f: Form, into: Val, r: Val): Val {
-  if (f === 'ss') return b.shuffle(r, into, [0, 1, 2, 3, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31]);
-  if (f === 'sd') return b.shuffle(r, into, [0, 1, 2, 3, 4, 5, 6, 7, 24, 25, 26, 27, 28, 29, 30, 31]);
-  return r;
+const zero = (b: X86Builder): Val => b.v128(new Uint8Array(16));
+
+/** Bits of lane `i` as i64. */
+function laneBits(b: X86Builder, t: ScalarType, v: Val, i: number): Val {
+  return t === 'f64' ? b.lane('i64x2.extract_lane', i, v) : b.extU(b.lane('i32x4.extract_lane', i, v));
+}
+function setLane(b: X86Builder, t: ScalarType, v: Val, i: number, bits: Val): Val {
+  return t === 'f64'
+    ? b.lane('i64x2.replace_lane', i, v, bits)
+    : b.lane('i32x4.replace_lane', i, v, b.wrap(bits));
 }
 
-/** Quiet bit of every lane. */
-function quiet(b: X86Builder, f: Form): Val {
-  return vectorOf(f) === 'f32x4'
-    ? b.op('i32x4.splat', b.i32(0x400000))
-    : b.op('i64x2.splat', b.i64(1n << 51n));
+/** Computes each of the form's lanes; the others come from `into`. */
+function lanes(b: X86Builder, f: Form, into: Val, compute: (i: number) => Val): Val {
+  let v = into;
+  for (let i = 0; i < laneCount(f); i++) v = setLane(b, scalarOf(f), v, i, compute(i));
+  return v;
 }
 
-/** x86's choice among NaNs (SDM vol. 1, table 4-7): the first operand's if it is one, else the second's, else the default. */
-function fixNan(b: X86Builder, f: Form, x: Val, y: Val, r: Val): Val {
+/** An unmasked exception keeps the destination as it was. */
+function raisePending(b: X86Builder): void {
+  b.raiseIf(b.getState('i32.load', S.simdPending), 'simd');
+}
+
+function host(b: X86Builder, op: number, t: ScalarType, x: Val, y: Val): Val {
+  return b.callHost('sse', b.i32(sseOp(op, t)), x, y)!;
+}
+
+function setFlags(b: X86Builder, flags: Val): void {
+  b.setState('i32.store', S.mxcsr, b.or(b.getState('i32.load', S.mxcsr), flags));
+}
+
+const plainMode = (b: X86Builder): Val =>
+  b.eq(b.and(b.getState('i32.load', S.mxcsr), MXCSR_MODE), MXCSR_PLAIN);
+
+/** All lanes normal numbers (no zero, denormal, infinity, NaN). */
+function allNormal(b: X86Builder, t: 'f32x4' | 'f64x2', values: readonly Val[]): Val {
+  const min = t === 'f32x4' ? b.op('f32x4.splat', b.f32(2 ** -126)) : b.op('f64x2.splat', b.f64(2 ** -1022));
+  const inf = t === 'f32x4' ? b.op('f32x4.splat', b.f32(Infinity)) : b.op('f64x2.splat', b.f64(Infinity));
+  let ok: Val | null = null;
+  for (const v of values) {
+    const a = b.op(`${t}.abs`, v);
+    const one = b.op('v128.and', b.op(`${t}.ge`, a, min), b.op(`${t}.lt`, a, inf));
+    ok = ok ? b.op('v128.and', ok, one) : one;
+  }
+  return b.op('i32x4.all_true', ok!);
+}
+
+/** Neither NaN nor denormal in any lane: what comparisons and MIN/MAX take quietly. */
+function allOrdinary(b: X86Builder, t: 'f32x4' | 'f64x2', values: readonly Val[]): Val {
+  const min = t === 'f32x4' ? b.op('f32x4.splat', b.f32(2 ** -126)) : b.op('f64x2.splat', b.f64(2 ** -1022));
+  let ok: Val | null = null;
+  for (const v of values) {
+    const a = b.op(`${t}.abs`, v);
+    const one = b.op('v128.or', b.op(`${t}.ge`, a, min), b.op(`${t}.eq`, a, zero(b)));
+    ok = ok ? b.op('v128.and', ok, one) : one;
+  }
+  return b.op('i32x4.all_true', ok!);
+}
+
+type Arith = 'add' | 'sub' | 'mul' | 'div';
+
+/** x op y in the form's lanes, merged into `into`. */
+function arith(b: X86Builder, f: Form, op: Arith | 'sqrt', x: Val, y: Val, into: Val): Val {
   const t = vectorOf(f);
-  const isNan = (v: Val): Val => b.op(`${t}.ne`, v, v);
-  const any = b.op('v128.any_true', isNan(r));
-  const out = b.var('v128', r);
-  b.if(any, () => {
-    const q = quiet(b, f);
-    const dflt =
-      t === 'f32x4'
-        ? b.op('i32x4.splat', b.i32(0xffc00000 | 0))
-        : b.op('i64x2.splat', b.i64(0xfff8000000000000n));
-    const second = b.op('v128.bitselect', b.op('v128.or', y, q), dflt, isNan(y));
-    const nan = b.op('v128.bitselect', b.op('v128.or', x, q), second, isNan(x));
-    b.set(out, b.op('v128.bitselect', nan, r, isNan(r)));
-  });
+  const slow = (): Val =>
+    lanes(b, f, into, (i) =>
+      b.callHelper(`${op}_${scalarOf(f)}`, laneBits(b, scalarOf(f), x, i), laneBits(b, scalarOf(f), y, i))!,
+    );
+  if (isScalar(f)) {
+    const r = slow();
+    raisePending(b);
+    return r;
+  }
+  const out = b.var('v128');
+  const fast = op === 'sqrt' ? b.op(`${t}.sqrt`, x) : b.op(`${t}.${op}`, x, y);
+  const inexactAlready = b.nez(b.and(b.getState('i32.load', S.mxcsr), PE));
+  const ok = b.and(
+    b.and(plainMode(b), inexactAlready),
+    allNormal(b, t, op === 'sqrt' ? [x, fast] : [x, y, fast]),
+  );
+  b.if(
+    ok,
+    () => {
+      b.set(out, fast);
+    },
+    () => {
+      b.set(out, slow());
+      raisePending(b);
+    },
+  );
   return b.get(out);
 }
 
-function binary(name: string, code: string, op: string): Definition[] {
+function binary(name: Arith, code: string): Definition[] {
   return FORMS.map((f) =>
     insn(`${name}${f}`, `${PREFIX[f]} 0F ${code} /r Vdq ${source(f)}`, 'rw r', (b, dst, src) => {
       const x = b.readXmm(dst!);
-      const y = b.readXmm(src!);
-      b.writeXmm(dst!, merge(b, f, x, fixNan(b, f, x, y, b.op(`${vectorOf(f)}.${op}`, x, y))));
+      b.writeXmm(dst!, arith(b, f, name, x, b.readXmm(src!), x));
     }),
   );
 }
@@ -60,76 +129,129 @@ function binary(name: string, code: string, op: string): Definition[] {
 function minMax(name: 'min' | 'max', code: string): Definition[] {
   return FORMS.map((f) =>
     insn(`${name}${f}`, `${PREFIX[f]} 0F ${code} /r Vdq ${source(f)}`, 'rw r', (b, dst, src) => {
+      const t = vectorOf(f);
       const x = b.readXmm(dst!);
       const y = b.readXmm(src!);
-      const keep = b.op(`${vectorOf(f)}.${name === 'min' ? 'lt' : 'gt'}`, x, y);
-      b.writeXmm(dst!, merge(b, f, x, b.op('v128.bitselect', x, y, keep)));
+      const slow = (): Val =>
+        lanes(b, f, x, (i) =>
+          host(b, SSE_OP[name], scalarOf(f), laneBits(b, scalarOf(f), x, i), laneBits(b, scalarOf(f), y, i)),
+        );
+      const fast = b.op('v128.bitselect', x, y, b.op(`${t}.${name === 'min' ? 'lt' : 'gt'}`, x, y));
+      const out = b.var('v128');
+      // A scalar form's other lanes may hold anything: at worst they send an ordinary number the slow way.
+      b.if(
+        allOrdinary(b, t, [x, y]),
+        () => {
+          b.set(out, isScalar(f) ? setLane(b, scalarOf(f), x, 0, laneBits(b, scalarOf(f), fast, 0)) : fast);
+        },
+        () => {
+          b.set(out, slow());
+          raisePending(b);
+        },
+      );
+      b.writeXmm(dst!, b.get(out));
     }),
   );
 }
 
-function unary(
-  name: string,
-  code: string,
-  forms: readonly Form[],
-  f: (b: X86Builder, form: Form, v: Val) => Val,
-): Definition[] {
-  return forms.map((form) =>
-    insn(`${name}${form}`, `${PREFIX[form]} 0F ${code} /r Vdq ${source(form)}`, 'rw r', (b, dst, src) => {
-      const y = b.readXmm(src!);
-      b.writeXmm(dst!, merge(b, form, b.readXmm(dst!), f(b, form, y)));
-    }),
-  );
+/** Order of two lanes (−1, 0, 1, 2 unordered) as i32, flags raised. */
+function order(b: X86Builder, t: ScalarType, x: Val, y: Val, signaling: boolean): Val {
+  return b.wrap(host(b, signaling ? SSE_OP.compareSignaling : SSE_OP.compareQuiet, t, x, y));
 }
 
-/** The eight predicates of CMPcc. */
+/** CMPcc: EQ LT LE UNORD and their negations. */
 function compare(b: X86Builder, f: Form, x: Val, y: Val): Val {
   const t = vectorOf(f);
-  const i = b.and(imm32(b), 7);
+  const predicate = b.and(imm32(b), 7);
+  const kind = b.and(predicate, 3);
+  const negate = b.and(predicate, 4);
   const out = b.var('v128');
-  const kind = b.and(i, 3);
-  b.fn.switch(
-    kind,
-    [
-      () => { b.set(out, b.op(`${t}.eq`, x, y)); },
-      () => { b.set(out, b.op(`${t}.lt`, x, y)); },
-      () => { b.set(out, b.op(`${t}.le`, x, y)); },
-    ],
-    () => { b.set(out, b.op('v128.or', b.op(`${t}.ne`, x, x), b.op(`${t}.ne`, y, y))); },
-  ); // prettier-ignore
+  b.if(
+    allOrdinary(b, t, [x, y]),
+    () => {
+      b.fn.switch(
+        kind,
+        ['eq', 'lt', 'le'].map((c) => () => {
+          b.set(out, b.op(`${t}.${c}`, x, y));
+        }),
+        () => {
+          b.set(out, zero(b)); // ordinary numbers are ordered
+        },
+      );
+    },
+    () => {
+      const st = scalarOf(f);
+      const r = lanes(b, f, zero(b), (i) => {
+        const [u, v] = [laneBits(b, st, x, i), laneBits(b, st, y, i)];
+        const o = b.var('i32');
+        // LT, LE (and their negations) signal quiet NaNs too.
+        b.if(
+          b.or(b.eq(kind, 1), b.eq(kind, 2)),
+          () => {
+            b.set(o, order(b, st, u, v, true));
+          },
+          () => {
+            b.set(o, order(b, st, u, v, false));
+          },
+        );
+        const k = b.get(o);
+        const lt = b.eq(k, -1);
+        const eq = b.eqz(k);
+        const un = b.eq(k, 2);
+        const hit = b.select(
+          b.eqz(kind),
+          eq,
+          b.select(b.eq(kind, 1), lt, b.select(b.eq(kind, 2), b.or(lt, eq), un)),
+        );
+        return b.neg(b.extU(hit));
+      });
+      raisePending(b);
+      b.set(out, r);
+    },
+  );
   const r = b.get(out);
-  return b.select(b.and(i, 4), b.op('v128.not', r), r);
+  const all = b.select(negate, b.op('v128.not', r), r);
+  return isScalar(f) ? setLane(b, scalarOf(f), x, 0, laneBits(b, scalarOf(f), all, 0)) : all;
 }
 
-function scalarOf(b: X86Builder, f: 'ss' | 'sd', o: Operand): Val {
-  return b.lane(f === 'ss' ? 'f32x4.extract_lane' : 'f64x2.extract_lane', 0, b.readXmm(o));
+/** COMIS, UCOMIS: ZF PF CF of the comparison, the others cleared. */
+function compareFlags(b: X86Builder, t: ScalarType, dst: Operand, src: Operand, signaling: boolean): void {
+  const v = t === 'f32' ? 'f32x4' : 'f64x2';
+  const x = b.readXmm(dst);
+  const y = b.readXmm(src);
+  const [xb, yb] = [laneBits(b, t, x, 0), laneBits(b, t, y, 0)];
+  const value = (q: Val): Val => b.lane(`${v}.extract_lane`, 0, q);
+  const image = b.var('i32');
+  const ordinary = (q: Val): Val => {
+    const a = b.op(`${t}.abs`, value(q));
+    const min = t === 'f32' ? b.f32(2 ** -126) : b.f64(2 ** -1022);
+    const z = t === 'f32' ? b.f32(0) : b.f64(0);
+    return b.or(b.op(`${t}.ge`, a, min), b.op(`${t}.eq`, a, z));
+  };
+  b.if(
+    b.and(ordinary(x), ordinary(y)),
+    () => {
+      const eq = b.op(`${t}.eq`, value(x), value(y));
+      const lt = b.op(`${t}.lt`, value(x), value(y));
+      b.set(image, b.or(b.shl(eq, 6), lt));
+    },
+    () => {
+      const o = order(b, t, xb, yb, signaling);
+      raisePending(b);
+      const un = b.eq(o, 2);
+      const eq = b.or(b.eqz(o), un);
+      const lt = b.or(b.eq(o, -1), un);
+      b.set(image, b.or(b.or(b.shl(eq, 6), b.shl(un, 2)), lt));
+    },
+  );
+  b.setArithFlags(b.get(image));
 }
 
-/** COMIS: ZF PF CF of the comparison, the others cleared. */
-function compareFlags(b: X86Builder, f: 'ss' | 'sd', dst: Operand, src: Operand): void {
-  const t = f === 'ss' ? 'f32' : 'f64';
-  const x = scalarOf(b, f, dst);
-  const y = scalarOf(b, f, src);
-  const unordered = b.or(b.op(`${t}.ne`, x, x), b.op(`${t}.ne`, y, y));
-  const equal = b.or(b.op(`${t}.eq`, x, y), unordered);
-  const less = b.or(b.op(`${t}.lt`, x, y), unordered);
-  b.setArithFlags(b.or(b.or(b.shl(equal, 6), b.shl(unordered, 2)), less));
-}
-
-/** Float to integer: out of range and NaN give the integer indefinite (sign bit alone). */
-function toInt(b: X86Builder, f: 'ss' | 'sd', src: Operand, bits: number, truncate: boolean): Val {
-  let x = scalarOf(b, f, src);
-  if (f === 'ss') x = b.op('f64.promote_f32', x);
-  const r = truncate
-    ? b.op('f64.trunc', x)
-    : roundScalar(b, x, b.and(b.shrU(b.getState('i32.load', S.mxcsr), 13), 3));
-  const limit = 2 ** (bits - 1);
-  const inRange = b.and(b.op('f64.ge', r, b.f64(-limit)), b.op('f64.lt', r, b.f64(limit)));
-  return b.select(inRange, b.op('i64.trunc_sat_f64_s', r), b.i64(1n << BigInt(bits - 1)));
-}
+/** MXCSR.RC as i32. */
+const roundingControl = (b: X86Builder): Val => b.and(b.shrU(b.getState('i32.load', S.mxcsr), 13), 3);
 
 /** Rounds an f64 to an integer by an RC field (0 nearest, 1 down, 2 up, 3 toward zero). */
-function roundScalar(b: X86Builder, x: Val, rc: Val): Val {
+function roundF64(b: X86Builder, x: Val, rc: Val): Val {
   const out = b.var('f64');
   b.fn.switch(
     rc,
@@ -143,40 +265,124 @@ function roundScalar(b: X86Builder, x: Val, rc: Val): Val {
   return b.get(out);
 }
 
-function roundVector(b: X86Builder, t: string, v: Val, rc: Val): Val {
-  const out = b.var('v128');
-  b.fn.switch(
-    rc,
-    (['nearest', 'floor', 'ceil'] as const).map((n) => () => {
-      b.set(out, b.op(`${t}.${n}`, v));
-    }),
+/** One lane (bits, i64) to a signed integer of `bits`, as i64. */
+function toInt(b: X86Builder, t: ScalarType, lane: Val, bits: 32 | 64, truncate: boolean): Val {
+  const x =
+    t === 'f64'
+      ? b.op('f64.reinterpret_i64', lane)
+      : b.op('f64.promote_f32', b.op('f32.reinterpret_i32', b.wrap(lane)));
+  const r = truncate ? b.op('f64.trunc', x) : roundF64(b, x, roundingControl(b));
+  const limit = 2 ** (bits - 1);
+  const inRange = b.and(b.op('f64.ge', r, b.f64(-limit)), b.op('f64.lt', r, b.f64(limit)));
+  const out = b.var('i64');
+  const exact = b.op('f64.eq', r, x);
+  b.if(
+    b.and(inRange, b.or(exact, plainMode(b))),
     () => {
-      b.set(out, b.op(`${t}.trunc`, v));
+      b.if(b.eqz(exact), () => {
+        setFlags(b, b.i32(PE));
+      });
+      b.set(out, b.op('i64.trunc_sat_f64_s', r));
+    },
+    () => {
+      const op =
+        bits === 32
+          ? truncate
+            ? SSE_OP.toInt32Truncate
+            : SSE_OP.toInt32
+          : truncate
+            ? SSE_OP.toInt64Truncate
+            : SSE_OP.toInt64;
+      b.set(out, host(b, op, t, lane, b.i64(0)));
     },
   );
   return b.get(out);
 }
 
-const zero = (b: X86Builder): Val => b.v128(new Uint8Array(16));
-
-/** Packed float to int32: lanes out of range become 80000000. */
-function packedToInt(b: X86Builder, v: Val, double: boolean, truncate: boolean): Val {
-  const t = double ? 'f64x2' : 'f32x4';
-  const rc = b.and(b.shrU(b.getState('i32.load', S.mxcsr), 13), 3);
-  const r = truncate ? b.op(`${t}.trunc`, v) : roundVector(b, t, v, rc);
-  if (!double) {
-    const bad = b.op('v128.not', b.op('f32x4.lt', r, b.op('f32x4.splat', b.f32(2147483648))));
-    const ints = b.op('i32x4.trunc_sat_f32x4_s', r);
-    return b.op('v128.bitselect', b.op('i32x4.splat', b.i32(0x80000000 | 0)), ints, bad);
-  }
-  const bad = b.op('v128.not', b.op('f64x2.lt', r, b.op('f64x2.splat', b.f64(2147483648))));
-  const ints = b.op('i32x4.trunc_sat_f64x2_s_zero', r);
-  const badLow = b.shuffle(bad, zero(b), [0, 1, 2, 3, 8, 9, 10, 11, 16, 16, 16, 16, 16, 16, 16, 16]);
-  return b.op('v128.bitselect', b.op('i32x4.splat', b.i32(0x80000000 | 0)), ints, badLow);
+/** A signed integer (i64) to float bits. Integers a float holds exactly raise nothing. */
+function fromInt(b: X86Builder, t: ScalarType, i: Val): Val {
+  const bits = t === 'f64' ? 53 : 24;
+  const out = b.var('i64');
+  const small = b.leU(b.add(i, 1n << BigInt(bits)), 1n << BigInt(bits + 1));
+  b.if(
+    small,
+    () => {
+      b.set(
+        out,
+        t === 'f64'
+          ? b.op('i64.reinterpret_f64', b.op('f64.convert_i64_s', i))
+          : b.extU(b.op('i32.reinterpret_f32', b.op('f32.convert_i64_s', i))),
+      );
+    },
+    () => {
+      b.set(out, host(b, SSE_OP.fromInt, t, i, b.i64(0)));
+    },
+  );
+  return b.get(out);
 }
 
-const pairs = (b: X86Builder, t: string, x: Val, y: Val): [Val, Val] =>
-  t === 'f32x4'
+/** Float bits of one format to the other. */
+function convert(b: X86Builder, from: ScalarType, lane: Val): Val {
+  const out = b.var('i64');
+  const slow = (): void => {
+    b.set(out, host(b, SSE_OP.convert, from, lane, b.i64(0)));
+  };
+  if (from === 'f32') {
+    const x = b.op('f32.reinterpret_i32', b.wrap(lane));
+    const a = b.op('f32.abs', x);
+    const normal = b.and(b.op('f32.ge', a, b.f32(2 ** -126)), b.op('f32.lt', a, b.f32(Infinity)));
+    b.if(b.or(normal, b.op('f32.eq', a, b.f32(0))), () => {
+      b.set(out, b.op('i64.reinterpret_f64', b.op('f64.promote_f32', x)));
+    }, slow); // prettier-ignore
+  } else {
+    const x = b.op('f64.reinterpret_i64', lane);
+    const r = b.op('f32.demote_f64', x);
+    const a = b.op('f32.abs', r);
+    const normal = b.and(b.op('f32.ge', a, b.f32(2 ** -126)), b.op('f32.lt', a, b.f32(Infinity)));
+    const exact = b.op('f64.eq', b.op('f64.promote_f32', r), x);
+    b.if(b.and(b.or(normal, b.op('f64.eq', x, b.f64(0))), b.or(exact, plainMode(b))), () => {
+      b.if(b.eqz(exact), () => {
+        setFlags(b, b.i32(PE));
+      });
+      b.set(out, b.extU(b.op('i32.reinterpret_f32', r)));
+    }, slow); // prettier-ignore
+  }
+  return b.get(out);
+}
+
+/** ROUNDxx on one lane; `control` is the immediate (i32). */
+function roundLane(b: X86Builder, t: ScalarType, lane: Val, control: Val): Val {
+  const rc = b.select(b.and(control, 4), roundingControl(b), b.and(control, 3));
+  const out = b.var('i64');
+  const x =
+    t === 'f64'
+      ? b.op('f64.reinterpret_i64', lane)
+      : b.op('f64.promote_f32', b.op('f32.reinterpret_i32', b.wrap(lane)));
+  const isNan = b.op('f64.ne', x, x);
+  b.if(
+    b.and(b.eqz(isNan), plainMode(b)),
+    () => {
+      const r = roundF64(b, x, rc);
+      b.if(b.and(b.op('f64.ne', r, x), b.eqz(b.and(control, 8))), () => {
+        setFlags(b, b.i32(PE));
+      });
+      b.set(
+        out,
+        t === 'f64'
+          ? b.op('i64.reinterpret_f64', r)
+          : b.extU(b.op('i32.reinterpret_f32', b.op('f32.demote_f64', r))),
+      );
+    },
+    () => {
+      b.set(out, host(b, SSE_OP.round, t, lane, b.extU(b.or(rc, b.and(control, 8)))));
+    },
+  );
+  return b.get(out);
+}
+
+/** Even and odd elements of x and y side by side. */
+function pairs(b: X86Builder, t: string, x: Val, y: Val): [Val, Val] {
+  return t === 'f32x4'
     ? [
         b.shuffle(x, y, [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27]),
         b.shuffle(x, y, [4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31]),
@@ -185,107 +391,191 @@ const pairs = (b: X86Builder, t: string, x: Val, y: Val): [Val, Val] =>
         b.shuffle(x, y, [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]),
         b.shuffle(x, y, [8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31]),
       ];
+}
+
+/** DPPS, DPPD: selected products summed pairwise, the sum put where the mask says. */
+function dotProduct(b: X86Builder, f: 'ps' | 'pd', x: Val, y: Val): Val {
+  const n = laneCount(f) as 2 | 4;
+  const control = imm32(b);
+  const t = vectorOf(f);
+  const chosen = laneMask(b, n, b.shrU(control, 4));
+  const products = b.op(
+    'v128.and',
+    arith(b, f, 'mul', b.op('v128.and', x, chosen), b.op('v128.and', y, chosen), x),
+    chosen,
+  );
+  let [even, odd] = pairs(b, t, products, products);
+  let sum = arith(b, f, 'add', even, odd, products);
+  if (n === 4) {
+    [even, odd] = pairs(b, t, sum, sum);
+    sum = arith(b, f, 'add', even, odd, sum);
+  }
+  return b.op('v128.and', sum, laneMask(b, n, b.and(control, 15)));
+}
 
 export const sseFloat: readonly Definition[] = [
-  ...binary('add', '58', 'add'),
-  ...binary('mul', '59', 'mul'),
-  ...binary('sub', '5C', 'sub'),
-  ...binary('div', '5E', 'div'),
+  ...binary('add', '58'),
+  ...binary('mul', '59'),
+  ...binary('sub', '5C'),
+  ...binary('div', '5E'),
   ...minMax('min', '5D'),
   ...minMax('max', '5F'),
-  ...unary('sqrt', '51', FORMS, (b, f, v) => fixNan(b, f, v, v, b.op(`${vectorOf(f)}.sqrt`, v))),
+  ...FORMS.map((f) =>
+    insn(`sqrt${f}`, `${PREFIX[f]} 0F 51 /r Vdq ${source(f)}`, 'rw r', (b, dst, src) => {
+      const y = b.readXmm(src!);
+      b.writeXmm(dst!, arith(b, f, 'sqrt', y, y, b.readXmm(dst!)));
+    }),
+  ),
   ...FORMS.map((f) =>
     insn(`cmp${f}`, `${PREFIX[f]} 0F C2 /r Vdq ${source(f)} Ib`, 'rw r r', (b, dst, src) => {
-      const x = b.readXmm(dst!);
-      b.writeXmm(dst!, merge(b, f, x, compare(b, f, x, b.readXmm(src!))));
+      b.writeXmm(dst!, compare(b, f, b.readXmm(dst!), b.readXmm(src!)));
     }),
   ),
   ...(['ss', 'sd'] as const).flatMap((f) => {
     const p = f === 'ss' ? 'NP' : '66';
+    const t = scalarOf(f);
     return [
       insn(`ucomi${f}`, `${p} 0F 2E /r Vdq ${source(f)}`, 'r r', (b, x, y) => {
-        compareFlags(b, f, x!, y!);
+        compareFlags(b, t, x!, y!, false);
       }),
       insn(`comi${f}`, `${p} 0F 2F /r Vdq ${source(f)}`, 'r r', (b, x, y) => {
-        compareFlags(b, f, x!, y!);
+        compareFlags(b, t, x!, y!, true);
       }),
       insn(`cvtsi2${f}`, `${PREFIX[f]} 0F 2A /r Vdq Ey`, 'rw r', (b, dst, src) => {
-        const i = b.readS(src!);
-        const into = b.readXmm(dst!);
-        b.writeXmm(dst!, f === 'ss'
-          ? b.lane('f32x4.replace_lane', 0, into, b.op('f32.convert_i64_s', i))
-          : b.lane('f64x2.replace_lane', 0, into, b.op('f64.convert_i64_s', i)));
+        const r = fromInt(b, t, b.readS(src!));
+        raisePending(b);
+        b.writeXmm(dst!, setLane(b, t, b.readXmm(dst!), 0, r));
       }),
-      insn(`cvtt${f}2si`, `${PREFIX[f]} 0F 2C /r Gy ${source(f)}`, 'w r', (b, dst, src) => {
-        b.write(dst!, toInt(b, f, src!, dst!.bits, true));
-      }),
-      insn(`cvt${f}2si`, `${PREFIX[f]} 0F 2D /r Gy ${source(f)}`, 'w r', (b, dst, src) => {
-        b.write(dst!, toInt(b, f, src!, dst!.bits, false));
-      }),
+      ...[true, false].map((truncate) =>
+        insn(`cvt${truncate ? 't' : ''}${f}2si`, `${PREFIX[f]} 0F ${truncate ? '2C' : '2D'} /r Gy ${source(f)}`, 'w r', (b, dst, src) => {
+          const r = toInt(b, t, laneBits(b, t, b.readXmm(src!), 0), dst!.bits as 32 | 64, truncate);
+          raisePending(b);
+          b.write(dst!, r);
+        }),
+      ),
     ];
   }),
   insn('cvtss2sd', 'F3 0F 5A /r Vdq Wd', 'rw r', (b, dst, src) => {
-    const y = b.readXmm(src!);
-    b.writeXmm(dst!, merge(b, 'sd', b.readXmm(dst!), b.op('f64x2.promote_low_f32x4', y)));
+    const r = convert(b, 'f32', laneBits(b, 'f32', b.readXmm(src!), 0));
+    raisePending(b);
+    b.writeXmm(dst!, setLane(b, 'f64', b.readXmm(dst!), 0, r));
   }),
   insn('cvtsd2ss', 'F2 0F 5A /r Vdq Wq', 'rw r', (b, dst, src) => {
-    const y = b.readXmm(src!);
-    b.writeXmm(dst!, merge(b, 'ss', b.readXmm(dst!), b.op('f32x4.demote_f64x2_zero', y)));
+    const r = convert(b, 'f64', laneBits(b, 'f64', b.readXmm(src!), 0));
+    raisePending(b);
+    b.writeXmm(dst!, setLane(b, 'f32', b.readXmm(dst!), 0, r));
   }),
   insn('cvtps2pd', 'NP 0F 5A /r Vdq Wq', 'w r', (b, dst, src) => {
-    b.writeXmm(dst!, b.op('f64x2.promote_low_f32x4', b.readXmm(src!)));
+    const v = b.readXmm(src!);
+    let r = zero(b);
+    for (let i = 0; i < 2; i++) r = setLane(b, 'f64', r, i, convert(b, 'f32', laneBits(b, 'f32', v, i)));
+    raisePending(b);
+    b.writeXmm(dst!, r);
   }),
   insn('cvtpd2ps', '66 0F 5A /r Vdq Wdq', 'w r', (b, dst, src) => {
-    b.writeXmm(dst!, b.op('f32x4.demote_f64x2_zero', b.readXmm(src!)));
+    const v = b.readXmm(src!);
+    let r = zero(b);
+    for (let i = 0; i < 2; i++) r = setLane(b, 'f32', r, i, convert(b, 'f64', laneBits(b, 'f64', v, i)));
+    raisePending(b);
+    b.writeXmm(dst!, r);
   }),
   insn('cvtdq2ps', 'NP 0F 5B /r Vdq Wdq', 'w r', (b, dst, src) => {
-    b.writeXmm(dst!, b.op('f32x4.convert_i32x4_s', b.readXmm(src!)));
-  }),
-  insn('cvtps2dq', '66 0F 5B /r Vdq Wdq', 'w r', (b, dst, src) => {
-    b.writeXmm(dst!, packedToInt(b, b.readXmm(src!), false, false));
-  }),
-  insn('cvttps2dq', 'F3 0F 5B /r Vdq Wdq', 'w r', (b, dst, src) => {
-    b.writeXmm(dst!, packedToInt(b, b.readXmm(src!), false, true));
+    const v = b.readXmm(src!);
+    const r = lanes(b, 'ps', zero(b), (i) => fromInt(b, 'f32', b.extS(b.lane('i32x4.extract_lane', i, v))));
+    raisePending(b);
+    b.writeXmm(dst!, r);
   }),
   insn('cvtdq2pd', 'F3 0F E6 /r Vdq Wq', 'w r', (b, dst, src) => {
     b.writeXmm(dst!, b.op('f64x2.convert_low_i32x4_s', b.readXmm(src!)));
   }),
-  insn('cvtpd2dq', 'F2 0F E6 /r Vdq Wdq', 'w r', (b, dst, src) => {
-    b.writeXmm(dst!, packedToInt(b, b.readXmm(src!), true, false));
+  ...([
+    ['cvtps2dq', '66 0F 5B', 'ps', false], ['cvttps2dq', 'F3 0F 5B', 'ps', true],
+    ['cvtpd2dq', 'F2 0F E6', 'pd', false], ['cvttpd2dq', '66 0F E6', 'pd', true],
+  ] as const).map(([name, code, f, truncate]) =>
+    insn(name, `${code} /r Vdq Wdq`, 'w r', (b, dst, src) => {
+      const v = b.readXmm(src!);
+      let r = zero(b);
+      for (let i = 0; i < laneCount(f); i++)
+        r = b.lane('i32x4.replace_lane', i, r, b.wrap(toInt(b, scalarOf(f), laneBits(b, scalarOf(f), v, i), 32, truncate)));
+      raisePending(b);
+      b.writeXmm(dst!, r);
+    }),
+  ),
+  // MMX halves of the packed conversions.
+  ...(['ps', 'pd'] as const).flatMap((f) => {
+    const p = PREFIX[f];
+    const t = scalarOf(f);
+    const q = f === 'ps' ? 'Wq' : 'Wdq';
+    return [
+      insn(`cvtpi2${f}`, `${p} 0F 2A /r Vdq Qq`, 'rw r', (b, dst, src) => {
+        const i = b.readMmx(src!);
+        const low = fromInt(b, t, b.sext(i, 32));
+        const high = fromInt(b, t, b.shrS(i, 32));
+        raisePending(b);
+        if (src!.kind === 'mmx' || f === 'ps') enterMmx(b);
+        b.writeXmm(dst!, setLane(b, t, setLane(b, t, b.readXmm(dst!), 0, low), 1, high));
+      }),
+      ...[true, false].map((truncate) =>
+        insn(`cvt${truncate ? 't' : ''}${f}2pi`, `${p} 0F ${truncate ? '2C' : '2D'} /r Pq ${q}`, 'w r', (b, dst, src) => {
+          const v = b.readXmm(src!);
+          const low = toInt(b, t, laneBits(b, t, v, 0), 32, truncate);
+          const high = toInt(b, t, laneBits(b, t, v, 1), 32, truncate);
+          raisePending(b);
+          enterMmx(b);
+          b.writeMmx(dst!, b.or(b.zext(low, 32), b.shl(high, 32)));
+        }),
+      ),
+    ];
   }),
-  insn('cvttpd2dq', '66 0F E6 /r Vdq Wdq', 'w r', (b, dst, src) => {
-    b.writeXmm(dst!, packedToInt(b, b.readXmm(src!), true, true));
+  // Estimates: every processor has its own tables; these are the correctly rounded quotients, and raise no flags.
+  ...(['ps', 'ss'] as const).flatMap((f) => {
+    const estimate = (name: string, code: string, compute: (b: X86Builder, v: Val) => Val): Definition =>
+      insn(`${name}${f}`, `${PREFIX[f]} 0F ${code} /r Vdq ${source(f)}`, 'rw r', (b, dst, src) => {
+        const v = b.readXmm(src!);
+        const r = compute(b, v);
+        const isNan = (q: Val): Val => b.op('f32x4.ne', q, q);
+        const quiet = b.op('v128.or', v, b.op('i32x4.splat', b.i32(0x400000)));
+        const nan = b.op('v128.bitselect', quiet, b.op('i32x4.splat', b.i32(0xffc00000 | 0)), isNan(v));
+        const fixed = b.op('v128.bitselect', nan, r, isNan(r));
+        b.writeXmm(dst!, f === 'ps' ? fixed : setLane(b, 'f32', b.readXmm(dst!), 0, laneBits(b, 'f32', fixed, 0)));
+      }, { special: true });
+    const one = (b: X86Builder): Val => b.op('f32x4.splat', b.f32(1));
+    return [
+      estimate('rcp', '53', (b, v) => b.op('f32x4.div', one(b), v)),
+      estimate('rsqrt', '52', (b, v) => b.op('f32x4.div', one(b), b.op('f32x4.sqrt', v))),
+    ];
   }),
-  // Estimates: hardware differs in the last bits of its tables; these are the exact quotients.
-  ...unary('rcp', '53', ['ps', 'ss'], (b, f, v) => fixNan(b, f, v, v, b.op('f32x4.div', b.op('f32x4.splat', b.f32(1)), v))),
-  ...unary('rsqrt', '52', ['ps', 'ss'], (b, f, v) =>
-    fixNan(b, f, v, v, b.op('f32x4.div', b.op('f32x4.splat', b.f32(1)), b.op('f32x4.sqrt', v)))),
   ...([['ps', '08'], ['pd', '09'], ['ss', '0A'], ['sd', '0B']] as const).map(([f, code]) =>
     insn(`round${f}`, `66 0F 3A ${code} /r Vdq ${source(f)} Ib`, 'rw r r', (b, dst, src) => {
-      const i = imm32(b);
-      const rc = b.select(b.and(i, 4), b.and(b.shrU(b.getState('i32.load', S.mxcsr), 13), 3), b.and(i, 3));
-      const y = b.readXmm(src!);
-      const r = fixNan(b, f, y, y, roundVector(b, vectorOf(f), y, rc));
-      b.writeXmm(dst!, merge(b, f, b.readXmm(dst!), r));
+      const v = b.readXmm(src!);
+      const control = imm32(b);
+      const r = lanes(b, f, b.readXmm(dst!), (i) => roundLane(b, scalarOf(f), laneBits(b, scalarOf(f), v, i), control));
+      raisePending(b);
+      b.writeXmm(dst!, r);
     }),
   ),
   ...([['ps', 'F2', 'f32x4'], ['pd', '66', 'f64x2']] as const).flatMap(([f, p, t]) => [
-    insn(`hadd${f}`, `${p} 0F 7C /r Vdq Wdq`, 'rw r', (b, dst, src) => {
-      const [even, odd] = pairs(b, t, b.readXmm(dst!), b.readXmm(src!));
-      b.writeXmm(dst!, fixNan(b, f, even, odd, b.op(`${t}.add`, even, odd)));
-    }),
-    insn(`hsub${f}`, `${p} 0F 7D /r Vdq Wdq`, 'rw r', (b, dst, src) => {
-      const [even, odd] = pairs(b, t, b.readXmm(dst!), b.readXmm(src!));
-      b.writeXmm(dst!, fixNan(b, f, even, odd, b.op(`${t}.sub`, even, odd)));
-    }),
+    ...(['add', 'sub'] as const).map((op, k) =>
+      insn(`h${op}${f}`, `${p} 0F ${['7C', '7D'][k]} /r Vdq Wdq`, 'rw r', (b, dst, src) => {
+        const x = b.readXmm(dst!);
+        const [even, odd] = pairs(b, t, x, b.readXmm(src!));
+        b.writeXmm(dst!, arith(b, f, op, even, odd, x));
+      }),
+    ),
     insn(`addsub${f}`, `${p} 0F D0 /r Vdq Wdq`, 'rw r', (b, dst, src) => {
       const x = b.readXmm(dst!);
       const y = b.readXmm(src!);
-      const even = t === 'f32x4' ? b.op('i64x2.splat', b.i64(0xffffffff)) : b.lane('i64x2.replace_lane', 0, zero(b), b.i64(-1));
-      const r = b.op('v128.bitselect', b.op(`${t}.sub`, x, y), b.op(`${t}.add`, x, y), even);
-      b.writeXmm(dst!, fixNan(b, f, x, y, r));
+      const st = scalarOf(f);
+      const r = lanes(b, f, x, (i) => b.callHelper(`${i & 1 ? 'add' : 'sub'}_${st}`, laneBits(b, st, x, i), laneBits(b, st, y, i))!);
+      raisePending(b);
+      b.writeXmm(dst!, r);
     }),
   ]),
+  ...([['ps', '40'], ['pd', '41']] as const).map(([f, code]) =>
+    insn(`dp${f}`, `66 0F 3A ${code} /r Vdq Wdq Ib`, 'rw r r', (b, dst, src) => {
+      b.writeXmm(dst!, dotProduct(b, f, b.readXmm(dst!), b.readXmm(src!)));
+    }),
+  ),
   insn('ldmxcsr', 'NP 0F AE /2 Md', 'r', (b, o) => {
     const v = b.wrap(b.read(o!));
     b.raiseIf(b.nez(b.and(v, ~0xffff)), 'protection');

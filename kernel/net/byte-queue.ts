@@ -1,0 +1,96 @@
+/** Bytes on their way through a stream: a queue of chunks that readers take from in any portions. */
+import { IoBuf } from '../mm/iobuf.ts';
+
+/** Small writes share a chunk of this size. */
+const CHUNK = 2048;
+
+export class ByteQueue {
+  private chunks: Uint8Array[] = [];
+  /** First unread byte of the first chunk, and end of what is written in the last one. */
+  private start = 0;
+  private end = 0;
+  length = 0;
+
+  /** Copies bytes [from, to) of `src` in. */
+  push(src: IoBuf, from: number, to: number): void {
+    let at = from;
+    while (at < to) {
+      let last = this.chunks[this.chunks.length - 1];
+      if (last === undefined || this.end === last.length) {
+        last = new Uint8Array(Math.max(CHUNK, to - at));
+        this.chunks.push(last);
+        this.end = 0;
+      }
+      const n = Math.min(to - at, last.length - this.end);
+      src.get(last.subarray(this.end, this.end + n), at);
+      this.end += n;
+      at += n;
+    }
+    this.length += to - from;
+  }
+
+  pushBytes(bytes: Uint8Array): void {
+    this.push(IoBuf.of(bytes), 0, bytes.length);
+  }
+
+  /** Copies up to `dst.length` bytes out; returns how many. With `peek` they stay. */
+  pull(dst: IoBuf, peek = false): number {
+    const n = Math.min(dst.length, this.length);
+    let at = 0;
+    let i = 0;
+    let start = this.start;
+    while (at < n) {
+      const c = this.chunks[i]!;
+      const stop = i === this.chunks.length - 1 ? this.end : c.length;
+      const part = c.subarray(start, Math.min(stop, start + n - at));
+      dst.put(part, at);
+      at += part.length;
+      start += part.length;
+      if (start === stop) {
+        i++;
+        start = 0;
+      }
+    }
+    if (!peek) this.forget(i, start, n);
+    return n;
+  }
+
+  /** Takes up to `max` bytes as one array, without copying where a chunk allows it. */
+  take(max: number): Uint8Array {
+    const first = this.chunks[0];
+    if (first === undefined) return new Uint8Array(0);
+    const stop = this.chunks.length === 1 ? this.end : first.length;
+    const out = first.subarray(this.start, Math.min(stop, this.start + max));
+    const done = this.start + out.length === stop;
+    this.forget(done ? 1 : 0, done ? 0 : this.start + out.length, out.length);
+    return out;
+  }
+
+  /** Drops `n` bytes from the front. */
+  skip(n: number): void {
+    while (n > 0 && this.length > 0) n -= this.take(n).length;
+  }
+
+  /** Keeps only the first `n` bytes. */
+  truncate(n: number): void {
+    const kept = new Uint8Array(Math.min(n, this.length));
+    this.pull(IoBuf.of(kept));
+    this.clear();
+    if (kept.length) this.pushBytes(kept);
+  }
+
+  clear(): void {
+    this.chunks = [];
+    this.start = this.end = this.length = 0;
+  }
+
+  private forget(chunks: number, start: number, bytes: number): void {
+    this.length -= bytes;
+    if (this.length === 0) {
+      this.clear();
+      return;
+    }
+    if (chunks > 0) this.chunks.splice(0, chunks);
+    this.start = start;
+  }
+}

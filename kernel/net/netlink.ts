@@ -1,0 +1,305 @@
+/** AF_NETLINK, NETLINK_ROUTE only: dumps of links, addresses and routes, as getifaddrs(3) and `ip` ask for them. */
+import {
+  EAGAIN, EADDRINUSE, EINVAL, ENOBUFS, ENODEV, ENOPROTOOPT, EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
+} from '../abi/errno.ts'; // prettier-ignore
+import { POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../fs/file.ts';
+import type { IoBuf } from '../mm/iobuf.ts';
+import type { Task } from '../task/task.ts';
+import type { Ip } from './address.ts';
+import { familyOf, ipTo16, isLoopback } from './address.ts';
+import {
+  AF_INET, AF_INET6, AF_NETLINK, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_RAW, SOL_NETLINK,
+} from './constants.ts'; // prettier-ignore
+import { interfaceFlags } from './interface-flags.ts';
+import { Socket, WAKE_READABLE } from './socket.ts';
+import type { Received, Sending } from './socket.ts';
+import type { Interface, NetStack } from './stack.ts';
+
+const NETLINK_ROUTE = 0;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const RTM_NEWLINK = 16;
+const RTM_GETLINK = 18;
+const RTM_NEWADDR = 20;
+const RTM_GETADDR = 22;
+const RTM_NEWROUTE = 24;
+const RTM_GETROUTE = 26;
+const NLM_F_ACK = 4;
+const NLM_F_MULTI = 2;
+/** NLM_F_ROOT | NLM_F_MATCH. */
+const NLM_F_DUMP = 0x300;
+const HEADER = 16;
+
+/** Bytes of a netlink message, growing; attributes are padded to four bytes. */
+class Writer {
+  private bytes: number[] = [];
+  u8(v: number): this {
+    this.bytes.push(v & 255);
+    return this;
+  }
+  u16(v: number): this {
+    return this.u8(v).u8(v >> 8);
+  }
+  u32(v: number): this {
+    return this.u16(v & 0xffff).u16(v >>> 16);
+  }
+  attr(type: number, data: Uint8Array | number): this {
+    const body = typeof data === 'number' ? new Uint8Array(Uint32Array.of(data).buffer) : data;
+    this.u16(4 + body.length).u16(type);
+    for (const b of body) this.u8(b);
+    while (this.bytes.length % 4) this.u8(0);
+    return this;
+  }
+  done(): Uint8Array {
+    return Uint8Array.from(this.bytes);
+  }
+}
+
+const cstr = (s: string): Uint8Array => Uint8Array.from(s + '\0', (c) => c.charCodeAt(0));
+const ipBytes = (ip: Ip): Uint8Array => (typeof ip === 'number' ? ipTo16(ip).slice(12) : ipTo16(ip));
+
+export class NetlinkSocket extends Socket {
+  private pid = 0;
+  private groups = 0;
+  private destination = 0;
+  private readonly rx: Uint8Array[] = [];
+
+  static create(net: NetStack, type: number, protocol: number): NetlinkSocket | number {
+    if (type !== SOCK_RAW && type !== SOCK_DGRAM) return -ESOCKTNOSUPPORT;
+    if (protocol !== NETLINK_ROUTE) return -EPROTONOSUPPORT;
+    return new NetlinkSocket(net, AF_NETLINK, type, protocol);
+  }
+
+  get protocolName(): string {
+    return 'NETLINK';
+  }
+
+  bind(t: Task, raw: Uint8Array): number {
+    if (raw.length < 12 || familyOf(raw) !== AF_NETLINK) return -EINVAL;
+    const v = new DataView(raw.buffer, raw.byteOffset);
+    const pid = v.getUint32(4, true);
+    if (this.pid !== 0 && pid !== 0 && pid !== this.pid) return -EINVAL;
+    this.groups = v.getUint32(8, true);
+    return this.pid === 0 ? this.take(t, pid) : 0;
+  }
+  /** Port ids are unique; the process id is the first choice. */
+  private take(t: Task, wanted: number): number {
+    if (wanted !== 0 && this.net.netlinkPids.has(wanted)) return -EADDRINUSE;
+    let pid = wanted || t.pid;
+    for (let n = -4097; this.net.netlinkPids.has(pid); n--) pid = n >>> 0;
+    this.net.netlinkPids.add(pid);
+    this.pid = pid;
+    return 0;
+  }
+
+  connect(t: Task, raw: Uint8Array, _nonblock: boolean): number {
+    if (raw.length < 12) return -EINVAL;
+    this.destination = new DataView(raw.buffer, raw.byteOffset).getUint32(4, true);
+    return this.pid === 0 ? this.take(t, 0) : 0;
+  }
+
+  private address(pid: number, groups: number): Uint8Array {
+    const out = new Uint8Array(12);
+    const v = new DataView(out.buffer);
+    v.setUint16(0, AF_NETLINK, true);
+    v.setUint32(4, pid, true);
+    v.setUint32(8, groups, true);
+    return out;
+  }
+  getname(peer: boolean): Uint8Array | number {
+    return peer ? this.address(this.destination, 0) : this.address(this.pid, this.groups);
+  }
+
+  send(t: Task, buf: IoBuf, s: Sending): number {
+    if (s.flags & MSG_OOB) return -EOPNOTSUPP;
+    let to = this.destination;
+    if (s.to) {
+      if (s.to.length < 12 || familyOf(s.to) !== AF_NETLINK) return -EINVAL;
+      to = new DataView(s.to.buffer, s.to.byteOffset).getUint32(4, true);
+    }
+    if (to !== 0) return -EPERM;
+    if (buf.length > this.options.sndbuf - 32) return -ENOBUFS;
+    if (this.pid === 0) this.take(t, 0);
+    const bytes = buf.bytes();
+    const v = new DataView(bytes.buffer);
+    for (let at = 0; at + HEADER <= bytes.length;) {
+      const length = v.getUint32(at, true);
+      if (length < HEADER || length > bytes.length - at) break;
+      this.serve(bytes.subarray(at, at + length));
+      at += Math.ceil(length / 4) * 4;
+    }
+    return buf.length;
+  }
+
+  private message(type: number, flags: number, seq: number, body: Uint8Array): Uint8Array {
+    const out = new Uint8Array(HEADER + body.length);
+    const v = new DataView(out.buffer);
+    v.setUint32(0, out.length, true);
+    v.setUint16(4, type, true);
+    v.setUint16(6, flags, true);
+    v.setUint32(8, seq, true);
+    v.setUint32(12, this.pid, true);
+    out.set(body, HEADER);
+    return out;
+  }
+
+  private serve(m: Uint8Array): void {
+    const v = new DataView(m.buffer, m.byteOffset, m.length);
+    const type = v.getUint16(4, true);
+    const flags = v.getUint16(6, true);
+    const seq = v.getUint32(8, true);
+    if (type < RTM_NEWLINK) return;
+    const family = m.length > HEADER ? m[HEADER]! : 0;
+    const dump = (flags & NLM_F_DUMP) === NLM_F_DUMP;
+    let parts: Uint8Array[] | null = null;
+    let reply = 0;
+    if (type === RTM_GETLINK && (dump || m.length >= HEADER + 8)) {
+      const index = dump ? 0 : v.getInt32(HEADER + 4, true);
+      const chosen = this.net.interfaces().filter((i) => dump || i.index === index);
+      if (chosen.length) parts = chosen.map((i) => this.link(i));
+      reply = RTM_NEWLINK;
+      if (!parts) return this.fault(m, seq, ENODEV);
+    } else if (type === RTM_GETADDR && dump) {
+      parts = this.addresses(family);
+      reply = RTM_NEWADDR;
+    } else if (type === RTM_GETROUTE && dump) {
+      parts = this.routes(family);
+      reply = RTM_NEWROUTE;
+    } else {
+      // Odd types of each group change something (NEW, DEL), and nothing here may be changed.
+      return this.fault(m, seq, (type - RTM_NEWLINK) % 4 < 2 ? EPERM : EOPNOTSUPP);
+    }
+    const multi = dump ? NLM_F_MULTI : 0;
+    const all = parts.map((p) => this.message(reply, multi, seq, p));
+    if (dump) all.push(this.message(NLMSG_DONE, NLM_F_MULTI, seq, new Uint8Array(4)));
+    const joined = new Uint8Array(all.reduce((n, p) => n + p.length, 0));
+    let at = 0;
+    for (const p of all) {
+      joined.set(p, at);
+      at += p.length;
+    }
+    this.queue(joined);
+    if (flags & NLM_F_ACK && !dump) this.fault(m, seq, 0);
+  }
+
+  private fault(request: Uint8Array, seq: number, errno: number): void {
+    const body = new Uint8Array(4 + (errno ? request.length : HEADER));
+    new DataView(body.buffer).setInt32(0, -errno, true);
+    body.set(request.subarray(0, body.length - 4), 4);
+    this.queue(this.message(NLMSG_ERROR, 0, seq, body));
+  }
+
+  private queue(bytes: Uint8Array): void {
+    this.rx.push(bytes);
+    this.waiters.wake(WAKE_READABLE);
+  }
+
+  /** struct ifinfomsg and its attributes. */
+  private link(i: Interface): Uint8Array {
+    return new Writer()
+      .u8(0).u8(0).u16(i.loopback ? 772 : 1).u32(i.index).u32(interfaceFlags(i)).u32(0)
+      .attr(3, cstr(i.name)) // IFLA_IFNAME
+      .attr(13, 1000) // IFLA_TXQLEN
+      .attr(16, Uint8Array.of(i.loopback ? 0 : 6)) // IFLA_OPERSTATE
+      .attr(17, Uint8Array.of(0)) // IFLA_LINKMODE
+      .attr(4, i.mtu) // IFLA_MTU
+      .attr(6, cstr(i.loopback ? 'noqueue' : 'pfifo_fast')) // IFLA_QDISC
+      .attr(1, i.mac) // IFLA_ADDRESS
+      .attr(2, i.loopback ? i.mac : new Uint8Array(6).fill(255)) // IFLA_BROADCAST
+      .done(); // prettier-ignore
+  }
+
+  /** struct ifaddrmsg and its attributes. */
+  private addresses(family: number): Uint8Array[] {
+    const out: Uint8Array[] = [];
+    for (const i of this.net.interfaces()) {
+      for (const { ip, prefix } of i.addresses) {
+        const f = typeof ip === 'number' ? AF_INET : AF_INET6;
+        if (family !== 0 && family !== f) continue;
+        const w = new Writer()
+          .u8(f)
+          .u8(prefix)
+          .u8(0x80)
+          .u8(isLoopback(ip) ? 254 : 0)
+          .u32(i.index);
+        w.attr(1, ipBytes(ip)); // IFA_ADDRESS
+        if (f === AF_INET) {
+          w.attr(2, ipBytes(ip)); // IFA_LOCAL
+          if (!i.loopback) w.attr(4, ipBytes(((ip as number) | (0xffffffff >>> prefix)) >>> 0)); // IFA_BROADCAST
+          w.attr(3, cstr(i.name)); // IFA_LABEL
+        }
+        out.push(w.attr(8, 0x80).done()); // IFA_FLAGS: permanent
+      }
+    }
+    return out;
+  }
+
+  /** The main table's routes: the link's own network, and a default route when the host's network is open. */
+  private routes(family: number): Uint8Array[] {
+    if (family === AF_INET6 || !this.net.eth0) return [];
+    const eth0 = this.net.interfaces()[1]!;
+    const { ip, prefix } = eth0.addresses[0]!;
+    const route = (length: number, scope: number): Writer =>
+      new Writer()
+        .u8(AF_INET)
+        .u8(length)
+        .u8(0)
+        .u8(0)
+        .u8(254)
+        .u8(length ? 2 : 3)
+        .u8(scope)
+        .u8(1)
+        .u32(0)
+        .attr(15, 254);
+    const network = ((ip as number) & (0xffffffff << (32 - prefix))) >>> 0;
+    const out = [
+      route(prefix, 253).attr(1, ipBytes(network)).attr(7, ipBytes(ip)).attr(4, eth0.index).done(),
+    ];
+    if (this.net.host)
+      out.unshift(
+        route(0, 0)
+          .attr(5, ipBytes(network + 2))
+          .attr(4, eth0.index)
+          .done(),
+      );
+    return out;
+  }
+
+  receive(_t: Task, buf: IoBuf, flags: number, r: Received): number {
+    if (flags & MSG_OOB) return -EOPNOTSUPP;
+    const m = this.rx[0];
+    if (!m) return -EAGAIN;
+    const n = buf.put(m);
+    if (n < m.length) {
+      r.flags |= MSG_TRUNC;
+      r.full = m.length;
+    }
+    r.from = this.address(0, 0);
+    if (!(flags & MSG_PEEK)) this.rx.shift();
+    return n;
+  }
+
+  shutdown(): number {
+    return -EOPNOTSUPP;
+  }
+  override inq(): number {
+    return this.rx[0]?.length ?? 0;
+  }
+  override poll(): number {
+    let mask = POLLOUT | POLLWRNORM | POLLWRBAND;
+    if (this.error) mask |= POLLERR;
+    if (this.rx.length) mask |= POLLIN | POLLRDNORM;
+    return mask;
+  }
+  setOption(_t: Task, level: number, name: number, value: Uint8Array): number {
+    if (level !== SOL_NETLINK || name < 1 || name > 12) return -ENOPROTOOPT;
+    return value.length < 4 ? -EINVAL : 0;
+  }
+  getOption(_t: Task, level: number, name: number): Uint8Array | number {
+    if (level !== SOL_NETLINK || name < 1 || name > 12) return -ENOPROTOOPT;
+    return new Uint8Array(4);
+  }
+  override release(): void {
+    if (this.pid) this.net.netlinkPids.delete(this.pid);
+  }
+}

@@ -1,0 +1,283 @@
+/** UDP on loopback, and to the host through published ports (net/ipv4/udp.c). */
+import {
+  EACCES, EAGAIN, ECONNREFUSED, EDESTADDRREQ, EINVAL, EMSGSIZE, ENETUNREACH, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP, EPIPE,
+} from '../abi/errno.ts'; // prettier-ignore
+import {
+  POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
+} from '../fs/file.ts'; // prettier-ignore
+import type { IoBuf } from '../mm/iobuf.ts';
+import type { Task } from '../task/task.ts';
+import type { Endpoint, Ip } from './address.ts';
+import { ANY4, BROADCAST4, familyOf, formatInet, ipTo16, isMulticast, parseInet } from './address.ts';
+import {
+  AF_INET, AF_INET6, AF_UNSPEC, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC,
+  RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SOCK_DGRAM, SOL_SOCKET, SO_BROADCAST, SO_TIMESTAMP, SO_TIMESTAMPNS,
+  TCP_CLOSE, TCP_ESTABLISHED,
+} from './constants.ts'; // prettier-ignore
+import type { Control } from './control.ts';
+import { InetSocket, optionKey } from './inet.ts';
+import { intValue } from './inet-options.ts';
+import { portHash } from './ports.ts';
+import type { PortTable } from './ports.ts';
+import { WAKE_READABLE } from './socket.ts';
+import type { Received, Sending } from './socket.ts';
+import type { NetStack } from './stack.ts';
+import { truesize } from './unix.ts';
+
+/** Largest payload: 65535 less the IP and UDP headers. */
+const MAX_PAYLOAD = 65507;
+const LO_IFINDEX = 1;
+
+const IP_PKTINFO = 8;
+const IP_RECVTTL = 12;
+const IP_RECVTOS = 13;
+const IPV6_RECVPKTINFO = 49;
+const IPV6_PKTINFO = 50;
+const IPV6_RECVHOPLIMIT = 51;
+const IPV6_HOPLIMIT = 52;
+const UDP_CORK = 1;
+const UDP_SEGMENT = 103;
+const UDP_GRO = 104;
+
+interface Datagram {
+  readonly data: Uint8Array;
+  readonly from: Endpoint;
+  readonly to: Ip;
+  readonly charge: number;
+  /** CLOCK_REALTIME, nanoseconds. */
+  readonly time: bigint;
+}
+
+export class UdpSocket extends InetSocket {
+  private readonly rx: Datagram[] = [];
+  private charged = 0;
+  /** bind(2) named the address or port: a disconnect leaves them. */
+  private named = false;
+
+  constructor(net: NetStack, family: number) {
+    super(net, family, SOCK_DGRAM, IPPROTO_UDP);
+  }
+
+  get protocolName(): string {
+    return this.family === AF_INET ? 'UDP' : 'UDPv6';
+  }
+  protected get table(): PortTable {
+    return this.net.udp;
+  }
+
+  override bind(t: Task, raw: Uint8Array): number {
+    const r = super.bind(t, raw);
+    if (r === 0) this.named = true;
+    return r;
+  }
+
+  /** A connected socket takes only its peer's datagrams, and before unconnected ones. */
+  accepts(from: Endpoint): boolean {
+    return !this.remote || (this.remote.port === from.port && this.remote.ip === from.ip);
+  }
+  override score(): number {
+    return this.remote ? 4 : 0;
+  }
+
+  /** Destinations may be AF_INET on an AF_INET socket, either on an AF_INET6 one. */
+  private destination(raw: Uint8Array): Endpoint | number {
+    const family = familyOf(raw);
+    if (this.family === AF_INET6 && family === AF_INET) return parseInet(raw, AF_INET);
+    if (this.family === AF_INET && family === AF_UNSPEC && raw.length >= 16) {
+      const inet = raw.slice(0, 16);
+      inet[0] = AF_INET;
+      return parseInet(inet, AF_INET);
+    }
+    return parseInet(raw, this.family);
+  }
+
+  connect(t: Task, raw: Uint8Array, _nonblock: boolean): number {
+    if (raw.length < 2) return -EINVAL;
+    if (familyOf(raw) === AF_UNSPEC) {
+      this.disconnect();
+      return 0;
+    }
+    const to = this.destination(raw);
+    if (typeof to === 'number') return to;
+    const bad = this.checkBroadcast(to.ip);
+    if (bad < 0) return bad;
+    const way = this.route(to.ip);
+    if (typeof way === 'number') return way;
+    const r = this.autobind(t);
+    if (r < 0) return r;
+    this.remote = { ...to, ip: way.to };
+    this.local = { ip: way.from, port: this.binding!.port };
+    this.binding!.ip = way.from;
+    this.state = TCP_ESTABLISHED;
+    return 0;
+  }
+
+  private disconnect(): void {
+    this.remote = null;
+    this.state = TCP_CLOSE;
+    if (!this.named) {
+      this.unbind();
+      this.local = null;
+    }
+  }
+
+  private checkBroadcast(ip: Ip): number {
+    if (ip !== BROADCAST4) return 0;
+    return this.options.values.get(optionKey(SOL_SOCKET, SO_BROADCAST)) ? 0 : -EACCES;
+  }
+
+  send(t: Task, buf: IoBuf, s: Sending): number {
+    if (buf.length > 0xffff) return -EMSGSIZE;
+    if (s.flags & MSG_OOB) return -EOPNOTSUPP;
+    let to = this.remote;
+    if (s.to) {
+      const d = this.destination(s.to);
+      if (typeof d === 'number') return d;
+      if (d.port === 0) return -EINVAL;
+      to = d;
+    }
+    if (!to) return -EDESTADDRREQ;
+    const bad = this.checkBroadcast(to.ip);
+    if (bad < 0) return bad;
+    if (isMulticast(to.ip) || to.ip === BROADCAST4) return -ENETUNREACH;
+    const way = this.route(to.ip);
+    if (typeof way === 'number') return way;
+    if (this.error) return -this.takeError();
+    if (this.down & SEND_SHUTDOWN) return -EPIPE;
+    if (buf.length > MAX_PAYLOAD) return -EMSGSIZE;
+    const r = this.autobind(t);
+    if (r < 0) return r;
+    const from = { ip: sourceOf(s.control) ?? way.from, port: this.binding!.port };
+    if (!this.net.sendDatagram(from, { ip: way.to, port: to.port }, buf.bytes()) && this.remote) {
+      // The ICMP "port unreachable" comes back at once; only a connected socket hears of it.
+      this.fail(ECONNREFUSED);
+    }
+    return buf.length;
+  }
+
+  /** A datagram for this socket; without room for it, it is lost. */
+  deliver(data: Uint8Array, from: Endpoint, to: Ip): void {
+    const charge = truesize(data.length);
+    if (this.charged + charge > this.options.rcvbuf || this.down & RCV_SHUTDOWN) return;
+    this.charged += charge;
+    this.rx.push({ data, from, to, charge, time: this.net.realtime() });
+    this.waiters.wake(WAKE_READABLE);
+  }
+
+  receive(_t: Task, buf: IoBuf, flags: number, r: Received): number {
+    if (flags & MSG_ERRQUEUE) return -EAGAIN;
+    if (this.error) return -this.takeError();
+    const d = this.rx[0];
+    if (!d) return this.down & RCV_SHUTDOWN ? 0 : -EAGAIN;
+    const n = buf.put(d.data);
+    if (n < d.data.length) {
+      r.flags |= MSG_TRUNC;
+      r.full = d.data.length;
+    }
+    r.from = formatInet(d.from, this.family);
+    r.control = this.ancillary(d);
+    if (!(flags & MSG_PEEK)) {
+      this.rx.shift();
+      this.charged -= d.charge;
+    }
+    return n;
+  }
+
+  /** What the socket asked to be told about each datagram. */
+  private ancillary(d: Datagram): Control | null {
+    const on = (level: number, name: number): boolean => !!this.options.values.get(optionKey(level, name));
+    const other: { level: number; type: number; data: Uint8Array }[] = [];
+    if (this.options.timestamp) {
+      const ns = this.options.timestamp === 2;
+      const part = d.time % 1_000_000_000n;
+      const words = BigInt64Array.of(d.time / 1_000_000_000n, ns ? part : part / 1000n);
+      other.push({
+        level: SOL_SOCKET,
+        type: ns ? SO_TIMESTAMPNS : SO_TIMESTAMP,
+        data: new Uint8Array(words.buffer),
+      });
+    }
+    if (typeof d.to === 'number') {
+      if (on(IPPROTO_IP, IP_PKTINFO)) {
+        const data = new Uint8Array(12);
+        const v = new DataView(data.buffer);
+        v.setInt32(0, LO_IFINDEX, true);
+        v.setUint32(4, d.to);
+        v.setUint32(8, d.to);
+        other.push({ level: IPPROTO_IP, type: IP_PKTINFO, data });
+      }
+      if (on(IPPROTO_IP, IP_RECVTTL))
+        other.push({ level: IPPROTO_IP, type: 2, data: Uint8Array.of(64, 0, 0, 0) });
+      if (on(IPPROTO_IP, IP_RECVTOS)) other.push({ level: IPPROTO_IP, type: 1, data: Uint8Array.of(0) });
+    }
+    if (this.family === AF_INET6) {
+      if (on(IPPROTO_IPV6, IPV6_RECVPKTINFO)) {
+        const data = new Uint8Array(20);
+        data.set(ipTo16(d.to));
+        data[16] = LO_IFINDEX;
+        other.push({ level: IPPROTO_IPV6, type: IPV6_PKTINFO, data });
+      }
+      if (on(IPPROTO_IPV6, IPV6_RECVHOPLIMIT))
+        other.push({ level: IPPROTO_IPV6, type: IPV6_HOPLIMIT, data: Uint8Array.of(64, 0, 0, 0) });
+    }
+    return other.length ? { files: [], creds: null, other } : null;
+  }
+
+  shutdown(how: number): number {
+    if (how < 0 || how > 2) return -EINVAL;
+    this.down |= how + 1;
+    this.waiters.wake(0);
+    return this.state === TCP_CLOSE ? -ENOTCONN : 0;
+  }
+
+  protected override get peerKnown(): boolean {
+    return this.remote !== null;
+  }
+  override inq(): number {
+    return this.rx[0]?.data.length ?? 0;
+  }
+  override outq(): number {
+    return 0;
+  }
+
+  override poll(): number {
+    let mask = POLLOUT | POLLWRNORM | POLLWRBAND;
+    if (this.error) mask |= POLLERR;
+    if (this.down & RCV_SHUTDOWN) mask |= POLLRDHUP | POLLIN | POLLRDNORM;
+    if (this.down === SHUTDOWN_MASK) mask |= POLLHUP;
+    if (this.rx.length) mask |= POLLIN | POLLRDNORM;
+    return mask;
+  }
+
+  override setOption(t: Task, level: number, name: number, value: Uint8Array): number {
+    if (level !== IPPROTO_UDP) return super.setOption(t, level, name, value);
+    if (name !== UDP_CORK && name !== UDP_GRO && name !== UDP_SEGMENT) return -ENOPROTOOPT;
+    const v = intValue(value, false);
+    if (v === null || (name === UDP_SEGMENT && (v < 0 || v > 0xffff))) return -EINVAL;
+    // Datagrams are never merged or split here, so only "off" may be promised.
+    if (v !== 0 && name !== UDP_GRO) return -ENOPROTOOPT;
+    return 0;
+  }
+  override getOption(t: Task, level: number, name: number, length: number): Uint8Array | number {
+    if (level !== IPPROTO_UDP) return super.getOption(t, level, name, length);
+    if (name !== UDP_CORK && name !== UDP_GRO && name !== UDP_SEGMENT) return -ENOPROTOOPT;
+    return new Uint8Array(4);
+  }
+
+  override release(): void {
+    this.rx.length = 0;
+    if (this.binding) this.net.host?.datagramPortClosed(this.binding.port);
+    this.unbind();
+  }
+}
+
+/** IP_PKTINFO or IPV6_PKTINFO in a send names the source address. */
+function sourceOf(c: Control | null): Ip | null {
+  for (const m of c?.other ?? []) {
+    if (m.level === IPPROTO_IP && m.type === IP_PKTINFO && m.data.length >= 12) {
+      const ip = new DataView(m.data.buffer, m.data.byteOffset).getUint32(4);
+      if (ip !== ANY4) return ip;
+    }
+  }
+  return null;
+}

@@ -1,0 +1,459 @@
+/** AF_UNIX sockets (net/unix/af_unix.c): stream, datagram and sequenced-packet, named by path or abstract name. */
+import {
+  EACCES, EADDRINUSE, EAGAIN, ECONNREFUSED, ECONNRESET, EEXIST, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP,
+  EPERM, EPIPE, EPROTOTYPE,
+} from '../abi/errno.ts'; // prettier-ignore
+import {
+  POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
+} from '../fs/file.ts'; // prettier-ignore
+import type { Inode } from '../fs/inode.ts';
+import { S_IFMT, S_IFSOCK } from '../fs/inode.ts';
+import { mknodAt } from '../fs/names.ts';
+import { AT_FDCWD } from '../fs/vfs.ts';
+import type { IoBuf } from '../mm/iobuf.ts';
+import type { Task } from '../task/task.ts';
+import { familyOf } from './address.ts';
+import type { Control, Ucred } from './control.ts';
+import { dropFiles, ucredOf } from './control.ts';
+import {
+  AF_UNIX, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SOCK_DGRAM,
+  SOCK_SEQPACKET, SOCK_STREAM, SOMAXCONN, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN,
+} from './constants.ts'; // prettier-ignore
+import { Socket, WAKE_READABLE } from './socket.ts';
+import type { Received, Sending } from './socket.ts';
+import type { NetStack } from './stack.ts';
+
+const SUN_PATH = 108;
+/** net.unix.max_dgram_qlen. */
+const MAX_DGRAM_QLEN = 10;
+/** Largest part of a stream write that becomes one message: SKB_MAX_HEAD(0) + 32 KiB of fragments. */
+const STREAM_PART = 3776 + 32768;
+
+/** Memory a message counts for: struct sk_buff, the head rounded as kmalloc does, page fragments (SKB_TRUESIZE). */
+export function truesize(length: number): number {
+  const paged = length > 3776 ? Math.ceil((length - 3776) / 4096) * 4096 : 0;
+  const head = Math.max(0, length - paged) + 320;
+  let room = 512;
+  while (room < head) room *= 2;
+  return 256 + room + paged;
+}
+
+interface Message {
+  readonly data: Uint8Array;
+  /** Bytes of it already read (streams). */
+  at: number;
+  readonly charge: number;
+  readonly sender: UnixSocket;
+  readonly from: Uint8Array | null;
+  readonly creds: Ucred;
+  control: Control | null;
+}
+
+const NOBODY: Ucred = { pid: 0, uid: -1, gid: -1 };
+const WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND;
+
+export class UnixSocket extends Socket {
+  /** sun_path as bound: a path with its NUL, an abstract name from its NUL on; null: unnamed. */
+  bound: Uint8Array | null = null;
+  private node: Inode | null = null;
+  peer: UnixSocket | null = null;
+  peerCreds: Ucred = NOBODY;
+  private ownCreds: Ucred = NOBODY;
+  private readonly rx: Message[] = [];
+  /** Bytes this socket's unread messages hold of its send buffer (sk_wmem_alloc). */
+  private charged = 0;
+  private backlog = 0;
+  private readonly queue: UnixSocket[] = [];
+  /** Made by connect, not accepted yet. */
+  private embryo = false;
+  /** Senders and connecters that found this socket's queue full (peer_wait). */
+  private readonly crowd = new Set<UnixSocket>();
+  private dead = false;
+
+  constructor(net: NetStack, type: number) {
+    super(net, AF_UNIX, type, 0);
+  }
+
+  get protocolName(): string {
+    const kind = this.type === SOCK_STREAM ? 'STREAM' : this.type === SOCK_DGRAM ? 'DGRAM' : 'SEQPACKET';
+    return `UNIX-${kind}`;
+  }
+  private get connected(): boolean {
+    return this.type !== SOCK_DGRAM;
+  }
+  override get listening(): boolean {
+    return this.state === TCP_LISTEN;
+  }
+
+  private static address(path: Uint8Array | null): Uint8Array {
+    const out = new Uint8Array(2 + (path?.length ?? 0));
+    out[0] = AF_UNIX;
+    if (path) out.set(path, 2);
+    return out;
+  }
+
+  /** The path or abstract name a sockaddr gives; null for the bare family (autobind); -errno. */
+  private parse(raw: Uint8Array): string | null | number {
+    if (raw.length < 2 || raw.length > 2 + SUN_PATH) return -EINVAL;
+    if (familyOf(raw) !== AF_UNIX) return -EINVAL;
+    if (raw.length === 2) return null;
+    let text = '';
+    for (let i = 2; i < raw.length; i++) {
+      if (raw[i] === 0 && raw[2] !== 0) break;
+      text += String.fromCharCode(raw[i]!);
+    }
+    return text;
+  }
+
+  bind(t: Task, raw: Uint8Array): number {
+    const name = this.parse(raw);
+    if (typeof name === 'number') return name;
+    if (name === null) return this.autobind();
+    if (this.bound) return -EINVAL;
+    if (name.charCodeAt(0) === 0) {
+      if (this.net.abstract.has(name)) return -EADDRINUSE;
+      this.net.abstract.set(name, this);
+      this.bound = raw.slice(2);
+      return 0;
+    }
+    const mode = S_IFSOCK | (0o777 & ~t.fs.umask);
+    const node = mknodAt(t.kernel.vfs, t, AT_FDCWD, name, mode, 0);
+    if (typeof node === 'number') return node === -EEXIST ? -EADDRINUSE : node;
+    this.node = node;
+    this.net.unixNodes.set(node, this);
+    this.bound = Uint8Array.from(name + '\0', (c) => c.charCodeAt(0));
+    return 0;
+  }
+
+  private autobind(): number {
+    if (this.bound) return 0;
+    const name = this.net.freeAbstractName();
+    this.net.abstract.set(name, this);
+    this.bound = Uint8Array.from(name, (c) => c.charCodeAt(0));
+    return 0;
+  }
+
+  /** The socket a sockaddr leads to (unix_find_other). */
+  private find(t: Task, raw: Uint8Array): UnixSocket | number {
+    const name = this.parse(raw);
+    if (typeof name === 'number') return name;
+    if (name === null) return -EINVAL;
+    let other: UnixSocket | undefined;
+    if (name.charCodeAt(0) === 0) other = this.net.abstract.get(name);
+    else {
+      const at = t.kernel.vfs.lookup(t, AT_FDCWD, name);
+      if (typeof at === 'number') return at;
+      if (at.inode.access(t, 2) < 0) return -EACCES;
+      if ((at.inode.mode & S_IFMT) !== S_IFSOCK) return -ECONNREFUSED;
+      other = this.net.unixNodes.get(at.inode);
+    }
+    if (!other) return -ECONNREFUSED;
+    return other.type === this.type ? other : -EPROTOTYPE;
+  }
+
+  connect(t: Task, raw: Uint8Array, _nonblock: boolean): number {
+    if (!this.connected) return this.connectDatagram(t, raw);
+    if (this.options.passcred && !this.bound) this.autobind();
+    const other = this.find(t, raw);
+    if (typeof other === 'number') return other;
+    if (other.state !== TCP_LISTEN || other.down & RCV_SHUTDOWN) return -ECONNREFUSED;
+    if (other.queue.length > other.backlog) {
+      if (this.state !== TCP_CLOSE) return this.state === TCP_ESTABLISHED ? -EISCONN : -EINVAL;
+      other.crowd.add(this);
+      return -EAGAIN;
+    }
+    if (this.state !== TCP_CLOSE) return this.state === TCP_ESTABLISHED ? -EISCONN : -EINVAL;
+    const child = new UnixSocket(this.net, this.type);
+    child.options.sndbuf = other.options.sndbuf;
+    child.options.passcred = other.options.passcred;
+    child.bound = other.bound;
+    child.peerCreds = ucredOf(t);
+    child.embryo = true;
+    this.peerCreds = other.ownCreds;
+    UnixSocket.join(this, child);
+    other.queue.push(child);
+    other.waiters.wake(WAKE_READABLE);
+    return 0;
+  }
+
+  private connectDatagram(t: Task, raw: Uint8Array): number {
+    if (familyOf(raw) === 0) {
+      this.peer = null;
+      this.state = TCP_CLOSE;
+      return 0;
+    }
+    const other = this.find(t, raw);
+    if (typeof other === 'number') return other;
+    if (this.options.passcred && !this.bound) this.autobind();
+    this.peer = other;
+    this.state = TCP_ESTABLISHED;
+    this.peerCreds = NOBODY;
+    return 0;
+  }
+
+  static join(a: UnixSocket, b: UnixSocket): void {
+    a.peer = b;
+    b.peer = a;
+    a.state = b.state = TCP_ESTABLISHED;
+  }
+
+  /** socketpair(2): both ends belong to the caller. */
+  static pair(t: Task, net: NetStack, type: number): [UnixSocket, UnixSocket] {
+    const a = new UnixSocket(net, type);
+    const b = new UnixSocket(net, type);
+    UnixSocket.join(a, b);
+    a.peerCreds = b.peerCreds = ucredOf(t);
+    return [a, b];
+  }
+
+  override listen(t: Task, backlog: number): number {
+    if (!this.connected) return -EOPNOTSUPP;
+    if (!this.bound || (this.state !== TCP_CLOSE && this.state !== TCP_LISTEN)) return -EINVAL;
+    this.backlog = Math.min(backlog >>> 0, SOMAXCONN);
+    this.state = TCP_LISTEN;
+    this.ownCreds = ucredOf(t);
+    this.wakeCrowd();
+    return 0;
+  }
+
+  override accept(_t: Task): Socket | number {
+    if (!this.connected) return -EOPNOTSUPP;
+    if (this.state !== TCP_LISTEN) return -EINVAL;
+    const child = this.queue.shift();
+    if (!child) return this.down & RCV_SHUTDOWN ? -EINVAL : -EAGAIN;
+    child.embryo = false;
+    this.wakeCrowd();
+    return child;
+  }
+
+  private wakeCrowd(): void {
+    for (const s of [...this.crowd]) {
+      this.crowd.delete(s);
+      s.waiters.wake(WRITABLE);
+    }
+  }
+
+  getname(peer: boolean): Uint8Array | number {
+    if (!peer) return UnixSocket.address(this.bound);
+    return this.peer ? UnixSocket.address(this.peer.bound) : -ENOTCONN;
+  }
+
+  /** Puts one message into `to`'s queue, charged to this socket. */
+  private deliver(t: Task, to: UnixSocket, data: Uint8Array, control: Control | null): void {
+    const charge = truesize(data.length);
+    this.charged += charge;
+    to.rx.push({
+      data, at: 0, charge, sender: this, from: this.bound ? UnixSocket.address(this.bound) : null,
+      creds: control?.creds ?? ucredOf(t), control: control?.files.length ? control : null,
+    }); // prettier-ignore
+    to.waiters.wake(WAKE_READABLE);
+  }
+
+  /** A message left a receiver's queue: its sender has room again (sock_wfree). */
+  private consumed(m: Message): void {
+    m.sender.charged -= m.charge;
+    if (m.sender.charged * 4 <= m.sender.options.sndbuf && !m.sender.dead) m.sender.waiters.wake(WRITABLE);
+  }
+
+  send(t: Task, buf: IoBuf, s: Sending): number {
+    if (s.flags & MSG_OOB) return -EOPNOTSUPP;
+    if (this.options.passcred && !this.bound) this.autobind();
+    return this.type === SOCK_STREAM ? this.sendStream(t, buf, s) : this.sendPacket(t, buf, s);
+  }
+
+  private sendStream(t: Task, buf: IoBuf, s: Sending): number {
+    if (s.to) return this.state === TCP_ESTABLISHED ? -EISCONN : -EOPNOTSUPP;
+    if (this.down & SEND_SHUTDOWN) return -EPIPE;
+    const to = this.peer;
+    if (!to) return -ENOTCONN;
+    if (to.down & RCV_SHUTDOWN || to.dead) return -EPIPE;
+    let sent = 0;
+    let control = s.control;
+    while (sent < buf.length) {
+      if (this.charged >= this.options.sndbuf) {
+        this.nospace = true;
+        return sent || -EAGAIN;
+      }
+      const n = Math.min(buf.length - sent, (this.options.sndbuf >> 1) - 64, STREAM_PART);
+      this.deliver(t, to, buf.slice(sent, sent + n).bytes(), control);
+      control = null;
+      sent += n;
+    }
+    return sent;
+  }
+
+  private sendPacket(t: Task, buf: IoBuf, s: Sending): number {
+    let to = this.peer;
+    if (this.type === SOCK_SEQPACKET) {
+      if (this.error) return -this.takeError();
+      if (this.state !== TCP_ESTABLISHED) return -ENOTCONN;
+    } else if (s.to) {
+      const other = this.find(t, s.to);
+      if (typeof other === 'number') return other;
+      to = other;
+    } else if (!to) return -ENOTCONN;
+    if (buf.length > this.options.sndbuf - 32) return -EMSGSIZE;
+    if (this.error) return -this.takeError();
+    if (this.down & SEND_SHUTDOWN) return -EPIPE;
+    if (!to || to.dead) {
+      if (this.type === SOCK_SEQPACKET) return -EPIPE;
+      this.peer = null;
+      this.state = TCP_CLOSE;
+      return -ECONNREFUSED;
+    }
+    if (this.type === SOCK_DGRAM && to.peer && to.peer !== this) return -EPERM;
+    if (to.down & RCV_SHUTDOWN) return -EPIPE;
+    if (this.charged >= this.options.sndbuf) return -EAGAIN;
+    if (to.peer !== this && to.rx.length > MAX_DGRAM_QLEN) {
+      to.crowd.add(this);
+      return -EAGAIN;
+    }
+    this.deliver(t, to, buf.bytes(), s.control);
+    return buf.length;
+  }
+
+  receive(t: Task, buf: IoBuf, flags: number, r: Received): number {
+    if (flags & MSG_OOB) return -EOPNOTSUPP;
+    if (flags & MSG_ERRQUEUE) return -EAGAIN;
+    return this.type === SOCK_STREAM
+      ? this.receiveStream(buf, flags, r)
+      : this.receivePacket(t, buf, flags, r);
+  }
+
+  private receiveStream(buf: IoBuf, flags: number, r: Received): number {
+    if (this.state !== TCP_ESTABLISHED) return -EINVAL;
+    if (buf.length === 0) return 0;
+    let done = 0;
+    let creds: Ucred | null = null;
+    for (let i = 0; done < buf.length;) {
+      const m = this.rx[i];
+      if (!m) break;
+      if (creds && (m.creds.pid !== creds.pid || m.creds.uid !== creds.uid || m.creds.gid !== creds.gid))
+        break;
+      if (this.options.passcred) creds = m.creds;
+      if (r.from === null) r.from = m.from;
+      const part = m.data.subarray(m.at, m.at + buf.length - done);
+      buf.put(part, done);
+      done += part.length;
+      const files = m.control?.files;
+      if (files?.length)
+        r.control = {
+          files: flags & MSG_PEEK ? files.map((f) => f.retain()) : files,
+          creds: null,
+          other: [],
+        };
+      if (flags & MSG_PEEK) i++;
+      else {
+        m.control = null;
+        m.at += part.length;
+        if (m.at === m.data.length) {
+          this.rx.shift();
+          this.consumed(m);
+        }
+      }
+      if (files?.length) break;
+    }
+    if (creds) r.control = { files: r.control?.files ?? [], creds, other: [] };
+    if (done > 0) return done;
+    if (this.error) return -this.takeError();
+    return this.down & RCV_SHUTDOWN ? 0 : -EAGAIN;
+  }
+
+  private receivePacket(_t: Task, buf: IoBuf, flags: number, r: Received): number {
+    if (this.type === SOCK_SEQPACKET && this.state !== TCP_ESTABLISHED) return -ENOTCONN;
+    const m = this.rx[0];
+    if (!m) {
+      if (this.error) return -this.takeError();
+      return this.down & RCV_SHUTDOWN ? 0 : -EAGAIN;
+    }
+    const n = buf.put(m.data);
+    if (n < m.data.length) {
+      r.flags |= MSG_TRUNC;
+      r.full = m.data.length;
+    }
+    r.from = m.from;
+    const files = m.control?.files ?? [];
+    if (files.length || this.options.passcred) {
+      r.control = {
+        files: flags & MSG_PEEK ? files.map((f) => f.retain()) : files,
+        creds: this.options.passcred ? m.creds : null,
+        other: [],
+      };
+    }
+    if (!(flags & MSG_PEEK)) {
+      this.rx.shift();
+      this.consumed(m);
+      this.wakeCrowd();
+    }
+    return n;
+  }
+
+  shutdown(how: number): number {
+    if (how < 0 || how > 2) return -EINVAL;
+    const bits = how + 1;
+    this.down |= bits;
+    const peer = this.connected ? this.peer : null;
+    if (peer) {
+      if (bits & RCV_SHUTDOWN) peer.down |= SEND_SHUTDOWN;
+      if (bits & SEND_SHUTDOWN) peer.down |= RCV_SHUTDOWN;
+      peer.waiters.wake(0);
+    }
+    this.waiters.wake(0);
+    return 0;
+  }
+
+  override inq(): number {
+    if (this.state === TCP_LISTEN) return -EINVAL;
+    if (this.type === SOCK_DGRAM) return this.rx[0]?.data.length ?? 0;
+    return this.rx.reduce((n, m) => n + m.data.length - m.at, 0);
+  }
+  override outq(): number {
+    return this.charged;
+  }
+
+  private get writableNow(): boolean {
+    return this.state !== TCP_LISTEN && this.charged * 4 <= this.options.sndbuf;
+  }
+
+  override poll(): number {
+    let mask = 0;
+    if (this.error) mask |= POLLERR;
+    if (this.down === SHUTDOWN_MASK) mask |= POLLHUP;
+    if (this.down & RCV_SHUTDOWN) mask |= POLLRDHUP | POLLIN | POLLRDNORM;
+    if (this.rx.length || this.queue.length) mask |= POLLIN | POLLRDNORM;
+    if (this.connected && this.state === TCP_CLOSE) mask |= POLLHUP;
+    let writable = this.writableNow;
+    const other = this.type === SOCK_STREAM ? null : this.peer;
+    if (writable && other && other.peer !== this && other.rx.length > MAX_DGRAM_QLEN) {
+      other.crowd.add(this);
+      writable = false;
+    }
+    return writable ? mask | WRITABLE : mask;
+  }
+
+  setOption(): number {
+    return -EOPNOTSUPP;
+  }
+  getOption(): number {
+    return -EOPNOTSUPP;
+  }
+
+  override release(): void {
+    this.dead = true;
+    if (this.node) this.net.unixNodes.delete(this.node);
+    else if (this.bound) this.net.forgetAbstract(this.bound, this);
+    for (const child of this.queue.splice(0)) child.release();
+    for (const m of this.rx) dropFiles(m.control);
+    const unread = this.rx.length > 0;
+    for (const m of this.rx.splice(0)) this.consumed(m);
+    const peer = this.peer;
+    if (peer && this.connected) {
+      peer.down = SHUTDOWN_MASK;
+      if (unread || this.embryo) peer.error = ECONNRESET;
+      peer.waiters.wake(0);
+    }
+    this.peer = this.connected ? peer : null;
+    this.state = TCP_CLOSE;
+    this.wakeCrowd();
+  }
+}

@@ -1,0 +1,331 @@
+/**
+ * The host's network joined to the guest's: published ports, outgoing connections, and clients within this process.
+ * Everything here runs between slices of guest time; what comes in is handed to the kernel by small synchronous calls,
+ * and `onActivity` says afterwards that a task may have been woken.
+ */
+import dgram from 'node:dgram';
+import net from 'node:net';
+import { Duplex } from 'node:stream';
+import { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT } from '../../kernel/abi/errno.ts';
+import { ipText, parseIp } from '../../kernel/net/address.ts';
+import type { Endpoint } from '../../kernel/net/address.ts';
+import type { HostConnection, HostNet } from '../../kernel/net/host-port.ts';
+import type { NetStack } from '../../kernel/net/stack.ts';
+
+/** A guest port to be reachable on the host. */
+export interface Publication {
+  /** Host address; 127.0.0.1 unless given. */
+  readonly address?: string;
+  /** Host port; 0 takes a free one. */
+  readonly hostPort: number;
+  readonly guestPort: number;
+  readonly protocol?: 'tcp' | 'udp';
+}
+
+/** A published port could not be opened: one line that says why. */
+export class PublishError extends Error {
+  override readonly name = 'PublishError';
+}
+
+/** Clients of one published UDP port that are remembered for answers. */
+const MAX_DATAGRAM_CLIENTS = 4096;
+const BACKLOG = 1024;
+
+const ERRNO_OF: Readonly<Record<string, number>> = {
+  ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT,
+}; // prettier-ignore
+
+export class HostNetwork implements HostNet {
+  /** Host ports in the order of the publications. */
+  readonly ports: number[] = [];
+  private readonly stack: NetStack;
+  private readonly onActivity: () => void;
+  private readonly servers: net.Server[] = [];
+  private readonly sockets = new Set<net.Socket>();
+  private readonly datagrams: dgram.Socket[] = [];
+  /** Sockets for the guest's outgoing datagrams, by guest port. */
+  private readonly outgoing = new Map<number, dgram.Socket>();
+  private closed = false;
+
+  constructor(stack: NetStack, onActivity: () => void) {
+    this.stack = stack;
+    this.onActivity = onActivity;
+  }
+
+  /** Lets the guest connect to the outside. */
+  openOutside(): void {
+    this.stack.host = this;
+    this.stack.eth0 = true;
+  }
+
+  /** Something outside this process may yet reach the guest. */
+  get live(): boolean {
+    return this.servers.length + this.sockets.size + this.datagrams.length + this.outgoing.size > 0;
+  }
+
+  async publish(list: readonly Publication[]): Promise<void> {
+    if (list.length > 0) this.stack.eth0 = true;
+    try {
+      for (const p of list) this.ports.push(await (p.protocol === 'udp' ? this.openUdp(p) : this.openTcp(p)));
+    } catch (e) {
+      this.close();
+      throw e;
+    }
+  }
+
+  private openTcp(p: Publication): Promise<number> {
+    const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      this.join(socket, this.stack.hostConnect(p.guestPort, socket.remotePort ?? 0));
+      this.onActivity();
+    });
+    this.servers.push(server);
+    const host = p.address ?? '127.0.0.1';
+    return new Promise((resolve, reject) => {
+      server.once('error', (e) => reject(publishError(p, host, e)));
+      server.listen({ host, port: p.hostPort, backlog: BACKLOG }, () => {
+        server.removeAllListeners('error');
+        server.on('error', () => {}); // accept failed (EMFILE): the client sees it, the guest goes on
+        resolve((server.address() as net.AddressInfo).port);
+      });
+    });
+  }
+
+  private openUdp(p: Publication): Promise<number> {
+    const host = p.address ?? '127.0.0.1';
+    const socket = dgram.createSocket(net.isIPv6(host) ? 'udp6' : 'udp4');
+    this.datagrams.push(socket);
+    /** Host client → its port on the guest's gateway, oldest first. */
+    const clients = new Map<string, number>();
+    socket.on('message', (data, from) => {
+      const key = `${from.address} ${from.port}`;
+      let port = clients.get(key);
+      if (port === undefined) {
+        port = this.stack.addHostPeer({ send: (out) => socket.send(out, from.port, from.address, () => {}) });
+        if (clients.size >= MAX_DATAGRAM_CLIENTS) {
+          const [oldest, old] = clients.entries().next().value!;
+          clients.delete(oldest);
+          this.stack.removeHostPeer(old);
+        }
+      } else clients.delete(key);
+      clients.set(key, port);
+      this.stack.hostDatagram(p.guestPort, port, data);
+      this.onActivity();
+    });
+    return new Promise((resolve, reject) => {
+      socket.once('error', (e) => reject(publishError(p, host, e)));
+      socket.bind({ address: host, port: p.hostPort }, () => {
+        socket.removeAllListeners('error');
+        socket.on('error', () => {});
+        resolve(socket.address().port);
+      });
+    });
+  }
+
+  /** Moves bytes both ways between a host socket and the guest's; each side's fullness stops the other. */
+  private join(socket: net.Socket, c: HostConnection): void {
+    let full = false;
+    let ended = false;
+    this.sockets.add(socket);
+    const pump = (): void => {
+      while (!full && c.pending > 0) full = !socket.write(c.take());
+      if (c.ended && c.pending === 0 && !ended) {
+        ended = true;
+        socket.end();
+      }
+    };
+    const kill = (): void => {
+      if (!socket.destroyed) socket.resetAndDestroy();
+    };
+    c.handler = { data: pump, end: pump, drain: () => socket.resume(), reset: kill, refused: kill };
+    if (c.closed) {
+      kill();
+      this.sockets.delete(socket);
+      return;
+    }
+    socket.on('data', (bytes) => {
+      if (!c.write(bytes)) socket.pause();
+      this.onActivity();
+    });
+    socket.on('end', () => {
+      c.end();
+      this.onActivity();
+    });
+    socket.on('drain', () => {
+      full = false;
+      pump();
+      this.onActivity();
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      this.sockets.delete(socket);
+      if (!c.closed) c.abort();
+      this.onActivity();
+    });
+    pump();
+  }
+
+  /** A connection from within this process to a guest port. */
+  client(guestPort: number): GuestConnection {
+    return new GuestConnection(
+      this.stack.hostConnect(guestPort, this.stack.nextClientPort()),
+      this.onActivity,
+    );
+  }
+
+  // HostNet: what the guest sends out.
+
+  connect(c: HostConnection, to: Endpoint): void {
+    if (this.closed) {
+      queueMicrotask(() => c.fail(ENETUNREACH));
+      return;
+    }
+    const socket = net.connect({ host: ipText(to.ip), port: to.port, allowHalfOpen: true, noDelay: true });
+    this.sockets.add(socket);
+    const failed = (e: NodeJS.ErrnoException): void => {
+      this.sockets.delete(socket);
+      c.fail(ERRNO_OF[e.code ?? ''] ?? EHOSTUNREACH);
+      this.onActivity();
+    };
+    // The guest gave up before the answer came.
+    c.handler = { reset: () => socket.destroy() };
+    socket.once('error', failed);
+    socket.once('connect', () => {
+      socket.off('error', failed);
+      this.join(socket, c);
+      c.open();
+      this.onActivity();
+    });
+    socket.once('close', () => this.sockets.delete(socket));
+  }
+
+  sendDatagram(from: Endpoint, to: Endpoint, data: Uint8Array): void {
+    if (this.closed) return;
+    let socket = this.outgoing.get(from.port);
+    if (!socket) {
+      socket = dgram.createSocket(typeof to.ip === 'number' ? 'udp4' : 'udp6');
+      this.outgoing.set(from.port, socket);
+      socket.on('error', () => {});
+      socket.on('message', (bytes, sender) => {
+        const ip = parseIp(sender.address);
+        if (ip !== null) this.stack.receiveDatagram({ ip, port: sender.port }, from, bytes);
+        this.onActivity();
+      });
+    }
+    socket.send(data, to.port, ipText(to.ip), () => {});
+  }
+
+  datagramPortClosed(port: number): void {
+    this.outgoing.get(port)?.close();
+    this.outgoing.delete(port);
+  }
+
+  /** Closes every port and connection. */
+  close(): void {
+    this.closed = true;
+    for (const s of this.servers.splice(0)) s.close();
+    for (const s of this.sockets) s.destroy();
+    this.sockets.clear();
+    for (const s of [...this.datagrams.splice(0), ...this.outgoing.values()]) {
+      try {
+        s.close();
+      } catch {
+        // never bound
+      }
+    }
+    this.outgoing.clear();
+  }
+}
+
+function publishError(p: Publication, host: string, e: NodeJS.ErrnoException): PublishError {
+  const what = `cannot publish ${host}:${p.hostPort}${p.protocol === 'udp' ? '/udp' : ''}`;
+  const why: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'the port is taken; stop its user or choose another (0 takes a free one)',
+    EACCES: 'ports below 1024 need privileges; choose a higher one',
+    EADDRNOTAVAIL: 'this machine does not have that address',
+  };
+  return new PublishError(`${what}: ${why[e.code ?? ''] ?? e.message}`);
+}
+
+/** A stream to a guest socket. Ends and errors as a TCP socket's: ECONNREFUSED, ECONNRESET. */
+export class GuestConnection extends Duplex {
+  private readonly connection: HostConnection;
+  private readonly onActivity: () => void;
+  private waiting: (() => void) | null = null;
+  private wantsData = false;
+  private scheduled = false;
+  private finished = false;
+
+  constructor(connection: HostConnection, onActivity: () => void) {
+    super({ allowHalfOpen: true });
+    this.connection = connection;
+    this.onActivity = onActivity;
+    const broken = (code: string): void => {
+      const e: NodeJS.ErrnoException = new Error(`guest connection: ${code}`);
+      e.code = code;
+      this.destroy(e);
+    };
+    // The kernel calls these in the middle of a slice; user code is told afterwards.
+    const later = (f: () => void) => (): void => queueMicrotask(f);
+    connection.handler = {
+      connected: later(() => this.emit('connect')),
+      data: () => this.schedule(),
+      end: () => this.schedule(),
+      drain: later(() => this.proceed()),
+      reset: later(() => broken('ECONNRESET')),
+      refused: later(() => broken('ECONNREFUSED')),
+    };
+    if (connection.closed) queueMicrotask(() => broken('ECONNREFUSED'));
+    onActivity();
+  }
+
+  private proceed(): void {
+    const next = this.waiting;
+    this.waiting = null;
+    next?.();
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    queueMicrotask(() => {
+      this.scheduled = false;
+      this.pump();
+    });
+  }
+
+  private pump(): void {
+    const c = this.connection;
+    while (this.wantsData && c.pending > 0) this.wantsData = this.push(Buffer.from(c.take()));
+    if (c.ended && c.pending === 0 && !this.finished) {
+      this.finished = true;
+      this.push(null);
+    }
+    this.onActivity();
+  }
+
+  override _read(): void {
+    this.wantsData = true;
+    if (this.connection.pending > 0 || this.connection.ended) this.schedule();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (e?: Error | null) => void): void {
+    const go = this.connection.write(chunk);
+    this.onActivity();
+    if (go) done();
+    else this.waiting = () => done();
+  }
+
+  override _final(done: (e?: Error | null) => void): void {
+    this.connection.end();
+    this.onActivity();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (e?: Error | null) => void): void {
+    if (!this.connection.closed) {
+      this.connection.abort();
+      this.onActivity();
+    }
+    done(error);
+  }
+}

@@ -1,0 +1,43 @@
+/** Host folders in the guest: `-v` mounts and `--root`. */
+import { Dentry, MNT_READONLY, MNT_RELATIME } from '../../kernel/fs/dentry.ts';
+import { HostFileSystem } from '../../kernel/fs/host-fs.ts';
+import type { Vfs } from '../../kernel/fs/vfs.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import type { Memory } from '../../kernel/mm/memory.ts';
+import { openHostFolder } from '../host/folder.ts';
+import { BootError } from './errors.ts';
+import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
+import type { MountSpec } from './options.ts';
+
+/** The guest's root file system in a host folder. */
+export function hostRoot(folder: string, readOnly: boolean, vfs: Vfs, memory: Memory): HostFileSystem {
+  const { host } = openHostFolder(folder, '--root');
+  return new HostFileSystem(host, { dev: vfs.newDev(), memory, readOnly });
+}
+
+/** Shows a host folder, or a single file, at a place in the guest, which is made when it is missing. */
+export function mountHost(kernel: Kernel, spec: MountSpec): void {
+  const { host, file } = openHostFolder(spec.host, '-v');
+  const { vfs, memory } = kernel;
+  const fs = new HostFileSystem(host, { dev: vfs.newDev(), memory, readOnly: spec.readOnly ?? false });
+  const flags = MNT_RELATIME | (spec.readOnly ? MNT_READONLY : 0);
+  let root: Dentry | undefined;
+  if (file === null) makeDirs(vfs, spec.guest);
+  else {
+    const inode = fs.root.lookup(toBinary(file));
+    if (typeof inode === 'number') throw new BootError('setup', `option '-v': ${spec.host} cannot be opened`);
+    root = new Dentry('', null, inode);
+    if (typeof vfs.find(toBinary(spec.guest)) === 'number') writeGuestFile(vfs, null, spec.guest, '');
+  }
+  const mounted = vfs.mount(toBinary(spec.guest), fs, {
+    flags,
+    source: toBinary(spec.host),
+    ...(root ? { root } : {}),
+  });
+  if (typeof mounted === 'number') {
+    throw new BootError(
+      'setup',
+      `option '-v': ${spec.host} cannot be mounted at ${spec.guest}: that is ${file === null ? 'no' : 'a'} directory`,
+    );
+  }
+}

@@ -1,0 +1,25 @@
+/** Where guests are, and what this host lacks to run them natively. */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Path of a guest: built here, or else the one in the repository; null when it is neither. */
+export function guestPath(name: string, arch = 'x86_64'): string | null {
+  for (const dir of [`build/guests/${arch}`, `guests/prebuilt/${arch}`]) {
+    const path = `${ROOT}${dir}/${name}`;
+    if (existsSync(path)) return path;
+  }
+  return null;
+}
+
+/** Why x86_64 Linux binaries do not run on this host by themselves, or null when they do. */
+export function nativeReason(): string | null {
+  if (process.platform !== 'linux') return `native runs need Linux, this is ${process.platform}`;
+  if (process.arch !== 'x64') return `native runs need x86_64, this is ${process.arch}`;
+  return null;
+}
+
+export function rootPath(relative: string): string {
+  return ROOT + relative;
+}

@@ -76,6 +76,8 @@ export abstract class Inode {
   locks: FileLocks | null = null;
   /** The AF_UNIX socket bound to this name (owned by kernel/net). */
   socket: object | null = null;
+  /** Open files on it, O_PATH ones aside: inotify's watches outlive its last name while there are any. */
+  opens = 0;
   /** Open writers (> 0), or running programs that forbid them (< 0): ETXTBSY. */
   writers = 0;
   /** Bytes. */

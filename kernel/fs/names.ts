@@ -30,7 +30,7 @@ import {
   capable,
   type Inode,
 } from './inode.ts';
-import { IN_ATTRIB, IN_CREATE, IN_DELETE, IN_DELETE_SELF, IN_ISDIR } from './notify.ts';
+import { IN_ATTRIB, IN_CREATE, IN_DELETE, IN_ISDIR } from './notify.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, TmpfsInode } from './tmpfs.ts';
 import { AT_EMPTY_PATH, AT_SYMLINK_FOLLOW, LOOKUP_EMPTY, LOOKUP_FOLLOW, type Vfs } from './vfs.ts';
 import { lookupChild, type Walk } from './walk.ts';
@@ -161,6 +161,7 @@ export function linkAt(
   if (inode.nlink === 0 && !(inode instanceof TmpfsInode && inode.linkable)) return -ENOENT;
   const done = w.dentry.inode.link(w.name, inode, t);
   if (done < 0) return done;
+  if (t?.kernel.notify.active) t.kernel.notify.event(IN_ATTRIB, inode, null, '');
   created(t, w.dentry, w.name, inode);
   return 0;
 }
@@ -208,14 +209,14 @@ export function rmdirAt(vfs: Vfs, t: Task | null, dirfd: number, path: string): 
   return 0;
 }
 
-/** inotify after unlink and rmdir: the link count changed, the name is gone, and maybe the object. */
+/** inotify after unlink and rmdir: the link count changed, the name is gone, and with its last holder the object. */
 function removed(t: Task | null, dir: Dentry, name: string, inode: Inode): void {
   if (!t?.kernel.notify.active) return;
   const n = t.kernel.notify;
-  if (!isDir(inode)) n.event(IN_ATTRIB, inode, null, '');
-  if (inode.nlink <= 0) n.event(IN_DELETE_SELF, inode, null, '');
+  if (isDir(inode)) n.gone(inode);
+  else n.event(IN_ATTRIB, inode, null, '');
   n.entry(isDir(inode) ? IN_DELETE | IN_ISDIR : IN_DELETE, dir.inode, name, inode);
-  if (inode.nlink <= 0) n.gone(inode);
+  if (!isDir(inode) && inode.nlink <= 0 && inode.opens === 0) n.gone(inode);
 }
 
 /** renameat2(2). */
@@ -285,9 +286,7 @@ export function renameAt(
 function removedByRename(t: Task, inode: Inode): void {
   const n = t.kernel.notify;
   if (!isDir(inode)) n.event(IN_ATTRIB, inode, null, '');
-  if (inode.nlink > 0) return;
-  n.event(IN_DELETE_SELF, inode, null, '');
-  n.gone(inode);
+  if (inode.nlink <= 0 && inode.opens === 0) n.gone(inode);
 }
 
 /** readlink(2) of a place that is a symlink. */

@@ -134,16 +134,20 @@ function finish(vfs: Vfs, t: Task | null, file: File, at: Path): File {
   file.path ??= at;
   const kernel = t?.kernel;
   const counted = file.writable && (at.inode.mode & S_IFMT) === S_IFREG && !(file.flags & O_PATH);
+  const open = (file.flags & O_PATH) === 0;
+  if (open) at.inode.opens++;
   file.closed = (f) => {
     if (counted) at.inode.writers--;
+    if (open) at.inode.opens--;
     if (at.inode.locks !== null) releaseFileLocks(f);
-    if (kernel?.notify.active && !(f.flags & O_PATH)) {
+    if (kernel?.notify.active && open) {
       kernel.notify.event(
         f.writable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE,
         at.inode,
         at.dentry.isRoot ? null : at.dentry.parent.inode,
         at.dentry.name,
       );
+      if (at.inode.nlink <= 0 && at.inode.opens === 0) kernel.notify.gone(at.inode);
     }
   };
   if (t?.kernel.notify.active && !(file.flags & O_PATH)) notify(t, at, IN_OPEN);

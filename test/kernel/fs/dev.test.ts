@@ -11,7 +11,7 @@ import { bytes, readText, text } from './fake-task.ts';
 
 function open(h: Harness, path: string, flags = O_RDWR): File {
   const f = openPath(h.kernel.vfs, h.init, AT_FDCWD, path, flags);
-  if (!(f instanceof File)) throw new Error(`${path}: ${String(f)}`);
+  if (!(f instanceof File)) throw new Error(`${path}: ${f as number}`);
   return f.retain();
 }
 

@@ -20,7 +20,7 @@ beforeEach(() => {
 /** All of a file as one read with a large buffer after the other; the sizes of the reads in `sizes`. */
 function cat(path: string, by = t, sizes: number[] = [], buffer = 65536): string {
   const f = openPath(h.kernel.vfs, by, AT_FDCWD, path, O_RDONLY);
-  if (!(f instanceof File)) throw new Error(`${path}: ${String(f)}`);
+  if (!(f instanceof File)) throw new Error(`${path}: ${f as number}`);
   f.retain();
   let out = '';
   for (;;) {

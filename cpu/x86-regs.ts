@@ -72,9 +72,11 @@ export class X86Regs {
   }
 
   lo(i: number): number {
+    if (i === RFLAGS) return this.flags();
     return this.memory.i32[this.at(i) >> 2]!;
   }
   hi(i: number): number {
+    if (i === RFLAGS) return 0;
     return this.memory.i32[(this.at(i) >> 2) + 1]!;
   }
 

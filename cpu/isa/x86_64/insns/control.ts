@@ -2,7 +2,9 @@
 import { CONDITIONS, RAX, RCX } from '../builder.ts';
 import { S } from '../../../layout.ts';
 import { insn, type Definition } from '../define.ts';
+import { image } from './flags.ts';
 
+const R11 = 11;
 const ENDS = { ends: true } as const;
 const NEAR = { ends: true, d64: true } as const;
 
@@ -57,7 +59,8 @@ export const control: readonly Definition[] = [
     }, ENDS),
   ),
   insn('syscall', '0F 05', '', (b) => {
-    // The kernel side finds rcx = return address and r11 = rflags as hardware leaves them.
+    b.setGpr(RCX, b.nextPc());
+    b.setGpr(R11, b.extU(image(b)));
     b.raise('syscall');
   }, ENDS),
   insn('int3', 'CC', '', (b) => {

@@ -8,7 +8,7 @@ import { insn, type Definition } from '../define.ts';
 const WRITABLE_REST = 0x100 | 0x4000 | 0x40000 | 0x200000;
 
 /** rflags as PUSHF shows them (IF always set). */
-function image(b: X86Builder): Val {
+export function image(b: X86Builder): Val {
   const rest = b.getState('i32.load', S.rflagsRest);
   const df = b.shl(b.getState('i32.load', S.df), 10);
   return b.or(b.or(b.arithFlags(), 0x202), b.or(rest, df));

@@ -112,6 +112,10 @@ export class HostConnection implements StreamPeer {
   get ended(): boolean {
     return this.guestEnded;
   }
+  /** The guest has taken it. */
+  get accepted(): boolean {
+    return this.socket !== null;
+  }
   get closed(): boolean {
     return this.gone;
   }

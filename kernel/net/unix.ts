@@ -28,10 +28,13 @@ const SUN_PATH = 108;
 const MAX_DGRAM_QLEN = 10;
 /** Largest part of a stream write that becomes one message: SKB_MAX_HEAD(0) + 32 KiB of fragments. */
 const STREAM_PART = 3776 + 32768;
+/** Bytes that go into a buffer's head rather than into pages: SKB_MAX_HEAD(0) of streams, SKB_MAX_ALLOC of others. */
+const STREAM_HEAD = 3776;
+const DATAGRAM_HEAD = 16064;
 
 /** Memory a message counts for: struct sk_buff, the head rounded as kmalloc does, page fragments (SKB_TRUESIZE). */
-export function truesize(length: number): number {
-  const paged = length > 3776 ? Math.ceil((length - 3776) / 4096) * 4096 : 0;
+export function truesize(length: number, linear = DATAGRAM_HEAD): number {
+  const paged = length > linear ? Math.ceil((length - linear) / 4096) * 4096 : 0;
   const head = Math.max(0, length - paged) + 320;
   let room = 512;
   while (room < head) room *= 2;
@@ -240,7 +243,7 @@ export class UnixSocket extends Socket {
 
   /** Puts one message into `to`'s queue, charged to this socket. */
   private deliver(t: Task, to: UnixSocket, data: Uint8Array, control: Control | null): void {
-    const charge = truesize(data.length);
+    const charge = truesize(data.length, this.type === SOCK_STREAM ? STREAM_HEAD : DATAGRAM_HEAD);
     this.charged += charge;
     to.rx.push({
       data, at: 0, charge, sender: this, from: this.bound ? UnixSocket.address(this.bound) : null,

@@ -275,6 +275,7 @@ export class GuestConnection extends Duplex {
       refused: later(() => broken('ECONNREFUSED')),
     };
     if (connection.closed) queueMicrotask(() => broken('ECONNREFUSED'));
+    else if (connection.accepted) queueMicrotask(() => this.emit('connect'));
     onActivity();
   }
 

@@ -85,6 +85,7 @@ export function testKernel(extra: Record<string, unknown> = {}): TestKernel {
     clock: { monotonic: () => k.now, realtimeOffset: 0n, setRealtimeOffset: () => undefined },
     limits: { maxTasks: 100, maxFds: 65536, maxFileBytes: 1 << 26 },
     tracer: null,
+    scheduler: { current: null, wake: () => undefined },
     entropy: { fill: (b: Uint8Array) => b.fill(0x5a), below: () => 0 },
     options: { hostname: 'ring3', cpus: 1 },
     ...extra,

@@ -24,6 +24,7 @@ import { cpuid } from './isa/x86_64/cpuid.ts';
 import { Decoder, UNDEFINED } from './isa/x86_64/decoder.ts';
 import { Memory } from './memory/memory.ts';
 import { OutOfMemory, PageTable, type PageTableOwner } from './memory/page-table.ts';
+import { writeTables } from './tables.ts';
 import { X86Regs } from './x86-regs.ts';
 
 const PAGE = 4096;
@@ -87,6 +88,7 @@ export class X86Cpu implements PageTableOwner {
       options.isa.undefinedHandler,
       codeBytes,
     );
+    writeTables(this.memory.u8, this.memory.view);
     this.flushTlb();
   }
 

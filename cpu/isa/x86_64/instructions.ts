@@ -12,6 +12,7 @@ import { sseHelpers } from './insns/sse-arith.ts';
 import { sseFloat } from './insns/sse-float.ts';
 import { sseInt } from './insns/sse-int.ts';
 import { sseMove } from './insns/sse-move.ts';
+import { sse42, sse42Helpers } from './insns/sse42.ts';
 import { strings } from './insns/string.ts';
 
 export const definitions: readonly Definition[] = [
@@ -26,6 +27,7 @@ export const definitions: readonly Definition[] = [
   ...sseMove,
   ...sseInt,
   ...sseFloat,
+  ...sse42,
 ];
 
-export const helpers: readonly Helper[] = [...muldivHelpers, ...sseHelpers];
+export const helpers: readonly Helper[] = [...muldivHelpers, ...sseHelpers, ...sse42Helpers];

@@ -5,6 +5,7 @@
  */
 import { ENOSPC } from '../abi/errno.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
+import { frameReserve } from '../mm/memory.ts';
 import { PAGE_SIZE, type Ram } from '../ports.ts';
 
 /** What all files of a machine may hold together (Limits.maxFileBytes). */
@@ -48,6 +49,9 @@ export class FilePages {
     const room = Math.floor((this.quota.max - this.quota.used) / PAGE_SIZE);
     if (room <= 0) return -ENOSPC;
     n = Math.min(n, room);
+    const spare = this.ram.total - this.ram.used - frameReserve(this.ram);
+    if (spare <= 0) return -ENOSPC;
+    n = Math.min(n, spare);
     let frame = this.ram.alloc(n);
     if (frame < 0 && n > 1) frame = this.ram.alloc((n = 1));
     if (frame < 0) return -ENOSPC;

@@ -16,6 +16,7 @@ import {
   EPERM,
 } from '../abi/errno.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
+import { frameReserve } from '../mm/memory.ts';
 import type { MemObject, ObjectMapper } from '../mm/mem-object.ts';
 import { PAGE_SIZE, type Ram } from '../ports.ts';
 import type { Task } from '../task/task.ts';
@@ -492,7 +493,7 @@ export class TmpfsInode extends Inode implements MemObject {
     const { ram, quota } = this.fs.deps;
     const frame = this.pages.ensure(index);
     if (frame >= 0) return frame;
-    return quota.max - quota.used < PAGE_SIZE || ram.used < ram.total ? -1 : -2;
+    return quota.max - quota.used < PAGE_SIZE || ram.total - ram.used > frameReserve(ram) ? -1 : -2;
   }
   peek(index: number): number {
     return this.pages === null || index * PAGE_SIZE >= this.length ? -1 : this.pages.get(index);

@@ -4,14 +4,14 @@ import type { File } from '../fs/file.ts';
 import { PAGE_SIZE, PROT_WRITE, type Arch } from '../ports.ts';
 import { Areas, type MemoryOwner, type MemoryPorts } from './areas.ts';
 import {
-  MAP_GROWSDOWN, MAP_LOCKED, MAP_NONBLOCK, MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_TYPE, RLIMIT_STACK,
+  MAP_DENYWRITE, MAP_GROWSDOWN, MAP_LOCKED, MAP_NONBLOCK, MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_TYPE, RLIMIT_STACK,
 } from './flags.ts'; // prettier-ignore
 import { formatMaps } from './format.ts';
 import { MMAP_MIN_ADDR, pageDown, pageUp, STACK_GUARD_GAP } from './layout.ts';
 import type { MemObject } from './mem-object.ts';
 import { AnonObject, NO_RAM } from './objects.ts';
 import {
-  Vma, VM_ACCESS, VM_ACCOUNT, VM_DONTCOPY, VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_LOCKONFAULT, VM_MAYALL, VM_MAYSHARE,
+  Vma, VM_ACCESS, VM_ACCOUNT, VM_DENYWRITE, VM_DONTCOPY, VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_LOCKONFAULT, VM_MAYALL, VM_MAYSHARE,
   VM_MAYWRITE, VM_NORESERVE, VM_SHARED, VM_WIPEONFORK, VM_WRITE,
 } from './vma.ts'; // prettier-ignore
 
@@ -67,6 +67,23 @@ export interface MapRequest {
 export class AddressSpace extends Areas {
   static create(ports: MemoryPorts, arch: Arch, owner: MemoryOwner | null = null): AddressSpace {
     return new AddressSpace(ports, arch, owner);
+  }
+
+  /** Whether there is RAM for the page tables of a copy. */
+  canFork(): boolean {
+    const { spare } = this.memory;
+    // At worst each page needs a 2 KiB table at each of three levels.
+    if (spare > 2 * this.rss + 8) return true;
+    let tables = 8;
+    for (const bytes of [2 ** 21, 2 ** 30]) {
+      let last = -1;
+      this.pageTable.forEach(0, this.taskSize, (page) => {
+        const at = Math.floor(page / bytes);
+        if (at !== last) tables++;
+        last = at;
+      });
+    }
+    return spare > tables / 2;
   }
 
   /** A copy-on-write copy (dup_mmap). Pages of shared and unwritten file mappings come back by faults. */
@@ -129,6 +146,7 @@ export class AddressSpace extends Areas {
     if (shared) flags |= VM_SHARED | VM_MAYSHARE;
     if (req.flags & MAP_GROWSDOWN) flags |= VM_GROWSDOWN;
     if (req.flags & MAP_LOCKED) flags |= VM_LOCKED;
+    if (req.flags & MAP_DENYWRITE) flags |= VM_DENYWRITE;
     if (req.flags & MAP_NORESERVE) flags |= VM_NORESERVE;
     flags &= ~(req.remove ?? 0);
     const pages = length / PAGE_SIZE;
@@ -233,6 +251,8 @@ export class AddressSpace extends Areas {
 
   /** A page of a file or of shared memory. Private writes copy; others map what the object has around it too. */
   private objectFault(v: Vma, page: number, access: number): number {
+    // Page tables may be needed although the object's page is there.
+    if (this.memory.spare < 0) return OOM;
     const object = v.object!;
     const frame = object.frame(v.index(page), access === PROT_WRITE && !v.private);
     if (frame < 0) return frame === NO_RAM ? OOM : BUS;
@@ -283,9 +303,11 @@ export class AddressSpace extends Areas {
     if (!memory.tight) {
       const low = Math.max(v.start, page - (page % span));
       const high = Math.min(v.end, page - (page % span) + span);
+      // A file's page that was not written itself goes on showing what others write to the file.
       const shared = (p: number): boolean => {
         const f = pageTable.frame(p);
-        return f >= 0 && ram.refs(f) > 1;
+        if (f < 0 || ram.refs(f) === 1) return false;
+        return !v.object || (v.flags & VM_DENYWRITE) !== 0 || v.object.peek?.(v.index(p)) !== f;
       };
       while (start > low && shared(start - PAGE_SIZE)) start -= PAGE_SIZE;
       while (end < high && shared(end)) end += PAGE_SIZE;

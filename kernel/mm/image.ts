@@ -6,7 +6,14 @@ import type { ByteSource, ElfPlan } from '../../loader/elf.ts';
 import { buildStack } from '../../loader/stack.ts';
 import { VDSO_PAGES, vdsoImage, VVAR_PAGES } from '../../loader/vdso.ts';
 import { AddressSpace, type MemoryOwner, type MemoryPorts } from './address-space.ts';
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_PRIVATE } from './flags.ts';
+import {
+  MAP_ANONYMOUS,
+  MAP_DENYWRITE,
+  MAP_FIXED,
+  MAP_FIXED_NOREPLACE,
+  MAP_GROWSDOWN,
+  MAP_PRIVATE,
+} from './flags.ts';
 import { pageDown, pageUp } from './layout.ts';
 import type { MemObject } from './mem-object.ts';
 import type { Memory } from './memory.ts';
@@ -57,6 +64,7 @@ export interface Image {
 
 /** A new address space with the program in it, or -errno: too late for the old program to see, so it dies (SIGSEGV). */
 export function buildImage(ports: MemoryPorts, owner: MemoryOwner | null, req: ImageRequest): Image | number {
+  if (ports.memory.spare < 0) return -ENOMEM;
   const mm = AddressSpace.create(ports, req.program.plan.arch, owner);
   const done = fill(mm, req);
   if (typeof done !== 'number') return done;
@@ -158,7 +166,7 @@ function mapSegments(mm: AddressSpace, { plan, object, file }: Program, bias: nu
     const end = vaddr + s.memsz;
     let mapped = start;
     if (s.filesz > 0) {
-      const flags = MAP_PRIVATE | (first ? MAP_FIXED_NOREPLACE : MAP_FIXED);
+      const flags = MAP_PRIVATE | MAP_DENYWRITE | (first ? MAP_FIXED_NOREPLACE : MAP_FIXED);
       const length = inPage + s.filesz;
       const r = mm.map({ start, length, prot: s.prot, flags, object, file, offset: s.offset - inPage });
       if (r < 0) return r === -EEXIST ? -ENOMEM : r;

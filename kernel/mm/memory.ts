@@ -5,8 +5,12 @@ import type { Ram } from '../ports.ts';
 /** Gives frames back under pressure; returns how many. */
 export type Shrinker = () => number;
 
+/** Frames that neither programs nor files get: page tables and registers come from the same RAM and cannot wait. */
+export const frameReserve = (ram: Ram): number => Math.min(64, ram.total >> 6);
+
 export class Memory {
   readonly ram: Ram;
+  private readonly reserve: number;
   /** vm.max_map_count. */
   maxMapCount = 65530;
   private readonly shrinkers = new Set<Shrinker>();
@@ -15,6 +19,7 @@ export class Memory {
 
   constructor(ram: Ram) {
     this.ram = ram;
+    this.reserve = frameReserve(ram);
   }
 
   /** A number nobody had before: identity of address spaces, objects and owners of private pages. */
@@ -24,15 +29,20 @@ export class Memory {
 
   /** As Ram.alloc, after asking the caches to shrink when there is nothing left. */
   alloc(count: number): number {
-    const frame = this.ram.alloc(count);
+    const frame = this.spare >= count ? this.ram.alloc(count) : -1;
     if (frame >= 0 || this.shrinkers.size === 0) return frame;
     for (const shrink of this.shrinkers) if (shrink() > 0) break;
-    return this.ram.alloc(count);
+    return this.spare >= count ? this.ram.alloc(count) : -1;
   }
 
   /** Frames nobody uses. */
   get free(): number {
     return this.ram.total - this.ram.used;
+  }
+
+  /** Frames that may still be handed out; negative when the reserve is being used. */
+  get spare(): number {
+    return this.free - this.reserve;
   }
 
   /** Little is left: allocate only what is asked for. */

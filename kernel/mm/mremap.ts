@@ -135,6 +135,7 @@ function move(
   flags: number,
 ): number {
   if (mm.vmas.count >= mm.memory.maxMapCount - 3) return -ENOMEM;
+  if (mm.memory.spare < Math.min(mm.rss, oldLength / 2 ** 21)) return -ENOMEM; // page tables
   const dontUnmap = (flags & MREMAP_DONTUNMAP) !== 0;
   if (v.flags & VM_ACCOUNT && !mm.memory.enough(length / PAGE_SIZE)) return -ENOMEM;
   const copy = v.part(start, start + oldLength);

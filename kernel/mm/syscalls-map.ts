@@ -9,7 +9,7 @@ import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
 import type { MapRequest } from './address-space.ts';
 import {
-  MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB, MAP_LOCKED, MAP_PRIVATE, MAP_SHARED,
+  MAP_ANONYMOUS, MAP_DENYWRITE, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB, MAP_LOCKED, MAP_PRIVATE, MAP_SHARED,
   MAP_SHARED_VALIDATE, MAP_SYNC, MAP_TYPE, MAP_POPULATE, MAP_NONBLOCK, MAP_NORESERVE, MAP_STACK, MAP_32BIT,
   RLIMIT_DATA, RLIMIT_MEMLOCK,
 } from './flags.ts'; // prettier-ignore
@@ -19,7 +19,6 @@ import { VM_EXEC, VM_LOCKED, VM_MAYEXEC, VM_MAYWRITE, VM_READ, VM_SHARED, VM_WRI
 import { mprotectRange, PROT_GROWSDOWN, PROT_GROWSUP } from './mprotect.ts';
 
 const PROT_SEM = 8;
-const MAP_DENYWRITE = 0x800;
 const MAP_EXECUTABLE = 0x1000;
 /** Flags MAP_SHARED has always ignored when it did not know them; MAP_SHARED_VALIDATE refuses others. */
 const LEGACY_MAP_MASK =

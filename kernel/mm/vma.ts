@@ -14,6 +14,11 @@ export const VM_MAYEXEC = 0x40;
 export const VM_MAYSHARE = 0x80;
 export const VM_GROWSDOWN = 0x100;
 export const VM_PFNMAP = 0x400;
+/**
+ * The file is a program or library (MAP_DENYWRITE): nobody is expected to write it, so pages around a written private
+ * one may be copied with it.
+ */
+export const VM_DENYWRITE = 0x800;
 /** Bit 31 in Linux, which would make flags negative here; this one is VM_UFFD_WP's. */
 export const VM_MERGEABLE = 0x1000;
 export const VM_LOCKED = 0x2000;

@@ -1,5 +1,5 @@
 /** Making tasks: copy_process of kernel/fork.c, for fork, vfork, clone and clone3. */
-import { EAGAIN, EFAULT, EINVAL, EMFILE, EPERM, ERESTARTNOINTR } from '../abi/errno.ts';
+import { EAGAIN, EFAULT, EINVAL, EMFILE, EPERM, ERESTARTNOINTR, ENOMEM } from '../abi/errno.ts';
 import { REG } from '../ports.ts';
 import { SignalHandlers, SignalQueue } from '../signal/state.ts';
 import { WaitQueue } from '../wait.ts';
@@ -76,7 +76,7 @@ function checkFlags(t: Task, flags: number): number {
 /** Whether one more task is allowed: RLIMIT_NPROC for its user, and the machine's own limit. */
 function checkLimits(t: Task): number {
   const k = t.kernel;
-  const limit = t.group.rlimits[RLIMIT_NPROC]!.cur;
+  const limit = t.group.rlimits[RLIMIT_NPROC].cur;
   if (limit !== Infinity && t.creds.uid !== 0 && !hasCapability(t, CAP_SYS_RESOURCE)) {
     let n = 0;
     for (const o of k.processes.tasks.values()) if (o.creds.uid === t.creds.uid) n++;
@@ -95,11 +95,12 @@ export function copyProcess(t: Task, a: CloneArgs): Task | number {
   if (t.sigPending) return -ERESTARTNOINTR;
   const limited = checkLimits(t);
   if (limited < 0) return limited;
+  if (!has(CLONE_VM) && !t.mm.canFork()) return -ENOMEM;
   const tid = k.processes.allocate();
   if (tid < 0) return -EAGAIN;
   let pidfd = -1;
   if (has(CLONE_PIDFD)) {
-    pidfd = t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE]!.cur);
+    pidfd = t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE].cur);
     if (pidfd < 0 || t.mm.putU32(a.pidfd, pidfd) !== 0) {
       return pidfd < 0 ? -EMFILE : -EFAULT;
     }

@@ -31,9 +31,10 @@ const modules: readonly Record<string, SyscallSpec>[] = [
   mmRows,
   ioRows,
   fileRows,
+  absentRows,
 ];
 
-/** Every row, by name. Implemented ones take precedence over the list of absent ones. */
+/** Every row, by name. */
 export const syscalls: ReadonlyMap<string, SyscallRow> = merge();
 
 function merge(): Map<string, SyscallRow> {
@@ -43,9 +44,6 @@ function merge(): Map<string, SyscallRow> {
       if (all.has(name)) throw new Error(`system call ${name} is defined by two modules`);
       all.set(name, { name, ...spec });
     }
-  }
-  for (const [name, spec] of Object.entries(absentRows)) {
-    if (!all.has(name)) all.set(name, { name, ...spec });
   }
   return all;
 }

@@ -122,7 +122,7 @@ export class Scheduler {
 
   /** Wakes every task whose deadline is not after `now`, earliest first. */
   expire(now: number): void {
-    while (this.deadlines.first <= now) this.wake(this.deadlines.take(), 'timeout');
+    while (!this.deadlines.empty && this.deadlines.first <= now) this.wake(this.deadlines.take(), 'timeout');
   }
 
   private takeAny(): Task | undefined {
@@ -154,6 +154,10 @@ export class Scheduler {
 class DeadlineHeap {
   private readonly items: { at: number; order: number; task: Task }[] = [];
   private order = 0;
+
+  get empty(): boolean {
+    return this.items.length === 0;
+  }
 
   get first(): number {
     return this.items.length > 0 ? this.items[0]!.at : Infinity;

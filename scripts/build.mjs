@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Builds dist/: the cpu's wasm module from the instruction definitions, the CLI and the library.
-// Usage: node scripts/build.mjs [--cpu-only] [--if-stale]
+// Usage: node scripts/build.mjs [--cpu-only] [--if-stale]   (stale: a source is newer than what it makes)
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -43,13 +43,15 @@ async function buildCpu(ifStale) {
 const banner = `import { createRequire as __ring3Require } from 'node:module';
 const require = __ring3Require(import.meta.url);`;
 
-async function buildBundles() {
+async function buildBundles(ifStale) {
   const entries = [
     { in: 'src/cli/main.ts', out: 'dist/cli.js', shebang: true },
     { in: 'src/index.ts', out: 'dist/index.js', shebang: false },
   ];
   for (const entry of entries) {
     if (!existsSync(entry.in)) continue;
+    const sources = Math.max(...['src', 'kernel', 'loader', 'cpu'].map(newest));
+    if (ifStale && existsSync(entry.out) && statSync(entry.out).mtimeMs > sources) continue;
     await build({
       ...common,
       entryPoints: [entry.in],
@@ -63,5 +65,6 @@ async function buildBundles() {
   }
 }
 
-await buildCpu(process.argv.includes('--if-stale'));
-if (!process.argv.includes('--cpu-only')) await buildBundles();
+const ifStale = process.argv.includes('--if-stale');
+await buildCpu(ifStale);
+if (!process.argv.includes('--cpu-only')) await buildBundles(ifStale);

@@ -108,7 +108,7 @@ static void tcp(void) {
   R(setsockopt(l, SOL_SOCKET, 9999, &(int){1}, 4));
   R(setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &(int){1}, 1));
   R(opt(99, SOL_SOCKET, SO_TYPE));
-  R(opt(0, SOL_SOCKET, SO_TYPE));
+  R(opt(open("/dev/null", O_RDONLY), SOL_SOCKET, SO_TYPE));
 
   c = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   show("fresh socket", c);

@@ -1,5 +1,5 @@
 /** Where guests are, and what this host lacks to run them natively. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,4 +22,31 @@ export function nativeReason(): string | null {
 
 export function rootPath(relative: string): string {
   return ROOT + relative;
+}
+
+/** One way to run a guest, as guests/guests.json writes it. */
+export interface GuestRun {
+  readonly args?: readonly string[];
+  readonly stdin?: string;
+  readonly expect?: { readonly stdout?: string; readonly stderr?: string; readonly exit?: number };
+}
+
+export interface Guest {
+  readonly name: string;
+  readonly source: string;
+  readonly libc?: readonly string[];
+  /** False: its output is not fixed, or it needs a partner. */
+  readonly compare?: boolean;
+  readonly expect?: GuestRun['expect'];
+  readonly runs?: readonly GuestRun[];
+}
+
+export function guestTable(): readonly Guest[] {
+  const text = readFileSync(`${ROOT}guests/guests.json`, 'utf8');
+  return (JSON.parse(text) as { guests: Guest[] }).guests;
+}
+
+/** Names under which a guest is built: one for each libc. */
+export function builtNames(g: Guest): string[] {
+  return (g.libc ?? ['glibc']).map((libc) => (libc === 'musl' ? `${g.name}-musl` : g.name));
 }

@@ -18,7 +18,7 @@ import type { Loop } from './loop.ts';
 import type { BootOptions, FileContent } from './options.ts';
 import { type ExitStatus, exitStatus } from './status.ts';
 import { entryPoint, isPositionIndependent, readSymbols } from './symbols.ts';
-import { describeTask, describeWaiting } from './waiting.ts';
+import { describeTask, describeWaiting, waitsForSignal } from './waiting.ts';
 
 /** Host milliseconds the guest runs before the host's event loop gets its turn. */
 const SLICE_MS = 10;
@@ -359,10 +359,7 @@ export class Machine {
 
   /** Some task sleeps until a signal comes (pause, sigsuspend): a host can always send one. */
   private waitsForSignals(): boolean {
-    for (const t of this.kernel.processes.tasks.values()) {
-      if (t.state === 'stopped' || (t.state === 'parked' && t.parked!.on.length === 0)) return true;
-    }
-    return false;
+    return [...this.kernel.processes.tasks.values()].some(waitsForSignal);
   }
 
   private allStopped(): boolean {

@@ -1,5 +1,6 @@
 /** Says who waits for what, when nothing can run. */
 import type { Kernel } from '../../kernel/kernel.ts';
+import { FutexWaiter } from '../../kernel/futex/futex.ts';
 import type { Task } from '../../kernel/task/task.ts';
 
 /** "101 (sh) in wait4 for children of 101" */
@@ -8,6 +9,10 @@ export function describeTask(t: Task): string {
   if (t.state === 'stopped') return `${who} stopped`;
   if (t.parked === null) return `${who} ${t.state}`;
   const on = t.parked.on.map((q) => q.what).filter((w, i, all) => all.indexOf(w) === i);
+  if (t.parked instanceof FutexWaiter) {
+    const { futex } = t.parked.data;
+    on.push(`the futex at 0x${futex.toString(16)}, which holds ${t.mm.i32(futex) ?? 'nothing readable'}`);
+  }
   const shown = on.length > 4 ? [...on.slice(0, 4), `${on.length - 4} more`] : on;
   return `${who} in ${t.row?.name ?? 'a system call'} for ${shown.length > 0 ? shown.join(', ') : 'a signal'}`;
 }
@@ -20,4 +25,10 @@ export function describeWaiting(kernel: Kernel): string {
   const shown = tasks.slice(0, 16).map(describeTask);
   if (tasks.length > shown.length) shown.push(`${tasks.length - shown.length} more`);
   return shown.join('; ');
+}
+
+/** It sleeps until a signal comes (pause, sigsuspend) or job control lets it go on: a host can always do that. */
+export function waitsForSignal(t: Task): boolean {
+  if (t.state === 'stopped') return true;
+  return t.state === 'parked' && t.parked!.on.length === 0 && !(t.parked instanceof FutexWaiter);
 }

@@ -1,0 +1,22 @@
+/**
+ * ring3 runs x86_64 Linux programs in Node.js.
+ *
+ *     import { Machine } from 'ring3';
+ *     const m = await Machine.boot({ program: './hello', stdin: 'some text' });
+ *     const end = await m.run();
+ *     console.log(end.status, m.stdout);
+ */
+export { Machine, type MachineStats, type TaskInfo } from './machine/machine.ts';
+export { BootError, type BootErrorKind, DeadlockError, StoppedError } from './machine/errors.ts';
+export { GuestFileError } from './machine/guest-files.ts';
+export type {
+  BootOptions, FileContent, InputSource, MachineLimits, MountSpec, Output, OutputSink, PublishSpec, TerminalEnd,
+  TerminalPort, WindowSize,
+} from './machine/options.ts'; // prettier-ignore
+export type {
+  EndEvent, EnterEvent, ExitEvent, Listeners, MachineEvent, SignalEvent, TaskEndEvent,
+} from './machine/events.ts'; // prettier-ignore
+export type { ExitStatus } from './machine/status.ts';
+/** Traces as strace prints them: give one to `BootOptions.tracer`, call `finish` at the end. */
+export { Strace, type StraceOptions } from '../kernel/trace/strace.ts';
+export { VERSION } from './version.ts';

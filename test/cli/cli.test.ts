@@ -1,0 +1,163 @@
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  chmodSync,
+  copyFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const cli = join(root, 'dist/cli.js');
+const guest = (name: string): string => join(root, 'guests/prebuilt/x86_64', name);
+let dir = '';
+
+beforeAll(() => {
+  const built = spawnSync(process.execPath, ['scripts/build.mjs', '--if-stale'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  expect(built.stderr).toBe('');
+  dir = mkdtempSync(join(tmpdir(), 'ring3-cli-'));
+  copyFileSync(guest('hello'), join(dir, 'hello'));
+  chmodSync(join(dir, 'hello'), 0o755);
+}, 120_000);
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+function ring3(...args: string[]) {
+  const r = spawnSync(process.execPath, [cli, ...args], {
+    cwd: dir,
+    encoding: 'latin1',
+    input: '',
+    timeout: 60_000,
+  });
+  return { status: r.status, out: r.stdout, err: r.stderr };
+}
+
+describe('ring3 run', () => {
+  it('runs a program by path, with its status and streams', () => {
+    expect(ring3('run', './hello')).toEqual({ status: 0, out: 'Hello from ring 3\n', err: '' });
+  });
+
+  it.each([
+    [['run', './nope'], 127, /^ring3: \.\/nope: no such file\n$/],
+    [['run', 'hello'], 127, /^ring3: hello: not found in \$PATH; for the file here write \.\/hello\n$/],
+    [['run', '.'], 126, /^ring3: \. is a directory; name a program in it\n$/],
+    [['run', './text'], 126, /^ring3: \.\/text is not executable; try: chmod \+x \.\/text\n$/],
+    [['run', './textx'], 126, /^ring3: \.\/textx cannot be run: it is not an ELF program; .*\n$/],
+    [['run', './cut'], 126, /^ring3: \.\/cut cannot be run: it is a truncated ELF file.*\n$/],
+    [
+      ['run', './elf32'],
+      126,
+      /^ring3: \.\/elf32 cannot be run: it is a 32-bit x86 program; build it for 64-bit x86_64\n$/,
+    ],
+    [
+      ['run', './arm'],
+      126,
+      /^ring3: \.\/arm cannot be run: it is a program for aarch64; build it for x86_64\n$/,
+    ],
+    [['run', '--nope', './hello'], 2, /^ring3: unknown option '--nope'; 'ring3 run --help' lists them\n$/],
+    [['run'], 2, /^ring3: no program given; write: ring3 run PROG \[ARGS\.\.\.\]\n$/],
+    [['frobnicate'], 2, /^ring3: unknown command 'frobnicate'; to run a program: ring3 run frobnicate\n$/],
+    [
+      ['run', '-v', './none:/x', './hello'],
+      125,
+      /^ring3: option '-v': \.\/none does not exist; create it first\n$/,
+    ],
+    [
+      ['run', '--max-memory', '1k', './hello'],
+      125,
+      /^ring3: cannot give the guest 1024 bytes of memory: .*\n$/,
+    ],
+  ])('answers %j with one line and the status a shell expects', (args, status, message) => {
+    const elf = readFileSync(guest('hello'));
+    const change = (at: number, value: number): Uint8Array => {
+      const copy = Uint8Array.from(elf);
+      copy[at] = value;
+      return copy;
+    };
+    const files: [string, string | Uint8Array, number][] = [
+      ['text', 'hi\n', 0o644], ['textx', 'hi\n', 0o755], ['cut', elf.subarray(0, 80), 0o755],
+      ['elf32', (() => { const e = change(4, 1); e[18] = 3; return e; })(), 0o755], ['arm', change(18, 183), 0o755],
+    ]; // prettier-ignore
+    for (const [name, data, mode] of files) {
+      writeFileSync(join(dir, name), data);
+      chmodSync(join(dir, name), mode);
+    }
+    const r = ring3(...args);
+    expect(r.err).toMatch(message);
+    expect(r.status).toBe(status);
+    expect(r.out).toBe('');
+  });
+
+  it('kills a guest that takes too long', () => {
+    const r = ring3('run', '--timeout', '200ms', guest('misbehave-musl'), 'loop');
+    expect(r.err).toBe('ring3: the guest was still running after 0.2 s and was killed (--timeout)\n');
+    expect(r.status).toBe(124);
+  });
+
+  it('ends quietly when nobody reads its output', async () => {
+    const p = spawn('sh', ['-c', `"${process.execPath}" "${cli}" run ${guest('racy-musl')} | head -c 1`], {
+      cwd: dir,
+    });
+    let err = '';
+    p.stderr.on('data', (b: Buffer) => (err += b.toString()));
+    await new Promise((resolve) => p.on('close', resolve));
+    expect(err).toBe('');
+  });
+
+  it('prints help, version and the system calls', () => {
+    expect(ring3('help').out).toContain('ring3 strace [OPTIONS] PROG');
+    expect(ring3('run', '--help').out).toContain('--max-memory SIZE');
+    expect(ring3('strace', '-h').out).toContain('-f, --follow-forks');
+    expect(ring3('version').out).toMatch(/^ring3 \d+\.\d+\.\d+\n$/);
+    const table = ring3('syscalls').out;
+    expect(table).toMatch(/^read +0 +63 +full$/m);
+    expect(table).toMatch(/\d+ system calls: \d+ full, \d+ partial, \d+ refused, \d+ absent\n$/);
+    expect(ring3('syscalls', '--markdown').out).toContain('| `read` | 0 | 63 | full |');
+  });
+});
+
+describe('ring3 strace', () => {
+  it('traces to stderr, in order with the output', () => {
+    const r = spawnSync('sh', ['-c', `"${process.execPath}" "${cli}" strace ./hello 2>&1`], {
+      cwd: dir,
+      encoding: 'utf8',
+    });
+    expect(r.stdout).toMatch(
+      /^execve\("\.\/hello", \["\.\/hello"\], 0x7ff[0-9a-f]+ \/\* 3 vars \*\/\) = 0\nwrite\(1, "Hello from ring 3\\n", 18Hello from ring 3\n\) += 18\nexit_group\(0\) += \?\n\+\+\+ exited with 0 \+\+\+\n$/,
+    );
+  });
+
+  it('writes files with -o and -ff', () => {
+    const r = ring3('strace', '-ff', '-o', 'trace', '-e', 'trace=%process', guest('fork-shm-musl'));
+    expect(r.status).toBe(0);
+    expect(r.err).toBe('');
+    const files = readdirSync(dir).filter((f) => f.startsWith('trace.'));
+    expect(files.length).toBeGreaterThan(2);
+    expect(readFileSync(join(dir, 'trace.1000'), 'utf8')).toMatch(/^execve\(.*\nfork\(\) += 1001\n/);
+    expect(readFileSync(join(dir, 'trace.1001'), 'utf8')).toMatch(
+      /^exit_group\(11\) += \?\n\+\+\+ exited with 11 \+\+\+\n$/,
+    );
+  });
+
+  it('summarises with -c', () => {
+    const r = ring3('strace', '-c', './hello');
+    expect(r.out).toBe('Hello from ring 3\n');
+    expect(r.err.split('\n')[0]).toBe('% time     seconds  usecs/call     calls    errors syscall');
+    expect(r.err).toMatch(/ 1 +write\n/);
+    expect(r.err).toMatch(/100\.00 +0\.\d{6} +\d+ +2 +total\n$/);
+  });
+
+  it('cannot write where it may not', () => {
+    const r = ring3('strace', '-o', '/nonexistent/trace', './hello');
+    expect(r.err).toBe('ring3: cannot write the trace to /nonexistent/trace: ENOENT\n');
+    expect(r.status).toBe(125);
+  });
+});

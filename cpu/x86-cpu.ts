@@ -18,10 +18,12 @@ import {
   TLB_WRITE,
 } from './layout.ts';
 import { sseOperation } from './float/sse.ts';
+import { X87 } from './float/x87.ts';
 import { HOST_IMPORTS, type DecodeTables } from './interp/generate.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
 import { cpuid } from './isa/x86_64/cpuid.ts';
 import { Decoder, UNDEFINED } from './isa/x86_64/decoder.ts';
+import { X87_FXSAVE } from './isa/x86_64/x87-calls.ts';
 import { Memory } from './memory/memory.ts';
 import { OutOfMemory, PageTable, type PageTableOwner } from './memory/page-table.ts';
 import { writeTables } from './tables.ts';
@@ -41,8 +43,6 @@ export interface X86CpuOptions {
   readonly cpus?: number;
   /** Time-stamp counter for RDTSC. */
   readonly tsc?: () => bigint;
-  /** Carries out x87 function `n` on the state at `base`; returns whether it is known. */
-  readonly x87?: (memory: Memory, base: number, n: number) => number;
 }
 
 export class X86Cpu implements PageTableOwner {
@@ -58,6 +58,8 @@ export class X86Cpu implements PageTableOwner {
   private table: PageTable | null = null;
   private space: CodeSpace | null = null;
 
+  private readonly x87: X87;
+
   /** Instructions retired by the last `run`. */
   retired = 0;
   /** After a fault: what was accessed, and PROT_READ (1), PROT_WRITE (2) or PROT_EXEC (4). */
@@ -70,14 +72,13 @@ export class X86Cpu implements PageTableOwner {
     this.memory = new Memory(options.memoryBytes, FIXED_END + codeBytes);
     this.cpus = options.cpus ?? 1;
     const tsc = options.tsc ?? ((): bigint => 0n);
-    const x87 = options.x87 ?? ((): number => 0);
     const host: Record<(typeof HOST_IMPORTS)[number]['name'], (...args: never[]) => unknown> = {
       cpuid: () => {
         this.doCpuid();
       },
       rdtsc: () => tsc(),
       sse: (op: number, a: bigint, b: bigint) => this.doSse(op, a, b),
-      x87: (n: number) => x87(this.memory, STATE, n),
+      x87: (n: number) => this.doX87(n),
     };
     const instance = new WebAssembly.Instance(options.module, { env: { memory: this.memory.memory }, host });
     this.runFrom = instance.exports['run'] as (rec: number) => number;
@@ -88,6 +89,7 @@ export class X86Cpu implements PageTableOwner {
       options.isa.undefinedHandler,
       codeBytes,
     );
+    this.x87 = new X87(this.memory, STATE);
     writeTables(this.memory.u8, this.memory.view);
     this.flushTlb();
   }
@@ -419,6 +421,18 @@ export class X86Cpu implements PageTableOwner {
     i32[at] = mxcsr | flags;
     if (flags & ~(mxcsr >> 7)) i32[(STATE + S.simdPending) >> 2] = 1;
     return value;
+  }
+
+  private doX87(op: number): number {
+    if (op < X87_FXSAVE) return this.x87.execute(op);
+    if (op === X87_FXSAVE) {
+      this.x87.fxsave();
+      return 1;
+    }
+    const mask = (op >> 4) & 7;
+    // XRSTOR of a component the image does not hold: its initial values.
+    if (mask & 4) this.x87.initialImage();
+    return this.x87.fxrstor(mask & 3) ? 1 : 0;
   }
 
   private doCpuid(): void {

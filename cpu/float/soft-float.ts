@@ -39,6 +39,8 @@ export interface Env {
   masked: number;
   /** Flags raised since they were last cleared. */
   flags: number;
+  /** An operand was denormal before it was widened to this format (x87 memory operands). */
+  denormalOperand?: boolean;
   /** x87 precision control: round the significand to this many bits (exponent range unchanged); 0: the format's. */
   precision: number;
 }
@@ -264,7 +266,7 @@ function nanResult(f: Format, env: Env, rule: NanRule, x: Unpacked, y: Unpacked 
 }
 
 function noteDenormals(env: Env, x: Unpacked, y: Unpacked | null): void {
-  if (x.denormal || y?.denormal) env.flags |= DE;
+  if (x.denormal || y?.denormal || env.denormalOperand) env.flags |= DE;
 }
 
 /** x + y (or x − y). */

@@ -18,7 +18,7 @@ export const HOST_IMPORTS: readonly {
   { name: 'rdtsc', params: [], result: 'i64' },
   /** Soft-float: operation (float/sse-ops.ts) and two bit patterns; raises flags in MXCSR. */
   { name: 'sse', params: ['i32', 'i64', 'i64'], result: 'i64' },
-  /** Transcendental x87 instructions: the argument names the function. */
+  /** One x87 instruction: (opcode − D8) << 8 | modrm; operands and results of memory forms in SCRATCH. */
   { name: 'x87', params: ['i32'], result: 'i32' },
 ];
 

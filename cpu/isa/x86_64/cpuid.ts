@@ -7,7 +7,7 @@ const EDX1: readonly [bit: number, name: string][] = [
   [0, 'fpu'], [4, 'tsc'], [8, 'cx8'], [15, 'cmov'], [19, 'clflush'], [23, 'mmx'], [24, 'fxsr'], [25, 'sse'], [26, 'sse2'],
 ]; // prettier-ignore
 const ECX1: readonly [bit: number, name: string][] = [
-  [0, 'pni'], [1, 'pclmulqdq'], [9, 'ssse3'], [13, 'cx16'], [19, 'sse4_1'], [20, 'sse4_2'], [23, 'popcnt'], [25, 'aes'],
+  [0, 'pni'], [1, 'pclmulqdq'], [9, 'ssse3'], [13, 'cx16'], [19, 'sse4_1'], [20, 'sse4_2'], [23, 'popcnt'], [25, 'aes'], [26, 'xsave'], [27, 'osxsave'],
 ]; // prettier-ignore
 const EDX8: readonly [bit: number, name: string][] = [
   [11, 'syscall'],
@@ -18,7 +18,10 @@ const ECX8: readonly [bit: number, name: string][] = [[0, 'lahf_lm']];
 const EBX7: readonly [bit: number, name: string][] = [[0, 'fsgsbase']];
 
 /** Names as /proc/cpuinfo lists them, in its order. */
-export const CPU_FLAGS: readonly string[] = [EDX1, EDX8, ECX1, ECX8, EBX7].flat().map(([, name]) => name);
+export const CPU_FLAGS: readonly string[] = [EDX1, EDX8, ECX1, ECX8, EBX7]
+  .flat()
+  .map(([, name]) => name)
+  .filter((name) => name !== 'osxsave'); // the kernel's doing, not a processor flag
 
 /** AT_HWCAP on x86_64 is CPUID.1:EDX. */
 export const HWCAP = mask(EDX1);
@@ -55,12 +58,15 @@ export function cpuid(
   const [v0, v1, v2] = text(VENDOR) as [number, number, number];
   switch (leaf >>> 0) {
     case 0:
-      return [7, v0, v2, v1];
+      return [0xd, v0, v2, v1];
     case 1:
       // Family 17h model 1 stepping 0; clflush line 8 × 8 bytes; logical processors; apic id.
       return [0x00800f10, (cpu << 24) | (cpus << 16) | (8 << 8), mask(ECX1), mask(EDX1)];
     case 7:
       return subleaf === 0 ? [0, mask(EBX7), 0, 0] : [0, 0, 0, 0];
+    case 0xd:
+      // XCR0 = x87 | SSE: 512 bytes and the header.
+      return subleaf === 0 ? [3, 576, 576, 0] : [0, 0, 0, 0];
     case 0x80000000:
       return [0x80000008 | 0, v0, v2, v1];
     case 0x80000001:

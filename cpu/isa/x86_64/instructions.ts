@@ -13,6 +13,7 @@ import { sseFloat } from './insns/sse-float.ts';
 import { sseInt } from './insns/sse-int.ts';
 import { sseMove } from './insns/sse-move.ts';
 import { sse42, sse42Helpers } from './insns/sse42.ts';
+import { x87 } from './insns/x87.ts';
 import { strings } from './insns/string.ts';
 
 export const definitions: readonly Definition[] = [
@@ -28,6 +29,7 @@ export const definitions: readonly Definition[] = [
   ...sseInt,
   ...sseFloat,
   ...sse42,
+  ...x87,
 ];
 
 export const helpers: readonly Helper[] = [...muldivHelpers, ...sseHelpers, ...sse42Helpers];

@@ -86,8 +86,8 @@ export function ppoll(t: Task, a: Args): SysResult {
 function tableRoom(t: Task): number {
   const open = t.fds.list();
   const highest = open.length ? open[open.length - 1]! : 0;
-  let room = 64;
-  while (room <= highest) room = room < 256 ? 256 : room * 2;
+  let room = 256; // what a child of a shell starts with
+  while (room <= highest) room *= 2;
   return room;
 }
 

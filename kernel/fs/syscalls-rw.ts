@@ -1,5 +1,5 @@
 /** read(2), write(2) and their vector and positioned forms; lseek(2); fsync(2) and friends. */
-import { EAGAIN, EBADF, EFAULT, EINVAL, EOPNOTSUPP, ERESTARTSYS, ESPIPE } from '../abi/errno.ts';
+import { EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EOPNOTSUPP, ERESTARTSYS, ESPIPE } from '../abi/errno.ts';
 import { IoBuf } from '../mm/iobuf.ts';
 import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
@@ -41,7 +41,10 @@ export function waitToRead(t: Task, file: File): SysResult {
   if (file.nonblocking) return -EAGAIN;
   const parked = t.parked;
   if (parked === null) {
-    return park({ on: file.waiters, deadline: file.readDeadline(t), interrupted: ERESTARTSYS });
+    const deadline = file.readDeadline(t);
+    const socket = file.inode !== null && (file.inode.mode & S_IFMT) === S_IFSOCK;
+    const interrupted = socket && deadline !== Infinity ? EINTR : ERESTARTSYS;
+    return park({ on: file.waiters, deadline, interrupted });
   }
   if (t.woken === 'signal') return -parked.interrupted;
   if (t.woken === 'timeout') return -EAGAIN;
@@ -73,8 +76,16 @@ function writeFrom(t: Task, file: File, buf: IoBuf, offset: number): SysResult {
       if (done < buf.length && file.writesAll) continue;
     } else if (n === -EAGAIN && !file.nonblocking) {
       if (t.woken === 'signal') return done > 0 ? done : -t.parked!.interrupted;
+      if (t.woken === 'timeout') return done > 0 ? done : -EAGAIN;
       const data: WriteProgress = { written: done };
-      return park({ on: file.waiters, interrupted: ERESTARTSYS, data });
+      const deadline = t.parked !== null ? t.parked.deadline : file.writeDeadline(t);
+      // Only sockets have one (SO_SNDTIMEO), and a timed wait is not begun again (sock_intr_errno).
+      return park({
+        on: file.waiters,
+        deadline,
+        interrupted: deadline === Infinity ? ERESTARTSYS : EINTR,
+        data,
+      });
     } else if (done === 0) return n;
     if (done > 0 && t.kernel.notify.active && file.path !== null) notify(t, file.path, IN_MODIFY);
     return done;

@@ -36,13 +36,15 @@ function overlap(a: Binding, b: Binding): boolean {
 
 export class PortTable {
   private readonly ports = new Map<number, Binding[]>();
-  private next = EPHEMERAL_FIRST;
+  private next: number;
   /** TCP: SO_REUSEADDR does not help against a listener. */
   private readonly tcp: boolean;
   private readonly now: () => number;
 
   constructor(tcp: boolean, now: () => number) {
     this.tcp = tcp;
+    // Apart, so that a TCP and a UDP socket of one program rarely get the same number.
+    this.next = tcp ? EPHEMERAL_FIRST : EPHEMERAL_FIRST + 14000;
     this.now = now;
   }
 

@@ -1,6 +1,6 @@
 /** Rows of the socket calls. */
 import { FULL, defineSyscalls, partial } from '../syscall/define.ts';
-import { enumOf, fd, flags, inBytes, int, outBytes, size, timespec, uint } from '../trace/args.ts';
+import { enumOf, fd, flags, inBytes, int, size, uint } from '../trace/args.ts';
 import {
   accept, accept4, bind, connect, getpeername, getsockname, getsockopt, listen, recvfrom, sendto, setsockopt, shutdown,
   socket, socketpair,
@@ -8,7 +8,7 @@ import {
 import { recvmmsg, recvmsg, sendmmsg, sendmsg } from './syscalls-msg.ts';
 import {
   fdPair, lengthOut, level, mmsghdrsIn, mmsghdrsOut, msgFlags, msghdr, msghdrOut, option, optionOut, optionValue,
-  protocol, recvmmsgAux, sockaddr, sockaddrOut, socketType,
+  protocol, received, recvmmsgAux, sockaddr, sockaddrOut, socketType, timeoutIn,
 } from './trace.ts'; // prettier-ignore
 import { FAMILIES, SHUT, SOCK_FLAGS } from './trace-names.ts';
 
@@ -32,7 +32,7 @@ export const netRows = defineSyscalls({
   },
   recvfrom: {
     x86_64: 45, aarch64: 207, run: recvfrom, ret: 'size', support: FULL, blocks: true,
-    args: [fd('sockfd'), outBytes('buf'), size('len'), msgFlags('flags'), sockaddrOut('src_addr', 5), lengthOut('addrlen')],
+    args: [fd('sockfd'), received('buf'), size('len'), msgFlags('flags'), sockaddrOut('src_addr', 5), lengthOut('addrlen')],
   },
   sendmsg: {
     x86_64: 46, aarch64: 211, run: sendmsg, ret: 'size', support: FULL, blocks: true,
@@ -80,7 +80,7 @@ export const netRows = defineSyscalls({
   },
   recvmmsg: {
     x86_64: 299, aarch64: 243, run: recvmmsg, ret: 'int', support: FULL, blocks: true, aux: recvmmsgAux,
-    args: [fd('sockfd'), mmsghdrsOut('msgvec'), uint('vlen'), msgFlags('flags'), timespec('timeout')],
+    args: [fd('sockfd'), mmsghdrsOut('msgvec'), uint('vlen'), msgFlags('flags'), timeoutIn('timeout')],
   },
   sendmmsg: {
     x86_64: 307, aarch64: 269, run: sendmmsg, ret: 'int', support: FULL, blocks: true,

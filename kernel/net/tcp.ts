@@ -541,15 +541,16 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     const out = new Uint8Array(248);
     const v = new DataView(out.buffer);
     out[0] = this.state;
+    if (this.state === TCP_LISTEN) {
+      v.setUint32(24, this.acceptQueue.length, true); // tcpi_unacked
+      v.setUint32(28, this.backlog, true); // tcpi_sacked
+      return out;
+    }
     out[5] = 7; // tcpi_options: timestamps, SACK, window scaling
     out[6] = 0x77;
     v.setUint32(8, 201_000, true); // tcpi_rto, µs
     v.setUint32(16, LOOPBACK_MSS, true); // tcpi_snd_mss
     v.setUint32(20, 536, true); // tcpi_rcv_mss
-    if (this.state === TCP_LISTEN) {
-      v.setUint32(24, this.acceptQueue.length, true); // tcpi_unacked
-      v.setUint32(28, this.backlog, true); // tcpi_sacked
-    }
     v.setUint32(60, 65535, true); // tcpi_pmtu
     v.setUint32(64, this.window, true); // tcpi_rcv_ssthresh
     v.setUint32(68, 20, true); // tcpi_rtt, µs

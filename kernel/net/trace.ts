@@ -104,7 +104,7 @@ export const sockaddrOut = (name: string, lengthArg: number): ArgType => ({
     if (p === 0) return 'NULL';
     const length = ret === null || ret < 0 ? null : t.mm.i32(a.ptr(lengthArg));
     if (length === null) return addrText(p);
-    return addressText(t, p, Math.min(length, t.traceNote));
+    return addressText(t, p, Math.min(length, Number(t.traceNote)));
   },
 });
 
@@ -268,7 +268,7 @@ export const msghdrOut = (name: string): ArgType => ({
   format(t, a, i, ret) {
     const p = a.ptr(i);
     if (ret === null || ret < 0) return t.mm.viewIn(p, 56) ? `{msg_namelen=${t.traceNote}}` : addrText(p);
-    return msghdrText(t, p, ret, t.traceNote) ?? addrText(p);
+    return msghdrText(t, p, ret, Number(t.traceNote)) ?? addrText(p);
   },
 });
 
@@ -293,6 +293,26 @@ const mmsghdrs = (name: string, content: (t: Task, at: number) => number): ArgTy
 });
 export const mmsghdrsOut = (name: string): ArgType => mmsghdrs(name, (t, at) => t.mm.u32(at + 56));
 export const mmsghdrsIn = (name: string): ArgType => mmsghdrs(name, () => Infinity);
+
+/** recvmmsg's timeout as it was given: the call replaces it with what is left. */
+export const timeoutIn = (name: string): ArgType => ({
+  name,
+  out: true,
+  enter(t, a) {
+    const p = a.ptr(4);
+    t.traceNote = p === 0 ? 'NULL' : (timespecText(t, p) ?? addrText(p));
+  },
+  format: (t) => String(t.traceNote),
+});
+
+/** Bytes received: with MSG_TRUNC the result may be more than the buffer holds. */
+export const received = (name: string): ArgType =>
+  special(
+    name,
+    (t, a, i, ret) =>
+      ret === null || ret < 0 ? addrText(a.ptr(i)) : bytesText(t, a.ptr(i), Math.min(ret, a.size(2))),
+    { out: true },
+  );
 
 export function recvmmsgAux(t: Task, a: Args, ret: number): string | null {
   if (ret < 0) return null;

@@ -77,7 +77,7 @@ export class Task {
   /** Where a vfork parent waits; null once this task has exited or called execve. */
   vforkDone: WaitQueue | null = null;
   /** A trace argument's note from the entry of the call being served. */
-  traceNote = 0;
+  traceNote: number | string = 0;
   /** set_tid_address / CLONE_CHILD_CLEARTID: zeroed and woken at exit; 0: none. */
   clearChildTid = 0;
   robustList = 0;

@@ -59,6 +59,8 @@ export interface MapRequest {
   readonly offset?: number;
   /** Name of an area without a file: "[vdso]". */
   readonly name?: string | null;
+  /** Does not join the area before it: the heap, which starts where the BSS ends. */
+  readonly apart?: boolean;
   /** VM_* to add and to take away. */
   readonly add?: number;
   readonly remove?: number;
@@ -169,7 +171,7 @@ export class AddressSpace extends Areas {
       else pgoff = start / PAGE_SIZE;
     }
     this.link(new Vma(start, end, flags, pgoff, object, file, req.name ?? null));
-    this.merge(start, end);
+    this.merge(req.apart ? start + 1 : start, end);
     if (flags & VM_LOCKED || (req.flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE) {
       if (!(flags & VM_LOCKONFAULT)) this.populate(start, end);
     }

@@ -169,6 +169,7 @@ export function brk(t: Task, a: Args): number {
     if (!mm.roomFor(from, length + PAGE_SIZE)) return mm.brk;
     const req: MapRequest = {
       start: from, length, prot: PROT_READ | PROT_WRITE, flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+      apart: from === pageUp(mm.startBrk),
     }; // prettier-ignore
     if (mm.map(req) < 0) return mm.brk;
   }

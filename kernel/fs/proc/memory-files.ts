@@ -1,45 +1,17 @@
 /** /proc/PID/{maps,smaps,statm…}: an address space in text (proc(5), fs/proc/task_mmu.c). */
+import { formatArea } from '../../mm/format.ts';
 import type { AddressSpace } from '../../mm/address-space.ts';
 import {
   VM_ACCOUNT, VM_DONTCOPY, VM_DONTDUMP, VM_DONTEXPAND, VM_EXEC, VM_GROWSDOWN, VM_HUGEPAGE, VM_IO, VM_LOCKED,
   VM_MAYEXEC, VM_MAYREAD, VM_MAYSHARE, VM_MAYWRITE, VM_NOHUGEPAGE, VM_NORESERVE, VM_PFNMAP, VM_RAND_READ, VM_READ,
   VM_SEQ_READ, VM_SHARED, VM_WIPEONFORK, VM_WRITE, type Vma,
 } from '../../mm/vma.ts'; // prettier-ignore
-import { PAGE_SIZE } from '../../ports.ts';
-import { devMajor, devMinor } from '../dev/devices.ts';
 
 const hex = (n: number, width: number): string => n.toString(16).padStart(width, '0');
 
 /** Column where the name of an area begins. */
 const NAME_COLUMN = 73;
-/** Names in maps have only their newlines escaped (seq_file_path with "\n"). */
-const escapeName = (s: string): string => s.replaceAll('\n', '\\012');
-
-function nameOf(mm: AddressSpace, v: Vma): string {
-  if (v.file !== null) return escapeName(v.file.name);
-  if (v.object !== null && v.name === null) return escapeName(v.object.name);
-  if (v.name !== null) return v.name;
-  if (v.start <= mm.brk && v.end >= mm.startBrk && mm.startBrk < mm.brk) return '[heap]';
-  if (v.start <= mm.startStack && v.end >= mm.startStack) return '[stack]';
-  return '';
-}
-
-function header(mm: AddressSpace, v: Vma): string {
-  const f = v.flags;
-  const perms =
-    (f & VM_READ ? 'r' : '-') +
-    (f & VM_WRITE ? 'w' : '-') +
-    (f & VM_EXEC ? 'x' : '-') +
-    (f & VM_MAYSHARE ? 's' : 'p');
-  const dev = v.object?.dev ?? 0;
-  const ino = v.object?.ino ?? 0;
-  const offset = v.object === null ? 0 : v.pgoff * PAGE_SIZE;
-  const line =
-    `${hex(v.start, 8)}-${hex(v.end, 8)} ${perms} ${hex(offset, 8)} ` +
-    `${hex(devMajor(dev), 2)}:${hex(devMinor(dev), 2)} ${ino} `;
-  const name = nameOf(mm, v);
-  return name === '' ? `${line}\n` : `${line.padEnd(NAME_COLUMN)}${name}\n`;
-}
+const header = (mm: AddressSpace, v: Vma): string => `${formatArea(mm, v)}\n`;
 
 export function mapsText(mm: AddressSpace): string[] {
   return mm.vmas.all().map((v) => header(mm, v));

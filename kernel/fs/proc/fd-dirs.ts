@@ -6,6 +6,9 @@ import { S_IFLNK, S_IFREG, type DirEntry, type Inode } from '../inode.ts';
 import { GeneratedDir, GeneratedFile, GeneratedLink, type GeneratedFs } from './generated.ts';
 import { mayInspect, ownedBy } from './permission.ts';
 
+/** st_size of a descriptor's link, whatever its text (proc_fd_instantiate). */
+const FD_LINK_SIZE = 64;
+
 /** A descriptor number as a directory entry names it, or −1. */
 function fdOf(name: string): number {
   return /^(0|[1-9]\d{0,9})$/.test(name) ? Number(name) : -1;
@@ -72,6 +75,7 @@ export class FdDir extends DescriptorDir<GeneratedLink> {
     const link = new GeneratedLink(this.fs, text, jump, this.fs.kernel.pseudo.nextIno());
     link.mode = S_IFLNK | (file.readable ? 0o500 : 0) | (file.writable ? 0o300 : 0);
     if (file.flags & O_PATH) link.mode = S_IFLNK;
+    link.shownSize = FD_LINK_SIZE;
     return link;
   }
 }

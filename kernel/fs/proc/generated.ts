@@ -261,6 +261,8 @@ export class GeneratedDir extends GeneratedInode {
 }
 
 export class GeneratedLink extends GeneratedInode {
+  /** st_size: 0, but for the links of /proc/PID/fd. */
+  shownSize = 0;
   private readonly target: (t: Task | null) => string | number;
   private readonly jump: ((t: Task | null) => Path | number | null) | null;
 
@@ -274,6 +276,9 @@ export class GeneratedLink extends GeneratedInode {
     super(fs, S_IFLNK | 0o777, ino);
     this.target = target;
     this.jump = jump;
+  }
+  override get size(): number {
+    return this.shownSize;
   }
   override readlink(t: Task | null): string | number {
     return this.target(t);

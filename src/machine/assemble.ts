@@ -126,12 +126,13 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   const onInput = (): void => heard();
 
   if (root === undefined) populateRoot(kernel, options);
+  // Before the mounts: the program is copied into the machine's own root, never through a mount onto the host's file.
+  if (program) writeGuestFile(kernel.vfs, null, program.path, { data: program.bytes, mode: program.mode });
   for (const mount of options.mounts ?? []) mountHost(kernel, mount);
   const cwd = options.cwd ?? '/';
   if (root === undefined) makeDirs(kernel.vfs, cwd);
   for (const [path, content] of Object.entries(options.files ?? {}))
     writeGuestFile(kernel.vfs, null, path, content);
-  if (program) writeGuestFile(kernel.vfs, null, program.path, { data: program.bytes, mode: program.mode });
 
   const stdio = new Stdio(kernel, options, onInput);
   const env = options.env ?? defaultEnvironment(options);

@@ -41,7 +41,7 @@ export function argsText(t: Task, row: SyscallRow, from: number, to: number, ret
   const { args } = row;
   let text = '';
   for (let i = from; i < to; i++) {
-    const s = args[i]!.format(t, t.args, i, ret);
+    const s = args[i].format(t, t.args, i, ret);
     if (s === '') continue;
     text = text === '' ? s : text + ', ' + s;
   }
@@ -84,7 +84,7 @@ export function callEntry(t: Task): string {
   for (const type of row.args) type.enter?.(t, t.args);
   const n = argsAtEntry(row);
   const text = argsText(t, row, 0, n, null);
-  const more = n < row.args.length && text !== '' && row.args[n]!.format(t, t.args, n, null) !== '';
+  const more = n < row.args.length && text !== '' && row.args[n].format(t, t.args, n, null) !== '';
   return `${row.name}(${text}${more ? ', ' : ''}`;
 }
 

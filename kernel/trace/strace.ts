@@ -155,7 +155,7 @@ export class Strace implements Tracer {
     let text = row.name + '(' + args;
     if (this.options.numbers) text = `[${String(t.nr).padStart(4)}] ${text}`;
     // The comma before what is still to come; an argument that says '' will not.
-    if (entry < row.args.length && args !== '' && row.args[entry]!.format(t, t.args, entry, null) !== '')
+    if (entry < row.args.length && args !== '' && row.args[entry].format(t, t.args, entry, null) !== '')
       text += ', ';
     if (this.options.status) {
       tr.staged = text;

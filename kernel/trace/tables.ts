@@ -13,7 +13,7 @@ export const SIGNAL_NAMES: readonly string[] = [
 
 /** As strace says it: SIGHUP…SIGSYS, SIGRTMIN (32), SIGRT_1 (33)… ; other numbers in decimal. */
 export function signalName(signo: number): string {
-  if (signo >= 0 && signo < 32) return SIGNAL_NAMES[signo]!;
+  if (signo >= 0 && signo < 32) return SIGNAL_NAMES[signo];
   if (signo === 32) return 'SIGRTMIN';
   if (signo > 32 && signo <= 64) return `SIGRT_${signo - 32}`;
   return String(signo);

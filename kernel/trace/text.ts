@@ -72,7 +72,7 @@ function wantsHex(bytes: Uint8Array, n: number, hex: 0 | 1 | 2): boolean {
   if (hex === 2) return true;
   if (hex === 0) return false;
   for (let i = 0; i < n; i++) {
-    const c = bytes[i]!;
+    const c = bytes[i];
     if (c > 0x7e || (c < 0x20 && (c < 9 || c > 13))) return true;
   }
   return false;
@@ -82,12 +82,12 @@ function wantsHex(bytes: Uint8Array, n: number, hex: 0 | 1 | 2): boolean {
 export function quoteBytes(bytes: Uint8Array, n: number, hex: 0 | 1 | 2 = 0): string {
   let out = '"';
   if (hex !== 0 && wantsHex(bytes, n, hex)) {
-    for (let i = 0; i < n; i++) out += HEX[bytes[i]!]!;
+    for (let i = 0; i < n; i++) out += HEX[bytes[i]];
     return out + '"';
   }
   for (let i = 0; i < n; i++) {
-    const c = bytes[i]!;
-    out += c < 0x20 && i + 1 < n && isOctal(bytes[i + 1]) ? ESCAPE_BEFORE_DIGIT[c]! : ESCAPE[c]!;
+    const c = bytes[i];
+    out += c < 0x20 && i + 1 < n && isOctal(bytes[i + 1]) ? ESCAPE_BEFORE_DIGIT[c] : ESCAPE[c];
   }
   return out + '"';
 }
@@ -154,8 +154,8 @@ export function pathInBrackets(s: string): string {
       c === 0x3c || c === 0x3e
         ? '\\' + c.toString(8)
         : isOctal(s.charCodeAt(i + 1))
-          ? ESCAPE_BEFORE_DIGIT[c]!
-          : ESCAPE[c]!;
+          ? ESCAPE_BEFORE_DIGIT[c]
+          : ESCAPE[c];
   }
   return out;
 }

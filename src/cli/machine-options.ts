@@ -34,14 +34,14 @@ export const machineDefaults = (): MachineArgs => ({
 /** `host:guest[:ro|rw]`. */
 export function parseMount(text: string): MountSpec {
   const parts = text.split(':');
-  const mode = parts.length === 3 ? parts[2]! : 'rw';
+  const mode = parts.length === 3 ? parts[2] : 'rw';
   if (parts.length < 2 || parts.length > 3 || parts[0] === '' || (mode !== 'ro' && mode !== 'rw')) {
     throw new UsageError(`option '-v': '${text}' is no mount; write HOSTDIR:GUESTDIR or HOSTDIR:GUESTDIR:ro`);
   }
-  if (!parts[1]!.startsWith('/')) {
+  if (!parts[1].startsWith('/')) {
     throw new UsageError(`option '-v': the guest path '${parts[1]}' must start with /`);
   }
-  return { host: parts[0]!, guest: parts[1]!, readOnly: mode === 'ro' };
+  return { host: parts[0], guest: parts[1], readOnly: mode === 'ro' };
 }
 
 /** `[ip:][hostport:]guestport[/udp]`. */

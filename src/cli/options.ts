@@ -34,7 +34,7 @@ export function parseOptions<T>(
   };
   let i = 0;
   for (; i < argv.length; i++) {
-    const word = argv[i]!;
+    const word = argv[i];
     if (word === '--') return argv.slice(i + 1);
     if (!word.startsWith('-') || word === '-') break;
     if (word.startsWith('--')) {
@@ -50,7 +50,7 @@ export function parseOptions<T>(
       continue;
     }
     for (let k = 1; k < word.length; k++) {
-      const name = '-' + word[k]!;
+      const name = '-' + word[k];
       const s = find(name);
       if (s.arg === undefined || s.optional) {
         s.apply(target, '');
@@ -76,7 +76,7 @@ export function optionHelp<T>(specs: readonly OptionSpec<T>[]): string {
       const value = s.arg === undefined ? '' : s.optional ? `[=${s.arg}]` : ` ${s.arg}`;
       const left = `  ${s.names.join(', ')}${value}`;
       const help = s.help.split('\n');
-      const first = left.length < 28 ? left.padEnd(28) + help[0]! : `${left}\n${' '.repeat(28)}${help[0]!}`;
+      const first = left.length < 28 ? left.padEnd(28) + help[0] : `${left}\n${' '.repeat(28)}${help[0]}`;
       return [first, ...help.slice(1).map((l) => ' '.repeat(28) + l)].join('\n');
     })
     .join('\n');
@@ -86,14 +86,14 @@ export function optionHelp<T>(specs: readonly OptionSpec<T>[]): string {
 export function parseSize(text: string, option: string): number {
   const m = /^([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?$/i.exec(text);
   if (!m) throw new UsageError(`option '${option}': '${text}' is no size; write 512m or 1g`);
-  return Math.floor(Number(m[1]) * 1024 ** ['', 'k', 'm', 'g', 't'].indexOf(m[2]!.toLowerCase()));
+  return Math.floor(Number(m[1]) * 1024 ** ['', 'k', 'm', 'g', 't'].indexOf(m[2].toLowerCase()));
 }
 
 /** "10", "1.5s", "500ms", "2m", "1h" → nanoseconds. */
 export function parseDuration(text: string, option: string): number {
   const m = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|)$/.exec(text);
   if (!m) throw new UsageError(`option '${option}': '${text}' is no duration; write 10, 500ms or 2m`);
-  const unit = { ms: 1e6, s: 1e9, '': 1e9, m: 60e9, h: 3600e9 }[m[2]!]!;
+  const unit = { ms: 1e6, s: 1e9, '': 1e9, m: 60e9, h: 3600e9 }[m[2]]!;
   return Number(m[1]) * unit;
 }
 

@@ -138,7 +138,7 @@ async function execute(
   command: readonly string[],
   tracer: Strace | null,
 ): Promise<number> {
-  const name = command[0]!;
+  const name = command[0];
   const [uid, gid] = args.user === null ? [0, 0] : parseUser(args.user);
   const program = args.root === null ? readProgram(name, true) : null;
   const flush = (): void => tracer?.flush();

@@ -73,7 +73,7 @@ function parseStatus(text: string): ReadonlySet<CallStatus> | null {
 /** `-e EXPR`: trace= when no qualifier is named. */
 function parseExpression(o: StraceArgs, text: string, known: (name: string) => boolean): void {
   const m = /^([a-z-]+)=(.*)$/s.exec(text);
-  const [key, value] = m ? [m[1]!, m[2]!] : ['trace', text];
+  const [key, value] = m ? [m[1], m[2]] : ['trace', text];
   switch (key) {
     case 'trace':
     case 't': {
@@ -152,7 +152,7 @@ export function straceOptions(known: (name: string) => boolean): OptionSpec<Stra
     { names: ['-u'], arg: 'UID[:GID]', apply: (o, v) => (o.user = v), help: 'as --user' },
     { names: ['-h'], apply: (o) => (o.help = true), help: 'as --help' },
   ]; // prettier-ignore
-  const rest = machineOptions(false).filter((s) => !['--interactive', '--tty'].includes(s.names[0]!));
+  const rest = machineOptions(false).filter((s) => !['--interactive', '--tty'].includes(s.names[0]));
   return [...own, ...rest];
 }
 

@@ -19,7 +19,7 @@ const order = (r: SyscallRow): number => r.x86_64 ?? 1000 + (r.aarch64 ?? 0);
 export function syscallsCommand(argv: readonly string[]): string {
   const args: Args = { markdown: false, help: false };
   const rest = parseOptions(OPTIONS, argv, args, 'syscalls');
-  if (rest.length > 0) throw new UsageError(`'ring3 syscalls' takes no argument '${rest[0]!}'`);
+  if (rest.length > 0) throw new UsageError(`'ring3 syscalls' takes no argument '${rest[0]}'`);
   if (args.help) return 'Usage: ring3 syscalls [--markdown]\n';
   const rows = [...syscalls.values()].sort((a, b) => order(a) - order(b));
   return args.markdown ? markdown(rows) : text(rows);

@@ -23,8 +23,8 @@ export class HostEntropy implements Entropy {
       const b = this.block;
       const i = this.at;
       this.at += 6;
-      const low = b[i]! | (b[i + 1]! << 8) | (b[i + 2]! << 16);
-      const high = b[i + 3]! | (b[i + 4]! << 8) | (b[i + 5]! << 16);
+      const low = b[i] | (b[i + 1] << 8) | (b[i + 2] << 16);
+      const high = b[i + 3] | (b[i + 4] << 8) | (b[i + 5] << 16);
       const x = high * 2 ** 24 + low;
       if (x < limit) return x % n;
     }
@@ -50,15 +50,15 @@ export class SeededEntropy implements Entropy {
 
   private next(): number {
     const s = this.s;
-    const x = Math.imul(s[1]!, 5);
+    const x = Math.imul(s[1], 5);
     const result = Math.imul((x << 7) | (x >>> 25), 9) >>> 0;
-    const t = s[1]! << 9;
-    s[2]! ^= s[0]!;
-    s[3]! ^= s[1]!;
-    s[1]! ^= s[2]!;
-    s[0]! ^= s[3]!;
-    s[2]! ^= t;
-    s[3] = (s[3]! << 11) | (s[3]! >>> 21);
+    const t = s[1] << 9;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = (s[3] << 11) | (s[3] >>> 21);
     return result;
   }
 

@@ -44,7 +44,7 @@ export class HostTerminal implements TerminalPort {
     } catch {
       // no size to be had: 24 by 80 is what terminals were
     }
-    return { rows: size[1]!, cols: size[0]!, xpixel: 0, ypixel: 0 };
+    return { rows: size[1], cols: size[0], xpixel: 0, ypixel: 0 };
   }
 
   write(bytes: Uint8Array): number {

@@ -95,7 +95,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   const seeded = options.seed !== undefined;
   const virtual = (options.clock ?? (seeded ? 'virtual' : 'host')) === 'virtual' ? new VirtualClock() : null;
   const clock = virtual ?? new HostClock();
-  const entropy = seeded ? new SeededEntropy(options.seed!) : new HostEntropy();
+  const entropy = seeded ? new SeededEntropy(options.seed) : new HostEntropy();
   const cpus = options.cpus ?? 1;
   const cpu = new X86Cpu({
     ...loadCore(),

@@ -121,7 +121,7 @@ export class TracerList implements Tracer {
     this.list = list;
   }
   get format(): TraceFormat {
-    return this.list[0]!.format;
+    return this.list[0].format;
   }
   seesIgnored(t: Task): boolean {
     return this.list.some((tracer) => tracer.seesIgnored?.(t) ?? false);

@@ -23,7 +23,6 @@ import { describeTask, describeWaiting, waitsForSignal } from './waiting.ts';
 /** Host milliseconds the guest runs before the host's event loop gets its turn. */
 const SLICE_MS = 10;
 const SI_KERNEL = 0x80;
-const SIGKILL = 9;
 
 export interface TaskInfo {
   readonly tid: number;
@@ -275,7 +274,7 @@ export class Machine {
     const list: Tracer[] = this.userTracer ? [this.userTracer] : [];
     const heard = Object.values(this.listeners).some((s) => s.size > 0);
     if (heard || this.stepping) list.push(this.events);
-    this.kernel.tracer = list.length === 0 ? null : list.length === 1 ? list[0]! : new TracerList(list);
+    this.kernel.tracer = list.length === 0 ? null : list.length === 1 ? list[0] : new TracerList(list);
     if (this.stepping) {
       this.loop.hooks.beforeSyscall = (t) => {
         readCall(t);

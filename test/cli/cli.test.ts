@@ -48,7 +48,7 @@ describe('ring3 run', () => {
   it.each([
     [['run', './nope'], 127, /^ring3: \.\/nope: no such file\n$/],
     [['run', 'hello'], 127, /^ring3: hello: not found in \$PATH; for the file here write \.\/hello\n$/],
-    [['run', '.'], 126, /^ring3: \. is a directory; name a program in it\n$/],
+    [['run', '/tmp'], 126, /^ring3: \/tmp is a directory; name a program in it\n$/],
     [['run', './text'], 126, /^ring3: \.\/text is not executable; try: chmod \+x \.\/text\n$/],
     [['run', './textx'], 126, /^ring3: \.\/textx cannot be run: it is not an ELF program; .*\n$/],
     [['run', './cut'], 126, /^ring3: \.\/cut cannot be run: it is a truncated ELF file.*\n$/],

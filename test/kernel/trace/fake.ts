@@ -38,7 +38,7 @@ export class FakeMemory {
       const b = this.at(address + i, 1);
       if (!b) return -14;
       if (b[0] === 0) return out;
-      out += String.fromCharCode(b[0]!);
+      out += String.fromCharCode(b[0]);
     }
     return -36;
   }

@@ -175,7 +175,7 @@ describe('lines', () => {
       s.first.enter(SET, BASE);
       s.first.exit(0);
     }
-    const sets = s.lines().map((l) => /\((.*)\)/.exec(l)![1]!);
+    const sets = s.lines().map((l) => /\((.*)\)/.exec(l)![1]);
     expect(sets[0]).toBe('[]');
     expect(sets[1]).toBe('~[]');
     expect(sets[2]).toMatch(/^\[HUP INT .* SYS RTMIN RT_1 .* RT_9\]$/);
@@ -192,8 +192,8 @@ describe('lines', () => {
       [BASE + 100, 4],
       [BASE + 104, 4],
     ].forEach(([base, length], i) => {
-      view.setBigUint64(16 * i, BigInt(base!), true);
-      view.setBigUint64(16 * i + 8, BigInt(length!), true);
+      view.setBigUint64(16 * i, BigInt(base), true);
+      view.setBigUint64(16 * i + 8, BigInt(length), true);
     });
     s.first.enter(READV, 0, BASE, 2);
     s.first.exit(6);

@@ -392,9 +392,18 @@ export class TmpfsInode extends Inode implements MemObject {
       this.pages.zero(length, Math.min(keep * PAGE_SIZE, this.length));
       this.dropPages(keep, Infinity);
     }
+    this.clearTail(length);
     this.length = length;
     this.touch();
     return 0;
+  }
+
+  /** The file grows to `to`: what mappings wrote past its end in the last page was never part of it. */
+  private clearTail(to: number): void {
+    const { length } = this;
+    if (to > length && length % PAGE_SIZE !== 0) {
+      this.pages!.zero(length, Math.min(to, Math.ceil(length / PAGE_SIZE) * PAGE_SIZE));
+    }
   }
 
   private dropPages(start: number, end: number): void {
@@ -424,6 +433,7 @@ export class TmpfsInode extends Inode implements MemObject {
         length = this.length - offset;
       }
     }
+    this.clearTail(offset);
     const n = this.pages!.write(buf, offset, length);
     if (n <= 0) return n;
     if (offset + n > this.length) this.length = offset + n;
@@ -472,7 +482,10 @@ export class TmpfsInode extends Inode implements MemObject {
       }
       fresh.push(i);
     }
-    if (!(mode & FALLOC_FL_KEEP_SIZE) && end > this.length) this.length = end;
+    if (!(mode & FALLOC_FL_KEEP_SIZE) && end > this.length) {
+      this.clearTail(end);
+      this.length = end;
+    }
     this.touch();
     return 0;
   }

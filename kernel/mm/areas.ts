@@ -23,6 +23,9 @@ export interface MemoryOwner {
 /** What the kernel must offer for memory: RAM, the cpu's page tables, and the state all address spaces share. */
 export type MemoryPorts = Pick<KernelPorts, 'cpu'> & { readonly memory: Memory };
 
+/** Lengths whose searches are remembered. */
+const MAX_SEARCHED = 32;
+
 export abstract class Areas extends UserAccess implements ObjectMapper {
   readonly id: number;
   readonly arch: Arch;
@@ -31,6 +34,8 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
   readonly vmas = new VmaSet();
   /** Mapped objects, with how many areas map each. */
   private readonly objects = new Map<MemObject, number>();
+  /** By length: no free range of that many bytes ends above this address. Saves thousands of areas' worth of looking. */
+  private readonly searched = new Map<number, number>();
   protected readonly ports: MemoryPorts;
   owner: MemoryOwner | null;
   /** Tasks that use it (CLONE_VM). */
@@ -206,7 +211,7 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
       const next = this.vmas.find(at);
       if (at > 0 && at <= taskSize - length && (!next || at + length <= gapEnd(next))) return at;
     }
-    const top = this.bottomUp ? -ENOMEM : this.gapBelow(this.mmapBase, length);
+    const top = this.bottomUp ? -ENOMEM : this.gapBelow(length);
     return top >= 0 ? top : this.gapAbove(this.layout.unmappedBase, taskSize, length);
   }
 
@@ -218,9 +223,12 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
     return this.gapAbove(0x40000000, 0x80000000, length);
   }
 
-  /** Highest free range of `length` bytes that ends at or below `high`. */
-  private gapBelow(high: number, length: number): number {
+  /** Highest free range of `length` bytes that ends at or below mmap_base. */
+  private gapBelow(length: number): number {
+    const known = this.searched.get(length) ?? Infinity;
+    let high = Math.min(this.mmapBase, known);
     let i = this.vmas.indexOf(high);
+    let guarded = false;
     for (;;) {
       const above = this.vmas.at(i);
       const below = i > 0 ? this.vmas.at(i - 1)! : null;
@@ -229,11 +237,26 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
       if (end - start >= length && above && gapEnd(above) < end) {
         // Big enough but for a guard gap: the search goes on below all of that (unmapped_area_topdown's retry).
         end = high = gapEnd(above);
+        guarded = true;
       }
-      if (end - start >= length) return end - length >= MMAP_MIN_ADDR ? end - length : -ENOMEM;
+      if (end - start >= length) {
+        if (!guarded) {
+          if (this.searched.size >= MAX_SEARCHED) this.searched.clear();
+          this.searched.set(length, end);
+        }
+        return end - length >= MMAP_MIN_ADDR ? end - length : -ENOMEM;
+      }
       if (!below) return -ENOMEM;
       i--;
     }
+  }
+
+  /** [start, end) is free now: the range it is part of is worth looking at again. */
+  private freed(end: number): void {
+    if (this.searched.size === 0) return;
+    const next = this.vmas.find(end);
+    const top = next ? Math.max(end, next.start) : Infinity;
+    for (const [length, high] of this.searched) if (top > high) this.searched.set(length, top);
   }
 
   /** Lowest free range of `length` bytes in [low, high). */
@@ -282,6 +305,7 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
     if (err < 0) return err;
     const gone = this.vmas.within(start, end);
     this.vmas.removeWithin(start, end);
+    this.freed(end);
     for (const v of gone) {
       this.zap(v, v.start, v.end);
       this.account(v.flags, -v.pages);

@@ -88,8 +88,10 @@ export function callEntry(t: Task): string {
   return `${row.name}(${text}${more ? ', ' : ''}`;
 }
 
-/** The rest of the same: `"x", 1) = 1`. */
-export function callExit(t: Task, result: number): string {
+/** The rest of the same: `"x", 1) = 1`. `entry`: what `callEntry` gave. */
+export function callExit(t: Task, result: number, entry: string): string {
   const row = t.row ?? unknownRow(t.nr);
-  return `${argsText(t, row, argsAtEntry(row), row.args.length, result)}) = ${resultText(t, row, result)}`;
+  const text = argsText(t, row, argsAtEntry(row), row.args.length, result);
+  const comma = text !== '' && !entry.endsWith('(') && !entry.endsWith(', ') ? ', ' : '';
+  return `${comma}${text}) = ${resultText(t, row, result)}`;
 }

@@ -65,6 +65,8 @@ class Tracee {
   row: SyscallRow | null = null;
   /** Arguments printed so far. */
   argsDone = 0;
+  /** Arguments stand on the line and the comma before the next, should there be one, does not. */
+  comma = false;
   /** Columns written on the line that is open. */
   col = 0;
   /** The line was closed with <unfinished ...>. */
@@ -155,8 +157,11 @@ export class Strace implements Tracer {
     let text = row.name + '(' + args;
     if (this.options.numbers) text = `[${String(t.nr).padStart(4)}] ${text}`;
     // The comma before what is still to come; an argument that says '' will not.
-    if (entry < row.args.length && args !== '' && row.args[entry].format(t, t.args, entry, null) !== '')
+    tr.comma = entry < row.args.length && args !== '';
+    if (tr.comma && row.args[entry].format(t, t.args, entry, null) !== '') {
       text += ', ';
+      tr.comma = false;
+    }
     if (this.options.status) {
       tr.staged = text;
       return;
@@ -184,7 +189,7 @@ export class Strace implements Tracer {
     }
     this.reopen(tr, row);
     const text = argsText(t, row, tr.argsDone, row.args.length, result);
-    if (text !== '') this.put(tr, text);
+    if (text !== '') this.put(tr, tr.comma ? `, ${text}` : text);
     this.finishCall(tr, resultText(t, row, result), at);
     if (tr.newborn) this.announce(tr);
   }

@@ -95,7 +95,7 @@ export class EventTracer implements Tracer {
     if (begun === undefined) return;
     this.entered.delete(t);
     if (result >= 2 ** 63) result -= 2 ** 64;
-    this.emit({ ...begun, type: 'exit', result, text: begun.text + callExit(t, result) });
+    this.emit({ ...begun, type: 'exit', result, text: begun.text + callExit(t, result, begun.text) });
   }
 
   signal(t: Task, info: SigInfo): void {

@@ -10,6 +10,7 @@ import {
   sig,
   sigset,
   size,
+  special,
   timespec,
 } from '../../../kernel/trace/args.ts';
 import { Strace, type StraceOptions } from '../../../kernel/trace/strace.ts';
@@ -181,6 +182,24 @@ describe('lines', () => {
     expect(sets[2]).toMatch(/^\[HUP INT .* SYS RTMIN RT_1 .* RT_9\]$/);
     expect(sets[3]).toMatch(/^~\[RT_11 RT_12 .* RT_32\]$/);
     expect(sets[4]).toBe('[HUP RTMIN RT_1]');
+  });
+
+  it('puts the comma before a late argument only when there is one', () => {
+    const LATE = row('clone', {
+      args: [
+        int('flags'),
+        special('tid', (_t, a, _i, ret) => (ret === null || a.i32(0) === 0 ? '' : 'tid=0x1'), { out: true }),
+      ],
+    });
+    const s = start({ follow: true });
+    s.first.enter(LATE, 17);
+    s.first.exit(5);
+    s.first.enter(LATE, 0);
+    s.first.exit(6);
+    expect(s.lines()).toEqual([
+      'clone(17, tid=0x1)                      = 5',
+      'clone(0)                                = 6',
+    ]);
   });
 
   it('shows as much of a readv as was read', () => {

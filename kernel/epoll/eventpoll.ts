@@ -254,7 +254,7 @@ function pathsTooMany(files: Iterable<File>): boolean {
     for (const ep of epollsOn(file)) {
       if (ep.watches?.size) {
         if (climb(ep, depth + 1)) return true;
-      } else if (depth > 0 && ++count[depth]! > PATH_LIMITS[depth]!) return true;
+      } else if (depth > 0 && ++count[depth] > PATH_LIMITS[depth]) return true;
     }
     return false;
   };

@@ -25,7 +25,7 @@ function expired(t: Task, deadline: number): boolean {
 
 /** One pass over the array; parks when nothing is ready and there is time left. */
 function pollOnce(t: Task, fds: number, nfds: number, deadline: number, interrupted: number): SysResult {
-  if (nfds > t.group.rlimits[RLIMIT_NOFILE]!.cur) return -EINVAL;
+  if (nfds > t.group.rlimits[RLIMIT_NOFILE].cur) return -EINVAL;
   const bytes = nfds === 0 ? new Uint8Array(0) : t.mm.copyIn(fds, nfds * POLLFD_SIZE);
   if (!bytes) return -EFAULT;
   const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -85,7 +85,7 @@ export function ppoll(t: Task, a: Args): SysResult {
 /** How many descriptors the table has room for (fdt->max_fds): bits of fd_sets beyond are not looked at. */
 function tableRoom(t: Task): number {
   const open = t.fds.list();
-  const highest = open.length ? open[open.length - 1]! : 0;
+  const highest = open.length ? open[open.length - 1] : 0;
   let room = 256; // what a child of a shell starts with
   while (room <= highest) room *= 2;
   return room;
@@ -111,14 +111,14 @@ function selectOnce(t: Task, a: Args, deadline: number): SysResult {
   for (let fd = 0; fd < n; fd++) {
     const byte = fd >> 3;
     const bit = 1 << (fd & 7);
-    if (!sets.some((s) => s && s[byte]! & bit)) continue;
+    if (!sets.some((s) => s && s[byte] & bit)) continue;
     const file = t.fds.get(fd);
     if (!file) return -EBADF;
     const ready = file.poll();
     queues.push(file.waiters);
     for (let i = 0; i < 3; i++) {
-      if (!sets[i] || !(sets[i]![byte]! & bit) || !(ready & masks[i]!)) continue;
-      results[i]![byte]! |= bit;
+      if (!sets[i] || !(sets[i]![byte] & bit) || !(ready & masks[i])) continue;
+      results[i]![byte] |= bit;
       count++;
     }
   }

@@ -193,7 +193,7 @@ function readSpec(t: Task, address: number): TimerSpec | number {
     if (sec < 0n || nsec < 0n || nsec >= 1_000_000_000n) return -EINVAL;
     ns.push((sec > KTIME_SEC_MAX ? KTIME_SEC_MAX : sec) * 1_000_000_000n + nsec);
   }
-  return { interval: ns[0]!, value: ns[1]! };
+  return { interval: ns[0], value: ns[1] };
 }
 
 function writeSpec(t: Task, address: number, spec: TimerSpec): number {

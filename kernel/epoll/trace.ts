@@ -133,7 +133,7 @@ function fdsetText(t: Task, address: number, n: number): string | null {
   if (!bytes) return null;
   const parts: string[] = [];
   for (let fd = 0; fd < n && fd < bytes.length * 8; fd++)
-    if (bytes[fd >> 3]! & (1 << (fd & 7))) parts.push(fdText(t, fd));
+    if (bytes[fd >> 3] & (1 << (fd & 7))) parts.push(fdText(t, fd));
   return `[${parts.join(' ')}]`;
 }
 

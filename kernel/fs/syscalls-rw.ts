@@ -48,7 +48,7 @@ export function waitToRead(t: Task, file: File): SysResult {
   }
   if (t.woken === 'signal') return -parked.interrupted;
   if (t.woken === 'timeout') return -EAGAIN;
-  return park({ on: file.waiters, deadline: file.readDeadline(t), interrupted: ERESTARTSYS });
+  return park({ on: file.waiters, deadline: file.readDeadline(t), interrupted: parked.interrupted });
 }
 
 /** What a write in progress has done before it had to wait. */

@@ -34,9 +34,9 @@ export const isMulticast = (ip: Ip): boolean =>
 /** 16 bytes of an in6_addr; mapped ones become IPv4. */
 export function ipFrom16(bytes: Uint8Array, at = 0): Ip {
   let s = '';
-  for (let i = 0; i < 16; i++) s += String.fromCharCode(bytes[at + i]!);
+  for (let i = 0; i < 16; i++) s += String.fromCharCode(bytes[at + i]);
   if (!s.startsWith(MAPPED)) return s;
-  return ((bytes[at + 12]! << 24) | (bytes[at + 13]! << 16) | (bytes[at + 14]! << 8) | bytes[at + 15]!) >>> 0;
+  return ((bytes[at + 12] << 24) | (bytes[at + 13] << 16) | (bytes[at + 14] << 8) | bytes[at + 15]) >>> 0;
 }
 
 /** The in6_addr of an address as an AF_INET6 socket sees it. */
@@ -58,7 +58,7 @@ export function ipText(ip: Ip): string {
 
 /** inet_ntop(AF_INET6): the longest run of two or more zero groups becomes "::", mapped addresses end dotted. */
 export function ip16Text(b: Uint8Array): string {
-  const g = Array.from({ length: 8 }, (_, i) => (b[2 * i]! << 8) | b[2 * i + 1]!);
+  const g = Array.from({ length: 8 }, (_, i) => (b[2 * i] << 8) | b[2 * i + 1]);
   let best = -1;
   let length = 1;
   for (let i = 0; i < 8; i++) {
@@ -78,7 +78,7 @@ export function ip16Text(b: Uint8Array): string {
       i += length - 1;
       continue;
     }
-    out += (out === '' || out.endsWith(':') ? '' : ':') + g[i]!.toString(16);
+    out += (out === '' || out.endsWith(':') ? '' : ':') + g[i].toString(16);
   }
   if (!dotted) return out;
   return `${out}${out.endsWith(':') ? '' : ':'}${b[12]}.${b[13]}.${b[14]}.${b[15]}`;
@@ -105,7 +105,7 @@ export function parseIp(text: string): Ip | null {
   const have = bytes.reduce((n, h) => n + h.length, 0);
   if (halves.length === 1 ? have !== 16 : have > 14) return null;
   const all = new Uint8Array(16);
-  all.set(bytes[0]!);
+  all.set(bytes[0]);
   if (bytes[1]) all.set(bytes[1], 16 - bytes[1].length);
   return ipFrom16(all);
 }
@@ -122,7 +122,7 @@ function parse4(text: string): number | null {
 }
 
 /** sa_family of a raw sockaddr. */
-export const familyOf = (raw: Uint8Array): number => (raw.length < 2 ? -1 : raw[0]! | (raw[1]! << 8));
+export const familyOf = (raw: Uint8Array): number => (raw.length < 2 ? -1 : raw[0] | (raw[1] << 8));
 
 /** Decodes sockaddr_in or sockaddr_in6 for a socket of `family`; -errno when it is neither or too short. */
 export function parseInet(raw: Uint8Array, family: number): Endpoint | number {

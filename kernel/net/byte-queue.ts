@@ -40,7 +40,7 @@ export class ByteQueue {
     let i = 0;
     let start = this.start;
     while (at < n) {
-      const c = this.chunks[i]!;
+      const c = this.chunks[i];
       const stop = i === this.chunks.length - 1 ? this.end : c.length;
       const part = c.subarray(start, Math.min(stop, start + n - at));
       dst.put(part, at);

@@ -68,7 +68,7 @@ export function readControl(
     } else if (type === SCM_RIGHTS) {
       const n = Math.floor((size - HEADER) / 4);
       if (files.length + n > SCM_MAX_FD) return refuse(EINVAL);
-      if (files.length + n > t.group.rlimits[7]!.cur * 8) return refuse(ETOOMANYREFS);
+      if (files.length + n > t.group.rlimits[7].cur * 8) return refuse(ETOOMANYREFS);
       for (let i = 0; i < n; i++) {
         const file = t.fds.get(v.getInt32(at + HEADER + 4 * i, true));
         if (!file) return refuse(EBADF);

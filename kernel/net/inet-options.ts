@@ -111,7 +111,7 @@ const key = (level: number, name: number): number => level * 65536 + name;
 /** An int from the caller's bytes; IP and IPv6 levels also take a single byte. */
 export function intValue(value: Uint8Array, bytesAllowed: boolean): number | null {
   if (value.length >= 4) return new DataView(value.buffer, value.byteOffset).getInt32(0, true);
-  return bytesAllowed && value.length >= 1 ? value[0]! : null;
+  return bytesAllowed && value.length >= 1 ? value[0] : null;
 }
 
 export function setIntOption(

@@ -52,7 +52,7 @@ export function socketIoctl(s: Socket, t: Task, cmd: number, arg: number): numbe
 
 function nameOf(bytes: Uint8Array): string {
   let name = '';
-  for (let i = 0; i < 15 && bytes[i] !== 0; i++) name += String.fromCharCode(bytes[i]!);
+  for (let i = 0; i < 15 && bytes[i] !== 0; i++) name += String.fromCharCode(bytes[i]);
   return name;
 }
 

@@ -149,7 +149,7 @@ export class NetlinkSocket extends Socket {
     const flags = v.getUint16(6, true);
     const seq = v.getUint32(8, true);
     if (type < RTM_NEWLINK) return;
-    const family = m.length > HEADER ? m[HEADER]! : 0;
+    const family = m.length > HEADER ? m[HEADER] : 0;
     const dump = (flags & NLM_F_DUMP) === NLM_F_DUMP;
     let parts: Uint8Array[] | null = null;
     let reply = 0;
@@ -237,8 +237,8 @@ export class NetlinkSocket extends Socket {
   /** The main table's routes: the link's own network, and a default route when the host's network is open. */
   private routes(family: number): Uint8Array[] {
     if (family === AF_INET6 || !this.net.eth0) return [];
-    const eth0 = this.net.interfaces()[1]!;
-    const { ip, prefix } = eth0.addresses[0]!;
+    const eth0 = this.net.interfaces()[1];
+    const { ip, prefix } = eth0.addresses[0];
     const route = (length: number, scope: number): Writer =>
       new Writer()
         .u8(AF_INET)

@@ -129,7 +129,7 @@ export class PortTable {
     if (!newest) return null;
     if (!newest.reusePort) return newest.socket;
     const group = best.filter((b) => b.reusePort);
-    return group[hash % group.length]!.socket;
+    return group[hash % group.length].socket;
   }
 
   /** Every binding, for /proc/net and the hang explainer. */

@@ -146,7 +146,7 @@ export abstract class Socket extends File {
     return this.stream;
   }
   override readDeadline(t: Task): number {
-    return t.kernel.clock.monotonic() + this.options.rcvtimeo;
+    return t.parked !== null ? t.parked.deadline : t.kernel.clock.monotonic() + this.options.rcvtimeo;
   }
   override writeDeadline(t: Task): number {
     return t.kernel.clock.monotonic() + this.options.sndtimeo;

@@ -79,7 +79,7 @@ export function socketpair(t: Task, a: Args): SysResult {
   const type = a.i32(1);
   const flags = type & ~SOCK_TYPE_MASK;
   if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) return -EINVAL;
-  const limit = t.group.rlimits[RLIMIT_NOFILE]!.cur;
+  const limit = t.group.rlimits[RLIMIT_NOFILE].cur;
   const first = t.fds.lowest(0, limit);
   if (first < 0 || t.fds.lowest(first + 1, limit) < 0) return -EMFILE;
   const sv = t.mm.iov(a.ptr(3), 8, true);
@@ -131,7 +131,7 @@ function acceptOne(t: Task, a: Args, flags: number): SysResult {
   if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) return -EINVAL;
   const s = socketAt(t, a.i32(0));
   if (typeof s === 'number') return s;
-  if (t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE]!.cur) < 0) return -EMFILE;
+  if (t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE].cur) < 0) return -EMFILE;
   const child = s.accept(t);
   if (child === -EAGAIN && !s.nonblocking)
     return waitOn(t, s, s.options.rcvtimeo, { done: 0, index: 0 }, true);

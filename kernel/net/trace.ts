@@ -65,7 +65,7 @@ export function sockaddrText(raw: Uint8Array): string {
 /** Link-local addresses have an interface, others a number. */
 function scopeText(raw: Uint8Array, scope: number): string {
   const linkLocal =
-    (raw[8] === 0xfe && (raw[9]! & 0xc0) === 0x80) || (raw[8] === 0xff && (raw[9]! & 0x0f) === 2);
+    (raw[8] === 0xfe && (raw[9] & 0xc0) === 0x80) || (raw[8] === 0xff && (raw[9] & 0x0f) === 2);
   if (!linkLocal) return String(scope);
   return scope === 1 ? 'if_nametoindex("lo")' : scope === 2 ? 'if_nametoindex("eth0")' : String(scope);
 }

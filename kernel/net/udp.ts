@@ -17,7 +17,6 @@ import {
 import type { Control } from './control.ts';
 import { InetSocket, optionKey } from './inet.ts';
 import { intValue } from './inet-options.ts';
-import { portHash } from './ports.ts';
 import type { PortTable } from './ports.ts';
 import { WAKE_READABLE } from './socket.ts';
 import type { Received, Sending } from './socket.ts';

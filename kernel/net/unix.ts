@@ -103,7 +103,7 @@ export class UnixSocket extends Socket {
     let text = '';
     for (let i = 2; i < raw.length; i++) {
       if (raw[i] === 0 && raw[2] !== 0) break;
-      text += String.fromCharCode(raw[i]!);
+      text += String.fromCharCode(raw[i]);
     }
     return text;
   }

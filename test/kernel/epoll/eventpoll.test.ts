@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { epollRows as rows } from '../../../kernel/epoll/rows.ts';
-import { EventPoll } from '../../../kernel/epoll/eventpoll.ts';
+import type { EventPoll } from '../../../kernel/epoll/eventpoll.ts';
 import { EBADF, EEXIST, EFAULT, EINTR, EINVAL, ELOOP, ENOENT, EPERM } from '../../../kernel/abi/errno.ts';
 import { FakeFile, TestTask, testKernel } from './harness.ts';
 
@@ -103,7 +103,7 @@ describe('epoll', () => {
     const fds = [s.file(IN).fd, s.file(IN).fd, s.file(IN).fd];
     for (const fd of fds) s.ctl(ADD, fd, IN);
     const seen = [];
-    for (let i = 0; i < 6; i++) seen.push((s.wait(0, 1) as [number, number][])[0]![1]);
+    for (let i = 0; i < 6; i++) seen.push((s.wait(0, 1) as [number, number][])[0][1]);
     expect(seen).toEqual([...fds, ...fds]);
   });
 
@@ -213,16 +213,16 @@ describe('epoll', () => {
     const eps = [s.ep, ...Array.from({ length: 7 }, make)];
     expect(s.ctl(ADD, fd, IN)).toBe(0);
     const up = [];
-    for (let i = 1; i < 8; i++) up.push(s.ctl(ADD, eps[i - 1]!, IN, i, eps[i]));
+    for (let i = 1; i < 8; i++) up.push(s.ctl(ADD, eps[i - 1], IN, i, eps[i]));
     expect(up).toEqual([0, 0, 0, 0, -ELOOP, 0, 0]);
-    expect(s.ctl(ADD, eps[3]!, IN, 0, s.ep)).toBe(-ELOOP);
+    expect(s.ctl(ADD, eps[3], IN, 0, s.ep)).toBe(-ELOOP);
     expect(s.wait(-1, 4, eps[4])).toBe('parked');
     f.become(IN);
     expect(s.t.woken).toBe(true);
     expect(s.resume()).toEqual([[IN, 4]]);
     const down = Array.from({ length: 8 }, make);
     const results = [];
-    for (let i = 1; i < 8; i++) results.push(s.ctl(ADD, down[i]!, IN, i, down[i - 1]));
+    for (let i = 1; i < 8; i++) results.push(s.ctl(ADD, down[i], IN, i, down[i - 1]));
     expect(results).toEqual([0, 0, 0, 0, -ELOOP, 0, 0]);
   });
 
@@ -249,10 +249,10 @@ describe('epoll', () => {
       return f;
     });
     polls = 0;
-    files[1234]!.become(IN);
-    files[9999]!.become(IN);
+    files[1234].become(IN);
+    files[9999].become(IN);
     expect((s.wait() as unknown[]).length).toBe(2);
     expect(polls).toBe(2);
-    expect((s.t.task.fds.get(s.ep) as EventPoll).find(files[5]!, 6)).toBeDefined();
+    expect((s.t.task.fds.get(s.ep) as EventPoll).find(files[5], 6)).toBeDefined();
   });
 });

@@ -42,7 +42,7 @@ export class FlatMemory implements UserMemory {
     let s = '';
     for (let i = 0; i < max; i++) {
       if (!this.ok(a + i, 1)) return -EFAULT;
-      const c = this.u8[a + i - BASE]!;
+      const c = this.u8[a + i - BASE];
       if (c === 0) return s;
       s += String.fromCharCode(c);
     }

@@ -25,12 +25,12 @@ function setup() {
     Array.from({ length: n }, (_, i) => t.mem.u32(at + 8 * i + 4) >>> 16);
   const set = (...fds: number[]) => {
     const at = t.alloc(128);
-    for (const fd of fds) t.mem.u8[at - 0x10000 + (fd >> 3)]! |= 1 << (fd & 7);
+    for (const fd of fds) t.mem.u8[at - 0x10000 + (fd >> 3)] |= 1 << (fd & 7);
     return at;
   };
   const members = (at: number) => {
     const out = [];
-    for (let fd = 0; fd < 1024; fd++) if (t.mem.u8[at - 0x10000 + (fd >> 3)]! & (1 << (fd & 7))) out.push(fd);
+    for (let fd = 0; fd < 1024; fd++) if (t.mem.u8[at - 0x10000 + (fd >> 3)] & (1 << (fd & 7))) out.push(fd);
     return out;
   };
   const time = (sec: number, frac: number) => {

@@ -67,7 +67,7 @@ export class NetTask extends TestTask {
   }
   port(fd: number): number {
     const raw = this.at(fd).getname(false) as Uint8Array;
-    return (raw[2]! << 8) | raw[3]!;
+    return (raw[2] << 8) | raw[3];
   }
   send(fd: number, text: string, flags = 0): number | 'parked' {
     return this.call(rows.sendto, fd, this.text(text), text.length, flags, 0, 0);

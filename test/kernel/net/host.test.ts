@@ -73,7 +73,7 @@ describe('published ports', () => {
     const h = host(n, server.run);
     await h.publish([{ hostPort: 0, guestPort: 8080 }]);
     const clients = Array.from({ length: 200 }, async (_, id) => {
-      const c = nodeNet.connect(h.ports[0]!, '127.0.0.1');
+      const c = nodeNet.connect(h.ports[0], '127.0.0.1');
       let got = '';
       c.on('data', (d) => (got += d.toString()));
       let want = '';
@@ -91,18 +91,19 @@ describe('published ports', () => {
 
   it('holds clients until the guest listens, refuses them once it has stopped', async () => {
     const n = network();
-    const h = host(n, () => server?.run());
-    let server: ReturnType<typeof echoServer> | undefined;
+    const servers: ReturnType<typeof echoServer>[] = [];
+    const h = host(n, () => servers.forEach((s) => s.run()));
     await h.publish([{ hostPort: 0, guestPort: 80 }]);
-    const early = nodeNet.connect(h.ports[0]!, '127.0.0.1');
+    const early = nodeNet.connect(h.ports[0], '127.0.0.1');
     const text = read(early);
     early.end('early bird');
     await new Promise((r) => setTimeout(r, 50));
-    server = echoServer(n.t, 80);
+    const server = echoServer(n.t, 80);
+    servers.push(server);
     server.run();
     expect(await text).toBe('early bird');
     n.t.close(server.l);
-    const late = nodeNet.connect(h.ports[0]!, '127.0.0.1');
+    const late = nodeNet.connect(h.ports[0], '127.0.0.1');
     const e = await new Promise<NodeJS.ErrnoException>((r) => late.once('error', r));
     expect(e.code).toBe('ECONNRESET');
   });
@@ -141,7 +142,7 @@ describe('published ports', () => {
     };
     const h = host(n, pump);
     await h.publish([{ hostPort: 0, guestPort: 90 }]);
-    const c = nodeNet.connect(h.ports[0]!, '127.0.0.1');
+    const c = nodeNet.connect(h.ports[0], '127.0.0.1');
     c.pause();
     await new Promise((r) => setTimeout(r, 200));
     pump();
@@ -165,7 +166,7 @@ describe('published ports', () => {
     const server = echoServer(n.t, 8081);
     const h = host(n, server.run);
     await h.publish([{ hostPort: 0, guestPort: 8081 }]);
-    const c = nodeNet.connect(h.ports[0]!, '127.0.0.1');
+    const c = nodeNet.connect(h.ports[0], '127.0.0.1');
     c.write('x');
     await new Promise((r) => c.once('data', r));
     c.resetAndDestroy();
@@ -189,7 +190,7 @@ describe('published ports', () => {
     await h.publish([{ hostPort: 0, guestPort: 53, protocol: 'udp' }]);
     const c = dgram.createSocket('udp4');
     const answer = new Promise<Buffer>((r) => c.once('message', r));
-    c.send('query', h.ports[0]!, '127.0.0.1');
+    c.send('query', h.ports[0], '127.0.0.1');
     expect((await answer).toString()).toBe('query');
     c.close();
   });

@@ -173,8 +173,8 @@ describe('SCM_RIGHTS', () => {
     expect([released, file.refs]).toEqual([0, 2]);
     const got = recvFds(u, 3, 64, 0x40000000);
     expect([got.text, got.fds.length, got.used]).toEqual(['fd', 2, 24]);
-    expect(u.task.fds.get(got.fds[0]!)).toBe(file);
-    expect(u.task.fds.descriptor(got.fds[0]!)!.cloexec).toBe(true);
+    expect(u.task.fds.get(got.fds[0])).toBe(file);
+    expect(u.task.fds.descriptor(got.fds[0])!.cloexec).toBe(true);
     expect(file.refs).toBe(2);
   });
   it('drops what finds no room or no reader', () => {

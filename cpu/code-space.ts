@@ -9,8 +9,20 @@ import type { PageTable } from './memory/page-table.ts';
 const PAGE = 4096;
 const MAX_BLOCK = 64;
 
-/** Blocks of one address space. */
+/** A page of guest code as it was decoded: which frame it was, and a checksum of its bytes. */
+interface Claim {
+  readonly frame: number;
+  readonly sum: number;
+}
+
+/**
+ * Decoded blocks and the pages they came from. Address spaces that map the same frames at the same places share one: a
+ * forked child, the next process of the same program. Whoever changes such a mapping leaves the space to the others.
+ */
 export class CodeSpace {
+  /** Address spaces that run on it. Empty: kept for the next process of the program. */
+  readonly users = new Set<PageTable>();
+  readonly claims = new Map<number, Claim>();
   /** Guest pc → head record. */
   readonly blocks = new Map<number, number>();
   /** Guest page → pcs of blocks with code on it. */
@@ -120,12 +132,42 @@ export class CodeArena {
   private finish(space: CodeSpace, table: PageTable, pc: number, end: number, head: number): number {
     space.blocks.set(pc, head);
     for (let page = Math.floor(pc / PAGE) * PAGE; page < end; page += PAGE) {
-      table.markCode(page);
+      if (!space.claims.has(page)) {
+        const frame = table.frame(page);
+        space.claims.set(page, { frame, sum: this.checksum(frame) });
+        table.markCode(page);
+        for (const other of space.users)
+          if (other !== table && !claimPage(other, page, frame)) this.onDisagree(other);
+      }
       let set = space.pages.get(page);
       if (!set) space.pages.set(page, (set = new Set()));
       set.add(pc);
     }
     return head;
+  }
+
+  /** An address space that shares the code has something else on a page just decoded: it must leave. Set by the cpu. */
+  onDisagree: (table: PageTable) => void = () => undefined;
+
+  /** Whether `table` maps every page of the space just as it was decoded; marks them as code if so. */
+  fits(space: CodeSpace, table: PageTable): boolean {
+    const idle = space.users.size === 0;
+    for (const [page, claim] of space.claims) {
+      if (table.frame(page) < 0) table.prefault?.(page);
+      if (table.frame(page) !== claim.frame || !(table.prot(page) & 4)) return false;
+      // Nobody guarded the bytes while no one ran them.
+      if (idle && this.checksum(claim.frame) !== claim.sum) return false;
+    }
+    for (const page of space.claims.keys()) table.markCode(page);
+    return true;
+  }
+
+  private checksum(frame: number): number {
+    const { i32 } = this.memory;
+    let sum = 0;
+    for (let i = frame >>> 2, end = i + PAGE / 4; i < end; i++)
+      sum = (Math.imul(sum, 0x01000193) ^ i32[i]!) | 0;
+    return sum;
   }
 
   /** Address of the byte that stopped `decodeAt` with NEED_MORE. */
@@ -237,9 +279,19 @@ export class CodeArena {
         }
         space.pages.delete(page);
       }
+      space.claims.delete(page);
+      for (const user of space.users) user.unmarkCode(page);
       table.unmarkCode(page);
     }
     if (any) this.clearJumpCache(space.jumpCache);
     return any;
   }
+}
+
+/** Marks a page of another address space as code if it is the same frame there. */
+function claimPage(table: PageTable, page: number, frame: number): boolean {
+  if (table.frame(page) < 0) table.prefault?.(page);
+  if (table.frame(page) !== frame || !(table.prot(page) & 4)) return false;
+  table.markCode(page);
+  return true;
 }

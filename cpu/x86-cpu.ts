@@ -31,6 +31,8 @@ import { X86Regs } from './x86-regs.ts';
 
 const PAGE = 4096;
 const STATE32 = STATE >> 2;
+/** Programs whose decoded code is kept after their last process. */
+const MAX_IDLE = 8;
 
 export interface X86CpuOptions {
   readonly module: WebAssembly.Module;
@@ -50,6 +52,8 @@ export class X86Cpu implements PageTableOwner {
   private readonly arena: CodeArena;
   private readonly runFrom: (rec: number) => number;
   private readonly spaces = new Map<PageTable, CodeSpace>();
+  /** Code no address space runs on now, oldest first. */
+  private readonly idle: CodeSpace[] = [];
   private readonly freeBlocks: number[] = [];
   private readonly cpus: number;
   /** Changes whenever decoded code was dropped. */
@@ -90,6 +94,9 @@ export class X86Cpu implements PageTableOwner {
       codeBytes,
     );
     this.x87 = new X87(this.memory, STATE);
+    this.arena.onDisagree = (table): void => {
+      this.detach(table);
+    };
     writeTables(this.memory.u8, this.memory.view);
     this.flushTlb();
   }
@@ -126,21 +133,73 @@ export class X86Cpu implements PageTableOwner {
 
   codeChanged(table: PageTable, start: number, end: number): void {
     const space = this.spaces.get(table);
-    if (space && this.arena.invalidate(space, table, start, end)) this.generation++;
+    if (!space) {
+      for (let page = Math.floor(start / PAGE) * PAGE; page < end; page += PAGE) table.unmarkCode(page);
+    } else if (this.arena.invalidate(space, table, start, end)) this.generation++;
+  }
+
+  codeRemapped(table: PageTable, page: number): void {
+    const space = this.spaces.get(table);
+    if (space && space.users.size > 1) this.detach(table);
+    else this.codeChanged(table, page, page + PAGE);
   }
 
   destroyed(table: PageTable): void {
+    this.detach(table);
+    if (this.table !== table) return;
+    this.table = null;
+    this.flushTlb();
+  }
+
+  /** Takes an address space off its decoded code, which stays for its other users or for a while. */
+  private detach(table: PageTable): void {
     const space = this.spaces.get(table);
-    if (space) {
-      this.spaces.delete(table);
-      for (let i = 0; i < (JUMP_CACHE_ENTRIES * 16) / PAGE; i++)
-        this.memory.release(space.jumpCache + i * PAGE);
+    if (!space) return;
+    this.spaces.delete(table);
+    space.users.delete(table);
+    if (this.table === table) this.space = null;
+    this.generation++;
+    if (space.users.size > 0) return;
+    this.idle.push(space);
+    if (this.idle.length > MAX_IDLE) this.drop(this.idle.shift()!);
+  }
+
+  private drop(space: CodeSpace): void {
+    for (let i = 0; i < (JUMP_CACHE_ENTRIES * 16) / PAGE; i++)
+      this.memory.release(space.jumpCache + i * PAGE);
+  }
+
+  /** Code for an address space that runs for the first time: what another one decoded of the same pages, or none yet. */
+  private attach(table: PageTable, pc: number): CodeSpace {
+    const space = this.findSpace(table, pc) ?? this.newSpace();
+    const i = this.idle.indexOf(space);
+    if (i >= 0) this.idle.splice(i, 1);
+    space.users.add(table);
+    this.spaces.set(table, space);
+    return space;
+  }
+
+  private findSpace(table: PageTable, pc: number): CodeSpace | null {
+    const page = Math.floor(pc / PAGE) * PAGE;
+    const tried = new Set<CodeSpace>();
+    // The parent's first (the last one that ran), then what is kept.
+    for (const space of [
+      ...(this.space ? [this.space] : []),
+      ...[...this.spaces.values()].slice(-4),
+      ...this.idle,
+    ]) {
+      if (tried.has(space) || !space.claims.has(page)) continue;
+      tried.add(space);
+      if (this.arena.fits(space, table)) return space;
     }
-    if (this.table === table) {
-      this.table = null;
-      this.space = null;
-      this.flushTlb();
-    }
+    return null;
+  }
+
+  private newSpace(): CodeSpace {
+    const cache = this.memory.alloc((JUMP_CACHE_ENTRIES * 16) / PAGE);
+    if (cache < 0) throw new OutOfMemory();
+    this.arena.clearJumpCache(cache);
+    return new CodeSpace(cache);
   }
 
   private flushTlb(): void {
@@ -161,14 +220,7 @@ export class X86Cpu implements PageTableOwner {
       this.regs = regs;
     }
     if (this.table === table && this.space) return this.space;
-    let space = this.spaces.get(table);
-    if (!space) {
-      const cache = this.memory.alloc((JUMP_CACHE_ENTRIES * 16) / PAGE);
-      if (cache < 0) throw new OutOfMemory();
-      this.arena.clearJumpCache(cache);
-      space = new CodeSpace(cache);
-      this.spaces.set(table, space);
-    }
+    const space = this.spaces.get(table) ?? this.attach(table, regs.pc);
     this.flushTlb();
     this.table = table;
     this.space = space;
@@ -290,10 +342,12 @@ export class X86Cpu implements PageTableOwner {
   }
 
   private dropAllCode(): void {
+    for (const space of this.idle.splice(0)) this.drop(space);
     for (const [table, space] of this.spaces) {
-      for (const page of space.pages.keys()) table.unmarkCode(page);
+      for (const page of space.claims.keys()) table.unmarkCode(page);
       space.blocks.clear();
       space.pages.clear();
+      space.claims.clear();
       this.arena.clearJumpCache(space.jumpCache);
     }
     this.arena.reset();

@@ -52,6 +52,8 @@ export interface PageTable {
   forEach(start: number, end: number, fn: (page: number, frame: number, prot: number) => void): void;
   /** The kernel wrote to guest memory behind the cpu's back: drop decoded code on these bytes. */
   written(address: number, length: number): void;
+  /** Set by the address space: maps an executable page nobody touched yet, so that the cpu can look at it. */
+  prefault: ((page: number) => void) | null;
   /** The address space is gone. */
   destroy(): void;
 }

@@ -17,8 +17,10 @@ export const ADDRESS_END = 2 ** 47;
 export interface PageTableOwner {
   /** The mapping or protection of a page the TLB may hold changed. */
   flush(table: PageTable, page: number): void;
-  /** Bytes of decoded code changed or its page went away. */
+  /** Bytes of decoded code changed in place. */
   codeChanged(table: PageTable, start: number, end: number): void;
+  /** A page with decoded code is mapped differently now, or no longer executable. */
+  codeRemapped(table: PageTable, page: number): void;
   destroyed(table: PageTable): void;
 }
 
@@ -27,6 +29,8 @@ export class PageTable {
   readonly root: number;
   private readonly memory: Memory;
   private readonly owner: PageTableOwner;
+  /** Set by the kernel: maps an executable page that was not touched yet, if it is one. */
+  prefault: ((page: number) => void) | null = null;
   private frames: number[] = [];
   private free: number[] = [];
 
@@ -78,7 +82,7 @@ export class PageTable {
     i32[i] = frame | PTE_PRESENT | (prot & 7);
     if (old !== 0) {
       this.owner.flush(this, page);
-      if (old & PTE_CODE) this.owner.codeChanged(this, page, page + PAGE);
+      if (old & PTE_CODE) this.owner.codeRemapped(this, page);
     }
   }
 
@@ -100,7 +104,7 @@ export class PageTable {
     // A page that stops being executable loses its decoded code; else the code stays good.
     if (old & PTE_CODE && !(prot & 4)) {
       i32[i] = (old & ~(7 | PTE_CODE)) | prot;
-      this.owner.codeChanged(this, page, page + PAGE);
+      this.owner.codeRemapped(this, page);
     } else i32[i] = (old & ~7) | prot;
     this.owner.flush(this, page);
   }
@@ -111,7 +115,7 @@ export class PageTable {
       const old = i32[i]!;
       i32[i] = 0;
       this.owner.flush(this, page);
-      if (old & PTE_CODE) this.owner.codeChanged(this, page, page + PAGE);
+      if (old & PTE_CODE) this.owner.codeRemapped(this, page);
     });
   }
 

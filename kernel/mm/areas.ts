@@ -95,6 +95,11 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
     const stack = this.stackLimit;
     this.bottomUp = stack === Infinity;
     this.mmapBase = mmapBase(layout, stack);
+    // Code of a file is the same for everyone who maps it: the cpu may look before the guest gets there.
+    this.pageTable.prefault = (page): void => {
+      const v = this.vmas.find(page);
+      if (v && page >= v.start && v.object && v.prot & PROT_EXEC) this.fault(page, PROT_EXEC);
+    };
   }
 
   abstract dropped(object: MemObject, start: number, end: number, truncated?: boolean): void;

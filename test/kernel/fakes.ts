@@ -64,6 +64,7 @@ export class FakeRegs implements Regs {
 }
 
 export class FakePageTable implements PageTable {
+  prefault: ((page: number) => void) | null = null;
   readonly pages = new Map<number, { frame: number; prot: number }>();
   readonly writes: [number, number][] = [];
   destroyed = false;

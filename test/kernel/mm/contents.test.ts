@@ -32,7 +32,12 @@ const at = (i: number): number => BASE + i * PAGE_SIZE;
 
 function ports() {
   const ram = new GuestRam(8 << 20, 65536);
-  const owner = { flush: () => undefined, codeChanged: () => undefined, destroyed: () => undefined };
+  const owner = {
+    flush: () => undefined,
+    codeChanged: () => undefined,
+    codeRemapped: () => undefined,
+    destroyed: () => undefined,
+  };
   const memory = new Memory(ram);
   const cpu = { newPageTable: () => new PageTable(ram, owner), newRegs: () => null as never };
   return { ram, memory, cpu };

@@ -100,13 +100,17 @@ export function openPath(
   return openInode(vfs, t, at, flags, created);
 }
 
-/** Opens what is already found: execve, /proc/PID/fd, openat. The permission checks were made. */
+/**
+ * Opens what is already found: execve, /proc/PID/fd, openat. The permission checks were made. `counted`: a writer keeps
+ * the file from being executed (ETXTBSY); memfd_create's own does not (alloc_file takes no write access).
+ */
 export function openInode(
   vfs: Vfs,
   t: Task | null,
   at: Path,
   flags: number,
   created = false,
+  counted = true,
 ): File | number | Park {
   const inode = at.inode;
   const type = inode.mode & S_IFMT;
@@ -126,18 +130,18 @@ export function openInode(
   const file = inode.open(t, flags & ~(type === S_IFCHR ? TRANSIENT & ~O_NOCTTY : TRANSIENT), at);
   if (!(file instanceof File)) return file;
   file.flags &= ~O_NOCTTY;
-  if (type === S_IFREG && write) inode.writers++;
-  return finish(vfs, t, file, at);
+  const writer = type === S_IFREG && write && counted;
+  if (writer) inode.writers++;
+  return finish(vfs, t, file, at, writer);
 }
 
-function finish(vfs: Vfs, t: Task | null, file: File, at: Path): File {
+function finish(vfs: Vfs, t: Task | null, file: File, at: Path, writer = false): File {
   file.path ??= at;
   const kernel = t?.kernel;
-  const counted = file.writable && (at.inode.mode & S_IFMT) === S_IFREG && !(file.flags & O_PATH);
   const open = (file.flags & O_PATH) === 0;
   if (open) at.inode.opens++;
   file.closed = (f) => {
-    if (counted) at.inode.writers--;
+    if (writer) at.inode.writers--;
     if (open) at.inode.opens--;
     if (at.inode.locks !== null) releaseFileLocks(f);
     if (kernel?.notify.active && open) {
@@ -213,7 +217,7 @@ function openTmpfile(vfs: Vfs, t: Task | null, at: Path, flags: number, mode: nu
   const file = inode.open(t, flags & ~TRANSIENT & ~O_TMPFILE, place);
   if (!(file instanceof File)) return -EINVAL;
   inode.writers++;
-  return finish(vfs, t, file, place);
+  return finish(vfs, t, file, place, true);
 }
 
 /**

@@ -6,6 +6,7 @@ import { WaitQueue } from '../wait.ts';
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './creds.ts';
 import { pidfdCreate } from './pidfd.ts';
 import { RLIMIT_NOFILE, RLIMIT_NPROC } from './rlimits.ts';
+import { armCpuLimit } from '../time/itimer.ts';
 import { Task } from './task.ts';
 import { ThreadGroup } from './thread-group.ts';
 
@@ -166,6 +167,7 @@ function newGroup(t: Task, pid: number, a: CloneArgs): ThreadGroup {
   const sibling = (a.flags & CLONE_PARENT) !== 0;
   const parent = sibling ? from.parent : from;
   const g = new ThreadGroup(pid, parent, new SignalQueue(), from.rlimits.map((r) => ({ ...r }))); // prettier-ignore
+  armCpuLimit(g);
   g.parentThread = sibling ? from.parentThread : t;
   g.pgrp = from.pgrp;
   g.session = from.session;

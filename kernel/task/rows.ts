@@ -140,9 +140,9 @@ export const taskRows = defineSyscalls({
 
   // Limits and usage.
   getrlimit: { x86_64: 97, aarch64: 163, run: getrlimit, ret: 'int', support: FULL, args: [resource, T.rlimit('rlim', true)] },
-  setrlimit: { x86_64: 160, aarch64: 164, run: setrlimit, ret: 'int', support: partial('RLIMIT_CPU, RLIMIT_RTTIME are not enforced'), args: [resource, T.rlimit('rlim', false)] },
+  setrlimit: { x86_64: 160, aarch64: 164, run: setrlimit, ret: 'int', support: partial('RLIMIT_RTTIME is not enforced'), args: [resource, T.rlimit('rlim', false)] },
   prlimit64: {
-    x86_64: 302, aarch64: 261, run: prlimit64, ret: 'int', support: partial('RLIMIT_CPU, RLIMIT_RTTIME are not enforced'),
+    x86_64: 302, aarch64: 261, run: prlimit64, ret: 'int', support: partial('RLIMIT_RTTIME is not enforced'),
     args: [pid('pid'), resource, T.rlimit('new_limit', false), T.rlimit('old_limit', true)],
   },
   getrusage: { x86_64: 98, aarch64: 165, run: getrusage, ret: 'int', support: partial('user time is retired instructions; no I/O counts'), args: [enumOf('who', T.RUSAGE_WHO, 'RUSAGE_???'), T.rusageOut] },

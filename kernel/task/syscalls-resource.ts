@@ -3,7 +3,8 @@ import { EACCES, EFAULT, EINVAL, EPERM, ESRCH } from '../abi/errno.ts';
 import type { Args } from '../syscall/args.ts';
 import { CLOCK_TICK_NS, cpuTicks } from '../time/cpu-time.ts';
 import { CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE, hasCapability } from './creds.ts';
-import { RLIMIT_NICE, RLIMIT_NOFILE, RLIM_NLIMITS } from './rlimits.ts';
+import { RLIMIT_CPU, RLIMIT_NICE, RLIMIT_NOFILE, RLIM_NLIMITS } from './rlimits.ts';
+import { armCpuLimit } from '../time/itimer.ts';
 import type { Task } from './task.ts';
 import type { Rlimit } from './thread-group.ts';
 import { processUsage, rusageBytes, taskUsage } from './usage.ts';
@@ -34,6 +35,7 @@ function setLimit(t: Task, target: Task, resource: number, next: Rlimit): number
   if (resource === RLIMIT_NOFILE && next.max > t.kernel.limits.maxFds) return -EPERM; // fs.nr_open
   if (next.max > old.max && !hasCapability(t, CAP_SYS_RESOURCE)) return -EPERM;
   target.group.rlimits[resource] = next;
+  if (resource === RLIMIT_CPU) armCpuLimit(target.group);
   return 0;
 }
 

@@ -1,13 +1,18 @@
 /** Interval timers of setitimer(2) (kernel/time/itimer.c). */
-import { SIGALRM, SIGPROF, SIGVTALRM, SI_KERNEL } from '../signal/numbers.ts';
+import { SIGALRM, SIGKILL, SIGPROF, SIGVTALRM, SIGXCPU, SI_KERNEL } from '../signal/numbers.ts';
 import { sendToGroup } from '../signal/send.ts';
+import { RLIMIT_CPU } from '../task/rlimits.ts';
 import type { ThreadGroup } from '../task/thread-group.ts';
 import { processCpuTime } from './cpu-time.ts';
+import { timersOf } from './process-timers.ts';
 import { Timer, type Timers } from './timers.ts';
 
 export const ITIMER_REAL = 0;
 export const ITIMER_VIRTUAL = 1;
 export const ITIMER_PROF = 2;
+
+/** RLIMIT_CPU counts seconds. */
+const NS = 1e9;
 
 /** ITIMER_REAL and alarm(2): SIGALRM on the monotonic clock. */
 export class RealItimer extends Timer {
@@ -65,6 +70,7 @@ export function checkCpuTimers(g: ThreadGroup): void {
       it.interval > 0 ? it.due + (Math.floor((now - it.due) / it.interval) + 1) * it.interval : Infinity;
   }
   for (const t of p.posix.values()) t.checkCpu();
+  checkCpuLimit(g, now);
   updateCpuDue(g);
 }
 
@@ -73,7 +79,25 @@ export function updateCpuDue(g: ThreadGroup): void {
   const p = g.timers;
   if (p === null) return;
   let due = Math.min(p.virtual?.due ?? Infinity, p.prof?.due ?? Infinity);
+  due = Math.min(due, g.rlimits[RLIMIT_CPU].cur * NS, g.rlimits[RLIMIT_CPU].max * NS);
   const now = processCpuTime(g);
   for (const t of p.posix.values()) due = Math.min(due, now + t.cpuLeft());
   p.cpuDue = due;
+}
+
+/** RLIMIT_CPU was set or inherited: have the limit noticed. */
+export function armCpuLimit(g: ThreadGroup): void {
+  if (g.rlimits[RLIMIT_CPU].cur === Infinity) return;
+  timersOf(g);
+  updateCpuDue(g);
+}
+
+/** SIGKILL at the hard limit; SIGXCPU at the soft one, which then moves on by a second (check_process_timers). */
+function checkCpuLimit(g: ThreadGroup, now: number): void {
+  const limit = g.rlimits[RLIMIT_CPU];
+  if (now >= limit.max * NS) sendToGroup(g, { signo: SIGKILL, code: SI_KERNEL });
+  else if (now >= limit.cur * NS) {
+    sendToGroup(g, { signo: SIGXCPU, code: SI_KERNEL });
+    g.rlimits[RLIMIT_CPU] = { cur: limit.cur + 1, max: limit.max };
+  }
 }

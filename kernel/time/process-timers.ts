@@ -1,4 +1,5 @@
 /** Timers of one process: setitimer(2) and timer_create(2). Mechanism in itimer.ts and posix-timer.ts. */
+import type { ThreadGroup } from '../task/thread-group.ts';
 import type { Timers } from './timers.ts';
 import type { CpuItimer, RealItimer } from './itimer.ts';
 import type { PosixTimer } from './posix-timer.ts';
@@ -27,4 +28,9 @@ export class ProcessTimers {
     this.real = this.virtual = this.prof = null;
     this.cpuDue = Infinity;
   }
+}
+
+/** The process's timers, made when it sets its first. */
+export function timersOf(g: ThreadGroup): ProcessTimers {
+  return (g.timers ??= new ProcessTimers());
 }

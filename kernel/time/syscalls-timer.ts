@@ -13,17 +13,13 @@ import {
 import {
   PosixTimer, SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_THREAD_ID,
 } from './posix-timer.ts'; // prettier-ignore
-import { ProcessTimers } from './process-timers.ts';
+import { timersOf } from './process-timers.ts';
 import { SECOND, readTimespec, readTimespecExact, readTimeval } from './timespec.ts';
 
 /** Interval and time left, nanoseconds; left 0: disarmed. */
 interface Setting {
   readonly interval: number;
   readonly left: number;
-}
-
-function timersOf(g: ThreadGroup): ProcessTimers {
-  return (g.timers ??= new ProcessTimers());
 }
 
 function cpuItimer(g: ThreadGroup, which: number): CpuItimer | null {

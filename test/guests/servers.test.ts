@@ -78,7 +78,17 @@ describe.skipIf(echo === null)('Rust: tokio echo server', () => {
       if (e.name === 'listen') machine.stop();
     });
     await expect(machine.run()).rejects.toThrow();
-    const order = ['epoll_create1', 'eventfd2', 'epoll_ctl', 'socketpair', 'socket', 'bind', 'listen'];
+    const order = [
+      'epoll_create1',
+      'eventfd2',
+      'epoll_ctl',
+      'socketpair',
+      'futex',
+      'clone3',
+      'socket',
+      'bind',
+      'listen',
+    ];
     const positions = order.map((n) => names.indexOf(n));
     expect(positions.every((p) => p >= 0)).toBe(true);
     expect([...positions].sort((a, b) => a - b)).toEqual(positions);
@@ -119,7 +129,7 @@ describe.skipIf(web === null)('Go', () => {
       'mmap(0xc000000000, 67108864, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0xc000000000',
     );
     expect(trace).toMatch(
-      /mmap\(0xc000000000, 67108864, PROT_READ\|PROT_WRITE, MAP_PRIVATE\|MAP_FIXED\|MAP_ANONYMOUS, -1, 0\) = 0xc000000000/,
+      /mmap\(0xc000000000, 4194304, PROT_READ\|PROT_WRITE, MAP_PRIVATE\|MAP_FIXED\|MAP_ANONYMOUS, -1, 0\) = 0xc000000000/,
     );
     expect(trace).toContain('/sys/kernel/mm/transparent_hugepage/hpage_pmd_size');
     // Each of the 65 signals is asked for; most are then installed.

@@ -1,7 +1,7 @@
 /** Decoded code: an arena of records, and per address space the map from guest pc to block. */
 import { FIXED_END, R, RECORD_SIZE, S } from './layout.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
-import type { HandlerIds } from './interp/generate.ts';
+import type { EncodingProperties, HandlerIds } from './interp/generate.ts';
 import { NEED_MORE, UNDEFINED, type Decoded, type Decoder } from './isa/x86_64/decoder.ts';
 import type { Memory } from './memory/memory.ts';
 import type { PageTable } from './memory/page-table.ts';
@@ -54,6 +54,7 @@ export class CodeArena {
     this.decoder = decoder;
     this.ids = ids;
     this.undefinedHandler = undefinedHandler;
+    this.singleDefinition = decoder.out.encoding.def;
     this.empty = FIXED_END;
     this.start = FIXED_END + 64;
     this.end = FIXED_END + bytes;
@@ -248,6 +249,9 @@ export class CodeArena {
     view.setBigUint64(at + R.pc, BigInt(pc), true);
   }
 
+  /** What `decodeSingle` last found. */
+  singleDefinition: EncodingProperties;
+
   /**
    * Decodes the one instruction at `pc` to `at`, followed by a stop record. Returns its length, UNDEFINED or NEED_MORE.
    * Nothing is cached, no branch is linked.
@@ -255,6 +259,7 @@ export class CodeArena {
   decodeSingle(table: PageTable, pc: number, at: number): number {
     const n = this.decodeAt(table, pc);
     if (n < 0) return n;
+    this.singleDefinition = this.decoder.out.encoding.def;
     const saved = this.next;
     this.next = at;
     this.write(this.decoder.out, pc, 1);

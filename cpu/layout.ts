@@ -55,6 +55,9 @@ export const S = {
   pageTable: 740,
   /** An SSE operation raised an exception that MXCSR does not mask. */
   simdPending: 744,
+  /** A crossing read that has no TLB slot to itself (cpu/bounce.ts): its guest address and where it lies, 0: none. */
+  apartAddress: 752,
+  apartAt: 760,
 } as const;
 
 export const CONTEXT_SIZE = 704;
@@ -66,6 +69,8 @@ export const SINGLE = STATE + 0x400;
 export const TLB_ENTRIES = 1024;
 export const TLB_READ = 0x4000;
 export const TLB_WRITE = TLB_READ + TLB_ENTRIES * 16;
+/** In faultAccess beside the kind: a read that must not use the slot of another read of the same instruction. */
+export const APART = 8;
 /** Private to generated code and its helpers (bounce page pairs, spilled temporaries, tables). */
 export const BOUNCE = 0x10000;
 export const SCRATCH = 0x14000;

@@ -2,9 +2,9 @@
  * The x86_64 cpu: runs a task's registers in an address space until something needs the outside. Knows nothing of
  * Linux: it comes back with an EXIT and the registers exact.
  */
+import { Bounce } from './bounce.ts';
 import { CodeArena, CodeSpace } from './code-space.ts';
 import {
-  BOUNCE,
   CONTEXT_SIZE,
   EXIT,
   FIXED_END,
@@ -21,13 +21,14 @@ import { sseOperation } from './float/sse.ts';
 import { X87 } from './float/x87.ts';
 import { HOST_IMPORTS, type DecodeTables } from './interp/generate.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
+import { RCX, ZF } from './isa/x86_64/builder.ts';
 import { cpuid } from './isa/x86_64/cpuid.ts';
 import { Decoder, UNDEFINED } from './isa/x86_64/decoder.ts';
 import { X87_FXSAVE } from './isa/x86_64/x87-calls.ts';
 import { Memory } from './memory/memory.ts';
 import { OutOfMemory, PageTable, type PageTableOwner } from './memory/page-table.ts';
 import { writeTables } from './tables.ts';
-import { X86Regs } from './x86-regs.ts';
+import { RFLAGS, X86Regs } from './x86-regs.ts';
 
 const PAGE = 4096;
 const STATE32 = STATE >> 2;
@@ -266,10 +267,10 @@ export class X86Cpu implements PageTableOwner {
           const pc = this.pcOf(at);
           const done = this.stepSlowly(regs, table, at);
           if (done !== EXIT.stop) return this.leaveMidBlock(regs, at, fuel, done);
-          if (generation === this.generation && regs.pc === pc + this.singleLength) {
-            rec = this.behind(at, pc); // the block's end counts it
+          if (generation === this.generation && (this.unfinished || regs.pc === pc + this.singleLength)) {
+            rec = this.unfinished ? at : this.behind(at, pc); // the block's end counts it
           } else {
-            i32[fuelAt]! -= this.countOf(at);
+            i32[fuelAt]! -= this.countOf(at) - (this.unfinished ? 1 : 0);
             if (i32[fuelAt]! < 0) return this.leave(fuel, EXIT.preempt);
             rec = this.lookup(space, table, regs.pc);
           }
@@ -277,8 +278,7 @@ export class X86Cpu implements PageTableOwner {
         }
         case EXIT.fault: {
           const at = i32[(STATE + S.exitRec) >> 2]!;
-          this.faultAddress = this.memory.view.getBigUint64(STATE + S.faultAddress, true);
-          this.faultAccess = i32[(STATE + S.faultAccess) >> 2]! & 3;
+          this.noteFault();
           return this.leaveMidBlock(regs, at, fuel, EXIT.fault);
         }
         case EXIT.syscall:
@@ -356,83 +356,69 @@ export class X86Cpu implements PageTableOwner {
 
   /** Length of the instruction `stepSlowly` or `step` last decoded. */
   private singleLength = 0;
+  /** `stepSlowly` did one element of a REP instruction that has more to do. */
+  private unfinished = false;
 
   /**
    * Carries out one instruction whose access the TLB cannot serve: it crosses a page, or writes where decoded code lies.
    * Crossing accesses go through a bounce buffer that looks like one page to the handler; nothing is committed before
-   * the whole instruction can complete. Returns EXIT.stop when done (rip moved), else the exit that stands in the way.
+   * the whole instruction can complete. Of a REP instruction one element is done: what it wrote must be seen by the
+   * next. Returns EXIT.stop when done (rip moved, unless `unfinished`), else the exit that stands in the way.
    */
   private stepSlowly(regs: X86Regs, table: PageTable, at: number): number {
-    const { i32, u8, view } = this.memory;
+    const { i32, view } = this.memory;
     const pc = this.pcOf(at);
     const n = this.arena.decodeSingle(table, pc, SINGLE);
     if (n < 0) return n === UNDEFINED ? EXIT.undefined : EXIT.fault;
     this.singleLength = n;
+    this.unfinished = false;
+    const { repeats } = this.arena.singleDefinition;
+    const count = regs.get(RCX);
+    if (repeats) regs.set(RCX, 1n);
     const fuel = i32[(STATE + S.fuel) >> 2]!;
-    const entries: number[] = [];
-    const copies: { from: number; length: number; address: number }[] = [];
-    const changed: [number, number][] = [];
+    const bounce = new Bounce(this.memory, table);
     let exit: number = EXIT.slow;
-    let buffer = BOUNCE;
     // Each round serves one more access of the instruction; none has more than three.
     for (let round = 0; exit === EXIT.slow && round < 4; round++) {
-      const address = Number(view.getBigUint64(STATE + S.faultAddress, true));
-      const size = i32[(STATE + S.faultSize) >> 2]!;
-      const write = (i32[(STATE + S.faultAccess) >> 2]! & 2) !== 0;
-      const first = Math.floor(address / PAGE) * PAGE;
-      const lastPage = Math.floor((address + size - 1) / PAGE) * PAGE;
-      const need = write ? 2 : 1;
-      let bad = -1;
-      for (let page = first; page <= lastPage; page += PAGE)
-        if (bad < 0 && (page >= 2 ** 47 || !(table.prot(page) & need))) bad = page;
+      const bad = bounce.serve(
+        Number(view.getBigUint64(STATE + S.faultAddress, true)),
+        i32[(STATE + S.faultSize) >> 2]!,
+        i32[(STATE + S.faultAccess) >> 2]!,
+      );
       if (bad >= 0) {
-        this.faultAddress = BigInt(Math.max(bad, address));
-        this.faultAccess = need;
+        this.faultAddress = BigInt(bad);
+        this.faultAccess = i32[(STATE + S.faultAccess) >> 2]! & 3;
         exit = EXIT.fault;
         break;
       }
-      const entry =
-        ((write ? TLB_WRITE : TLB_READ) + ((Math.floor(address / PAGE) & (TLB_ENTRIES - 1)) << 4)) >> 2;
-      entries.push(entry);
-      // The tag is the page the access ends in: an access inside the first page does not match.
-      i32[entry] = lastPage | 0;
-      i32[entry + 1] = Math.floor(lastPage / 4294967296);
-      if (first === lastPage) i32[entry + 2] = table.frame(first) - first;
-      else {
-        i32[entry + 2] = buffer - first;
-        const from = buffer + (address - first);
-        const split = lastPage - address;
-        const a = table.frame(first) + (address - first);
-        u8.copyWithin(from, a, a + split);
-        const b = table.frame(lastPage);
-        u8.copyWithin(buffer + PAGE, b, b + size - split);
-        if (write) copies.push({ from, length: size, address });
-        buffer += 2 * PAGE;
-      }
-      if (write) changed.push([address, address + size]);
       i32[(STATE + S.fuel) >> 2] = -1; // indirect jumps come back at once
       exit = this.runFrom(SINGLE);
-      i32[(STATE + S.fuel) >> 2] = fuel;
-      if (exit === EXIT.fault) {
-        this.faultAddress = view.getBigUint64(STATE + S.faultAddress, true);
-        this.faultAccess = i32[(STATE + S.faultAccess) >> 2]! & 3;
-      }
+      if (exit === EXIT.fault) this.noteFault();
     }
-    for (const e of entries) i32[e] = -1;
-    if (exit === EXIT.slow) return EXIT.protection; // two accesses fight for one slot: not reachable with today's definitions
-    if (exit !== EXIT.stop && exit !== EXIT.lookup && exit !== EXIT.preempt) return exit;
-    if (exit === EXIT.stop) regs.pc = pc + n;
-    for (const c of copies) {
-      const page = Math.floor(c.address / PAGE) * PAGE;
-      const split = page + PAGE - c.address;
-      const a = table.frame(page) + (c.address - page);
-      u8.copyWithin(a, c.from, c.from + split);
-      u8.copyWithin(table.frame(page + PAGE), c.from + split, c.from + c.length);
+    i32[(STATE + S.fuel) >> 2] = fuel;
+    bounce.close();
+    const done = exit === EXIT.stop || exit === EXIT.lookup || exit === EXIT.preempt;
+    if (repeats) regs.set(RCX, done ? count - 1n : count);
+    if (!done) {
+      if (exit === EXIT.slow)
+        throw new Error(`accesses of the instruction at ${pc.toString(16)} fight for a TLB slot`);
+      return exit;
     }
-    for (const [from, to] of changed)
-      for (let page = Math.floor(from / PAGE) * PAGE; page < to; page += PAGE)
-        if (table.isCode(page)) this.codeChanged(table, Math.max(page, from), Math.min(page + PAGE, to));
+    if (exit === EXIT.stop) {
+      const equal =
+        repeats === undefined ||
+        repeats === 'rep' ||
+        ((regs.num(RFLAGS) & ZF) !== 0) === (repeats === 'repe');
+      this.unfinished = repeats !== undefined && count !== 1n && equal;
+      if (!this.unfinished) regs.pc = pc + n;
+    }
+    for (const [from, to] of bounce.commit()) table.written(from, to - from);
     return EXIT.stop;
+  }
+
+  private noteFault(): void {
+    this.faultAddress = this.memory.view.getBigUint64(STATE + S.faultAddress, true);
+    this.faultAccess = this.memory.i32[(STATE + S.faultAccess) >> 2]! & 3;
   }
 
   /** Executes exactly one instruction. Returns EXIT.stop when it retired, else its exit (with its effects, if any). */
@@ -443,27 +429,26 @@ export class X86Cpu implements PageTableOwner {
     const { i32 } = this.memory;
     const { pc } = regs;
     if (pc >= 2 ** 47) return EXIT.protection;
-    const n = this.arena.decodeSingle(table, pc, SINGLE);
-    if (n === UNDEFINED) return EXIT.undefined;
-    if (n < 0) {
-      this.faultAddress = BigInt(this.arena.faultAddress);
-      this.faultAccess = 4;
-      return EXIT.fault;
-    }
-    this.singleLength = n;
-    i32[(STATE + S.fuel) >> 2] = -1;
-    let exit = this.runFrom(SINGLE);
-    if (exit === EXIT.slow) exit = this.stepSlowly(regs, table, i32[(STATE + S.exitRec) >> 2]!);
-    else if (exit === EXIT.stop) regs.pc = pc + n;
-    else if (exit === EXIT.lookup || exit === EXIT.preempt) exit = EXIT.stop;
-    else if (exit === EXIT.fault) {
-      this.faultAddress = this.memory.view.getBigUint64(STATE + S.faultAddress, true);
-      this.faultAccess = i32[(STATE + S.faultAccess) >> 2]! & 3;
-    } else if (exit === EXIT.syscall || exit === EXIT.breakpoint) {
-      regs.pc = pc + n;
-      this.retired = 1;
-    }
-    if (exit === EXIT.stop) this.retired = 1;
+    let exit: number;
+    do {
+      this.unfinished = false;
+      const n = this.arena.decodeSingle(table, pc, SINGLE);
+      if (n === UNDEFINED) return EXIT.undefined;
+      if (n < 0) {
+        this.faultAddress = BigInt(this.arena.faultAddress);
+        this.faultAccess = 4;
+        return EXIT.fault;
+      }
+      this.singleLength = n;
+      i32[(STATE + S.fuel) >> 2] = -1;
+      exit = this.runFrom(SINGLE);
+      if (exit === EXIT.slow) exit = this.stepSlowly(regs, table, i32[(STATE + S.exitRec) >> 2]!);
+      else if (exit === EXIT.lookup || exit === EXIT.preempt) exit = EXIT.stop;
+      else if (exit === EXIT.fault) this.noteFault();
+      else if (exit === EXIT.stop || exit === EXIT.syscall || exit === EXIT.breakpoint) regs.pc = pc + n;
+      i32[(STATE + S.simdPending) >> 2] = 0;
+    } while (this.unfinished);
+    if (exit === EXIT.stop || exit === EXIT.syscall || exit === EXIT.breakpoint) this.retired = 1;
     return exit;
   }
 

@@ -4,7 +4,7 @@ import { CONTEXT_SIZE, S } from './layout.ts';
 import type { Memory } from './memory/memory.ts';
 
 const RIP = 16;
-const RFLAGS = 17;
+export const RFLAGS = 17;
 const FS_BASE = 18;
 const GS_BASE = 19;
 /** rflags bits a program can have changed beside the arithmetic ones and DF: TF, NT, RF, AC, ID. */

@@ -40,7 +40,7 @@ export interface HandlerIds {
 /** What decoding needs of a definition. */
 export type EncodingProperties = Pick<
   Definition,
-  'name' | 'lock' | 'd64' | 'ends' | 'endsWithImmediate' | 'noRexB' | 'condition'
+  'name' | 'lock' | 'd64' | 'ends' | 'endsWithImmediate' | 'noRexB' | 'condition' | 'repeats'
 >;
 
 /** What a running cpu needs: encodings with their handlers' numbers. */
@@ -203,10 +203,10 @@ type SerializedEncoding = Omit<Encoding, 'handlers' | 'def'> & {
 export function serializeIsa(isa: InstructionSet): SerializedIsa {
   return {
     encodings: isa.encodings.map((e) => {
-      const { name, lock, d64, ends, endsWithImmediate, noRexB, condition } = e.def;
+      const { name, lock, d64, ends, endsWithImmediate, noRexB, condition, repeats } = e.def;
       return {
         ...e,
-        def: { name, lock, d64, ends, endsWithImmediate, noRexB, condition },
+        def: { name, lock, d64, ends, endsWithImmediate, noRexB, condition, repeats },
         handlers: [...e.handlers],
       };
     }),

@@ -1,6 +1,17 @@
 /** The interpreter's reading of an instruction definition: operands come from the decoded record at run time. */
 import type { Fn, Val } from '../wasm/function.ts';
-import { EXIT, PTE_PRESENT, R, RECORD_SIZE, S, STATE, TLB_READ, TLB_WRITE, TLB_ENTRIES } from '../layout.ts';
+import {
+  APART,
+  EXIT,
+  PTE_PRESENT,
+  R,
+  RECORD_SIZE,
+  S,
+  STATE,
+  TLB_READ,
+  TLB_WRITE,
+  TLB_ENTRIES,
+} from '../layout.ts';
 import { EXIT_OF, X86Builder, type ExitKind, type Operand } from '../isa/x86_64/builder.ts';
 
 /** Function indices of what handlers call. */
@@ -185,10 +196,15 @@ export class HandlerBuilder extends X86Builder {
         const pte = this.callHelper('walk', address)!;
         const fits = this.leU(this.add(offset, size), 4096);
         const usable = this.eq(this.and(pte, PTE_PRESENT | 1), PTE_PRESENT | 1);
-        this.if(this.eqz(this.and(fits, usable)), () => {
-          this.fn.tailCall(this.links.miss, [this.rec, address, this.i32((size << 4) | 1)]);
-        });
         this.set(out, this.add(this.and(pte, ~0xfff), offset));
+        this.if(this.eqz(this.and(fits, usable)), () => {
+          const apart = this.getState('i32.load', S.apartAt);
+          const served = this.eq(this.getState('i64.load', S.apartAddress), address);
+          this.if(this.eqz(this.and(served, this.nez(apart))), () => {
+            this.fn.tailCall(this.links.miss, [this.rec, address, this.i32((size << 4) | APART | 1)]);
+          });
+          this.set(out, apart);
+        });
       },
     );
     return this.get(out);

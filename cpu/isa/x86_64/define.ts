@@ -28,6 +28,8 @@ export interface DefinitionOptions {
   readonly condition?: number;
   /** A compare with which a conditional jump can be fused. */
   readonly fuses?: boolean;
+  /** Works element by element, rcx times: always, or as long as ZF is set (repe) or clear (repne). */
+  readonly repeats?: 'rep' | 'repe' | 'repne';
   /** Flags the manual leaves undefined, as an rflags mask, for the differential tests. */
   readonly undefinedFlags?: number;
   /** Raises an exception by design or depends on the machine: left out of random tests. */

@@ -90,12 +90,18 @@ export const move: readonly Definition[] = [
       b.brIf(exit, b.eqz(level));
       b.loop((again) => {
         const off = b.extU(b.shl(b.get(i), 3));
-        const isLast = b.eq(b.get(i), level);
-        const v = b.var('i64', frame);
-        b.if(b.eqz(isLast), () => {
-          b.set(v, b.load('i64.load', b.sub(bp, off), 8));
+        // Byte by byte: of several accesses of one instruction only one may cross a page (cpu/bounce.ts).
+        const k = b.var('i64', b.i64(0));
+        b.loop((more) => {
+          const n = b.get(k);
+          const v = b.var('i64', b.shrU(frame, b.shl(n, 3)));
+          b.if(b.ne(b.get(i), level), () => {
+            b.set(v, b.load('i64.load8_u', b.add(b.sub(bp, off), n), 1));
+          });
+          b.store('i64.store8', b.add(b.sub(frame, off), n), b.get(v), 1);
+          b.set(k, b.add(b.get(k), 1));
+          b.brIf(more, b.ltU(b.get(k), 8));
         });
-        b.store('i64.store', b.sub(frame, off), b.get(v), 8);
         b.set(i, b.add(b.get(i), 1));
         b.brIf(again, b.leU(b.get(i), level));
       });

@@ -136,32 +136,33 @@ function compare(b: X86Builder, kind: 'scas' | 'cmps', size: number, step: Val):
   return b.eq(x, y);
 }
 
-function forms(name: string, byteOp: number, build: (b: X86Builder, size: number, rep: '' | 'repe' | 'repne') => void): Definition[] {
+function forms(name: string, compares: boolean, byteOp: number, build: (b: X86Builder, size: number, rep: '' | 'repe' | 'repne') => void): Definition[] {
   const h = (n: number): string => n.toString(16).toUpperCase();
   const out: Definition[] = [];
   for (const rep of ['', 'repe', 'repne'] as const) {
     const prefix = rep === '' ? 'NP ' : rep === 'repe' ? 'F3 ' : 'F2 ';
+    const options = rep === '' ? {} : { repeats: compares ? rep : ('rep' as const) };
     out.push(insn(`${rep} ${name}b`.trim(), `${prefix}${h(byteOp)}`, '', (b) => {
       build(b, 1, rep);
-    }));
+    }, options));
     // The operand only carries the size.
     out.push(insn(`${rep} ${name}`.trim(), `${prefix}${h(byteOp + 1)} rAX`, 'n', (b) => {
       build(b, b.bits / 8, rep);
-    }));
+    }, options));
   }
   return out;
 } // prettier-ignore
 
 export const strings: readonly Definition[] = [
-  ...forms('movs', 0xa4, (b, size, rep) => {
+  ...forms('movs', false, 0xa4, (b, size, rep) => {
     if (rep) repMovs(b, size);
     else movs(b, size, stepOf(b, size));
   }),
-  ...forms('stos', 0xaa, (b, size, rep) => {
+  ...forms('stos', false, 0xaa, (b, size, rep) => {
     if (rep) repStos(b, size);
     else stos(b, size, stepOf(b, size));
   }),
-  ...forms('lods', 0xac, (b, size, rep) => {
+  ...forms('lods', false, 0xac, (b, size, rep) => {
     const step = stepOf(b, size);
     if (!rep) lods(b, size, step);
     else
@@ -171,7 +172,7 @@ export const strings: readonly Definition[] = [
       });
   }),
   ...(['scas', 'cmps'] as const).flatMap((kind) =>
-    forms(kind, kind === 'scas' ? 0xae : 0xa6, (b, size, rep) => {
+    forms(kind, true, kind === 'scas' ? 0xae : 0xa6, (b, size, rep) => {
       const step = stepOf(b, size);
       if (!rep) {
         compare(b, kind, size, step);

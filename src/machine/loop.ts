@@ -38,6 +38,8 @@ export class Loop {
   hooks: LoopHooks = {};
   /** Asks `run` to return 'stopped' at the next opportunity. */
   stop = false;
+  /** Exits until deadlines are looked at again. Outlives a slice: with a virtual clock this is part of the schedule. */
+  private untilClock = 0;
   /** A system call that a hook held back. */
   private pending: Task | null = null;
 
@@ -51,7 +53,7 @@ export class Loop {
     const { kernel, cpu } = this;
     const { scheduler, clock } = kernel;
     const end = milliseconds === Infinity ? Infinity : performance.now() + milliseconds;
-    let untilClock = 0;
+    let untilSlice = 0;
     if (this.pending) {
       const t = this.pending;
       this.pending = null;
@@ -63,10 +65,13 @@ export class Loop {
         this.stop = false;
         return 'stopped';
       }
-      if (--untilClock < 0) {
-        untilClock = CLOCK_EVERY;
+      if (--this.untilClock < 0) {
+        this.untilClock = CLOCK_EVERY;
         const now = clock.monotonic();
         if (kernel.nextDeadline() <= now) kernel.expire(now);
+      }
+      if (--untilSlice < 0) {
+        untilSlice = CLOCK_EVERY;
         if (end !== Infinity && performance.now() > end) return 'slice';
       }
       const t = scheduler.pick();
@@ -93,7 +98,8 @@ export class Loop {
         if (this.serve(t)) return 'stopped';
         continue;
       }
-      untilClock = Math.min(untilClock, 1);
+      this.untilClock = Math.min(this.untilClock, 1);
+      untilSlice = Math.min(untilSlice, 1);
       this.act(t, exit);
     }
   }

@@ -6,7 +6,7 @@ import { runRing3 } from '../support/run.ts';
 const misbehave = guestPath('misbehave-musl')!;
 
 const run = (mode: string, ...options: string[]) =>
-  runRing3(misbehave, [mode], { ring3: options, timeout: 100_000 });
+  runRing3(misbehave, [mode], { ring3: options, timeout: 100_000, stdin: null });
 
 describe('a guest that', () => {
   it('loops is stopped by its time limit: status 124', async () => {

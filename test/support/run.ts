@@ -1,12 +1,13 @@
 /** Runs a guest natively and in ring3 and hands back what a shell would see of each. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rootPath } from './guests.ts';
 
 export interface RunOptions {
-  readonly stdin?: string | Uint8Array;
+  /** null: /dev/null. */
+  readonly stdin?: string | Uint8Array | null;
   /** Options of `ring3 run` (mounts, seed, limits). Native runs have none. */
   readonly ring3?: readonly string[];
   /** Environment beside PATH. */
@@ -32,14 +33,20 @@ const SIGNALS: Readonly<Record<string, number>> = {
   SIGUSR2: 12, SIGPIPE: 13, SIGALRM: 14, SIGTERM: 15,
 }; // prettier-ignore
 
+const stdio = (options: RunOptions): StdioOptions => [
+  options.stdin === null ? 'ignore' : 'pipe',
+  'pipe',
+  'pipe',
+];
+
 function collect(child: ChildProcess, what: string, options: RunOptions): Promise<RunResult> {
   return new Promise((resolve, reject) => {
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout!.on('data', (b: Buffer) => out.push(b));
     child.stderr!.on('data', (b: Buffer) => err.push(b));
-    child.stdin!.on('error', () => undefined); // a guest need not read its input
-    child.stdin!.end(options.stdin ?? '');
+    child.stdin?.on('error', () => undefined); // a guest need not read its input
+    child.stdin?.end(options.stdin ?? '');
     let late = false;
     const timer = setTimeout(() => {
       late = true;
@@ -72,7 +79,7 @@ export function runNative(
   const child = spawn(program, args, {
     env: { PATH, HOME: '/root', ...options.env },
     cwd: options.cwd ?? '/',
-    stdio: 'pipe',
+    stdio: stdio(options),
   });
   return collect(child, `${program} ${args.join(' ')}`, options);
 }
@@ -92,7 +99,7 @@ export function runRing3(
     {
       env: { PATH },
       cwd: '/',
-      stdio: 'pipe',
+      stdio: stdio(options),
     },
   );
   return collect(child, `ring3 ${command} ${program} ${args.join(' ')}`, options);

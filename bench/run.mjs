@@ -1,0 +1,170 @@
+#!/usr/bin/env node
+// Side by side: native, qemu-x86_64 and ring3 on the same binaries. Medians over the runs, results in bench/RESULTS.md.
+// Usage: node bench/run.mjs [--runs N] [--quick] [--no-write] [NAME…]
+import { spawnSync } from 'node:child_process';
+import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpus, release, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+const args = process.argv.slice(2);
+const quick = args.includes('--quick');
+const runsAt = args.indexOf('--runs');
+const RUNS = runsAt >= 0 ? Number(args[runsAt + 1]) : quick ? 3 : 7;
+const only = args.filter((a, i) => !a.startsWith('--') && i !== runsAt + 1);
+
+const GUESTS = 'build/guests/x86_64';
+const QEMU = '/usr/bin/qemu-x86_64';
+const CLI = 'dist/cli.js';
+const trace = join(tmpdir(), `ring3-bench-${process.pid}.trace`);
+
+/** `size`: the argument, chosen so that ring3 runs for about a second; `quick` takes a fifth. */
+const BENCHES = [
+  { name: 'sha256', guest: 'bench-sha256', size: 1500, unit: 'KiB', kind: 'loop' },
+  { name: 'crc32', guest: 'bench-crc32', size: 120, unit: 'rounds', kind: 'loop' },
+  { name: 'matrix', guest: 'bench-matrix', size: 40, unit: 'rounds', kind: 'loop' },
+  { name: 'qsort', guest: 'bench-qsort', size: 300, unit: 'thousand', kind: 'loop' },
+  { name: 'fib', guest: 'bench-fib', size: 29, unit: 'n', kind: 'loop', fixed: true },
+  { name: 'strings', guest: 'bench-strings', size: 2000, unit: 'rounds', kind: 'loop' },
+  { name: 'hello (start to end)', guest: 'hello', size: null, kind: 'start' },
+  { name: 'getpid', guest: 'bench-getpid-loop', size: 2_000_000, unit: 'calls', kind: 'rate' },
+  {
+    name: 'futex ping-pong',
+    guest: 'bench-futex-pingpong',
+    size: 100_000,
+    unit: 'round trips',
+    kind: 'rate',
+  },
+  {
+    name: 'traced write, to a file',
+    guest: 'bench-write-lines',
+    size: 200_000,
+    unit: 'lines',
+    kind: 'trace',
+  },
+];
+
+function once(command, commandArgs) {
+  const start = process.hrtime.bigint();
+  const r = spawnSync(command, commandArgs, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
+    timeout: 120_000,
+  });
+  const ms = Number(process.hrtime.bigint() - start) / 1e6;
+  if (r.status !== 0)
+    throw new Error(`${command} ${commandArgs.join(' ')}: ${r.error ?? r.stderr ?? r.status}`);
+  return { ms, stdout: r.stdout, stderr: r.stderr };
+}
+
+const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
+
+/** Median time of a command, milliseconds. */
+function time(command, commandArgs) {
+  const times = [];
+  let last;
+  for (let i = 0; i < RUNS; i++) {
+    last = once(command, commandArgs);
+    times.push(last.ms);
+  }
+  return { ms: median(times), stdout: last.stdout, stderr: last.stderr };
+}
+
+function commands(b, guest, size) {
+  const tail = size === null ? [guest] : [guest, String(size)];
+  if (b.kind === 'trace') {
+    return {
+      native: existsSync('/usr/bin/strace') ? ['/usr/bin/strace', '-o', trace, ...tail] : null,
+      qemu: existsSync(QEMU) ? [QEMU, '-strace', '-D', trace, ...tail] : null,
+      ring3: [process.execPath, CLI, 'strace', '-o', trace, ...tail],
+    };
+  }
+  return {
+    native: tail,
+    qemu: existsSync(QEMU) ? [QEMU, ...tail] : null,
+    ring3: [process.execPath, CLI, 'run', ...tail],
+  };
+}
+
+function describeMachine() {
+  const cpu = cpus();
+  const qemu = existsSync(QEMU)
+    ? spawnSync(QEMU, ['--version'], { encoding: 'utf8' }).stdout.split('\n')[0]
+    : 'no qemu-x86_64';
+  return `${cpu.length} × ${cpu[0].model.trim()}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${release()}, Node ${process.version}, ${qemu}`;
+}
+
+const rows = [];
+for (const b of BENCHES) {
+  if (only.length > 0 && !only.some((o) => b.name.startsWith(o))) continue;
+  const guest = join(GUESTS, b.guest);
+  if (!existsSync(guest)) {
+    console.log(`${b.name}: left out: ${guest} is not built (npm run guests)`);
+    continue;
+  }
+  const size = b.size === null || b.fixed || !quick ? b.size : Math.ceil(b.size / 5);
+  const result = {};
+  const outputs = new Set();
+  for (const [who, command] of Object.entries(commands(b, guest, size))) {
+    if (!command) continue;
+    const r = time(command[0], command.slice(1));
+    result[who] = r.ms;
+    outputs.add(r.stdout);
+    // Start-up is part of a run, and most of a short one: rates are over the rest.
+    if (b.kind !== 'start' && b.kind !== 'loop') {
+      const empty = commands(b, guest, 1)[who];
+      result[`${who}Rate`] = size / ((r.ms - time(empty[0], empty.slice(1)).ms) / 1000);
+    }
+  }
+  if (outputs.size !== 1) throw new Error(`${b.name}: the outputs differ: ${[...outputs].join(' / ')}`);
+  let mips = null;
+  if (b.kind === 'loop') {
+    const stats = once(process.execPath, [CLI, 'run', '--stats', guest, String(size)]).stderr;
+    const m = /(\d+) instructions in [\d.]+ ms \(([\d.]+) million a second\)/.exec(stats);
+    if (m) mips = Number(m[2]);
+  }
+  rows.push({ ...b, size, ...result, mips });
+  console.log(b.name, JSON.stringify(result), mips === null ? '' : `${mips} million instructions a second`);
+}
+rmSync(trace, { force: true });
+
+const ms = (v) => (v === undefined ? '–' : v < 10 ? v.toFixed(1) : v.toFixed(0));
+const ratio = (a, b) => (a === undefined || b === undefined ? '–' : (a / b).toFixed(a / b < 10 ? 1 : 0));
+const rate = (v) =>
+  v === undefined ? '–' : v >= 1e6 ? `${(v / 1e6).toFixed(2)} M` : `${(v / 1e3).toFixed(0)} k`;
+
+const text = `# Benchmark results
+
+Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: medians of ${RUNS} runs, the same binaries in each column.
+Machine: ${describeMachine()}. ring3's core here is the interpreter.
+
+## Whole runs, start-up included (milliseconds)
+
+| program | native | qemu-x86_64 | ring3 | ring3 / native | ring3 / qemu | million instructions a second |
+|---|---|---|---|---|---|---|
+${rows
+  .filter((r) => r.kind === 'loop' || r.kind === 'start')
+  .map(
+    (r) =>
+      `| ${r.name}${r.size === null ? '' : ` (${r.size} ${r.unit})`} | ${ms(r.native)} | ${ms(r.qemu)} | ${ms(r.ring3)} | ${ratio(r.ring3, r.native)} | ${ratio(r.ring3, r.qemu)} | ${r.mips ?? '–'} |`,
+  )
+  .join('\n')}
+
+## Rates (a second, start-up taken off)
+
+| what | native | qemu-x86_64 | ring3 | ring3 / native | ring3 / qemu |
+|---|---|---|---|---|---|
+${rows
+  .filter((r) => r.kind === 'rate' || r.kind === 'trace')
+  .map(
+    (r) =>
+      `| ${r.name} (${r.unit}) | ${rate(r.nativeRate)} | ${rate(r.qemuRate)} | ${rate(r.ring3Rate)} | ${ratio(r.ring3Rate, r.nativeRate)} | ${ratio(r.ring3Rate, r.qemuRate)} |`,
+  )
+  .join('\n')}
+
+"native" of the traced line is strace, qemu's is \`-strace\`; both write to a file, as ring3 does.
+The bundle is ${(statSync(CLI).size / 1024).toFixed(0)} KiB of JavaScript and ${(statSync('dist/x86_64.wasm').size / 1024).toFixed(0)} KiB of WebAssembly.
+`;
+if (!args.includes('--no-write') && only.length === 0) writeFileSync('bench/RESULTS.md', text);
+else console.log(text);

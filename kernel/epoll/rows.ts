@@ -18,7 +18,7 @@ export const epollRows = defineSyscalls({
   },
   ppoll: {
     x86_64: 271, aarch64: 73, run: ppoll, ret: 'int', support: FULL, blocks: true, aux: ppollAux,
-    args: [pollfds('fds'), uint('nfds'), timespec('tmo_p'), sigset('sigmask'), size('sigsetsize')],
+    args: [pollfds('fds'), uint('nfds'), timespec('tmo_p'), sigset('sigmask', { sizeArg: 4 }), size('sigsetsize')],
   },
   select: {
     x86_64: 23, aarch64: null, run: select, ret: 'int', support: FULL, blocks: true, aux: selectAux('timeval'),
@@ -45,11 +45,11 @@ export const epollRows = defineSyscalls({
   },
   epoll_pwait: {
     x86_64: 281, aarch64: 22, run: epoll_pwait, ret: 'int', support: FULL, blocks: true,
-    args: [fd('epfd'), epollEvents('events'), int('maxevents'), int('timeout'), sigset('sigmask'), size('sigsetsize')],
+    args: [fd('epfd'), epollEvents('events'), int('maxevents'), int('timeout'), sigset('sigmask', { sizeArg: 5 }), size('sigsetsize')],
   },
   epoll_pwait2: {
     x86_64: 441, aarch64: 441, run: epoll_pwait2, ret: 'int', support: FULL, blocks: true,
-    args: [fd('epfd'), epollEvents('events'), int('maxevents'), timespec('timeout'), sigset('sigmask'), size('sigsetsize')],
+    args: [fd('epfd'), epollEvents('events'), int('maxevents'), timespec('timeout'), sigset('sigmask', { sizeArg: 5 }), size('sigsetsize')],
   },
   timerfd_create: {
     x86_64: 283, aarch64: 85, run: timerfd_create, ret: 'fd', support: FULL,
@@ -65,10 +65,10 @@ export const epollRows = defineSyscalls({
   },
   signalfd: {
     x86_64: 282, aarch64: null, run: signalfd, ret: 'fd', support: FULL,
-    args: [fd('fd'), sigset('mask'), size('sizemask')],
+    args: [fd('fd'), sigset('mask', { sizeArg: 2 }), size('sizemask')],
   },
   signalfd4: {
     x86_64: 289, aarch64: 74, run: signalfd4, ret: 'fd', support: FULL,
-    args: [fd('fd'), sigset('mask'), size('sizemask'), flags('flags', SFD_FLAGS, 'SFD_???')],
+    args: [fd('fd'), sigset('mask', { sizeArg: 2 }), size('sizemask'), flags('flags', SFD_FLAGS, 'SFD_???')],
   },
 }); // prettier-ignore

@@ -2,6 +2,7 @@
 import { EBADF, EFBIG, EINVAL, EISDIR, ENXIO } from '../abi/errno.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
+import { SI_USER } from '../signal/numbers.ts';
 import { sendSignal } from '../signal/send.ts';
 import { File, O_APPEND } from './file.ts';
 import type { Inode } from './inode.ts';
@@ -18,12 +19,17 @@ export const SEEK_HOLE = 4;
 const RLIMIT_FSIZE = 1;
 const SIGXFSZ = 25;
 
+/** send_sig(SIGXFSZ, current, 0): as if the task had sent it to itself. */
+function sendOwn(t: Task): void {
+  sendSignal(t, { signo: SIGXFSZ, code: SI_USER, pid: t.group.pid, uid: t.creds.uid });
+}
+
 /** How many of `length` bytes at `pos` the limits allow; -EFBIG (and SIGXFSZ) when none (generic_write_checks). */
 export function writableLength(t: Task, pos: number, length: number): number {
   const limit = t.group.rlimits[RLIMIT_FSIZE]?.cur ?? Infinity;
   if (limit !== Infinity) {
     if (pos >= limit) {
-      sendSignal(t, { signo: SIGXFSZ, code: 0x80 });
+      sendOwn(t);
       return -EFBIG;
     }
     length = Math.min(length, limit - pos);
@@ -37,7 +43,7 @@ export function sizeAllowed(t: Task | null, oldSize: number, size: number): numb
   if (t === null || size <= oldSize) return 0;
   const limit = t.group.rlimits[RLIMIT_FSIZE]?.cur ?? Infinity;
   if (size > limit) {
-    sendSignal(t, { signo: SIGXFSZ, code: 0x80 });
+    sendOwn(t);
     return -EFBIG;
   }
   return 0;

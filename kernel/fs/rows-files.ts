@@ -1,9 +1,9 @@
 /** Rows of the calls on names, descriptors and attributes. */
 import { defineSyscalls, FULL, partial, refused } from '../syscall/define.ts';
 import {
-  dirfd, enumOf, fd, flags, hex, inBytes, octal, off, outBytes, path, ptr, size, special, str, uint, type Table,
+  dirfd, enumOf, fd, flags, hex, inBytes, octal, off, outBytes, path, ptr, size, special, str, uint, ulong, type Table,
 } from '../trace/args.ts'; // prettier-ignore
-import { ACCESS_MODES } from '../trace/tables.ts';
+import { ACCESS_MODES, OPEN_FLAGS } from '../trace/tables.ts';
 import { flagsText } from '../trace/text.ts';
 import { EOPNOTSUPP } from '../abi/errno.ts';
 import * as attr from './syscalls-attr.ts';
@@ -24,7 +24,6 @@ const ACCESS_FLAGS: Table = [
   [0x100, 'AT_SYMLINK_NOFOLLOW'], [0x200, 'AT_EACCESS'], [0x1000, 'AT_EMPTY_PATH'],
 ]; // prettier-ignore
 const RENAME_FLAGS: Table = [[1, 'RENAME_NOREPLACE'], [2, 'RENAME_EXCHANGE'], [4, 'RENAME_WHITEOUT']]; // prettier-ignore
-const DUP3_FLAGS: Table = [[0o2000000, 'O_CLOEXEC']];
 const CLOSE_RANGE: Table = [[2, 'CLOSE_RANGE_UNSHARE'], [4, 'CLOSE_RANGE_CLOEXEC']]; // prettier-ignore
 const FLOCK: Table = [
   [1, 'LOCK_SH'], [2, 'LOCK_EX'], [4, 'LOCK_NB'], [8, 'LOCK_UN'], [32, 'LOCK_MAND'], [64, 'LOCK_READ'],
@@ -42,7 +41,7 @@ const MOUNT: Table = [
 const UMOUNT: Table = [[1, 'MNT_FORCE'], [2, 'MNT_DETACH'], [4, 'MNT_EXPIRE'], [8, 'UMOUNT_NOFOLLOW']]; // prettier-ignore
 
 const dupFlags = special('flags', (t, a, i) =>
-  flagsText(o.openFlagsIn(t.regs.arch, a.i32(i)), DUP3_FLAGS, 'O_???'),
+  flagsText(o.openFlagsIn(t.regs.arch, a.i32(i)), OPEN_FLAGS, 'O_???'),
 );
 const owner = [ownerId('owner'), ownerId('group')] as const;
 const setValue = [inBytes('value', 3), size('size'), flags('flags', XATTR, 'XATTR_???')] as const;
@@ -143,8 +142,8 @@ export const fileRows = defineSyscalls({
     args: [dirfd('dirfd'), path('pathname'), utimeVals] },
   utimensat: { x86_64: 280, aarch64: 88, run: attr.utimensat, ret: 'int', support: FULL,
     args: [dirfd('dirfd'), path('pathname'), utimeSpecs, atFlags] },
-  truncate: { x86_64: 76, aarch64: 45, run: attr.truncate, ret: 'int', support: FULL, args: [path('path'), off('length')] },
-  ftruncate: { x86_64: 77, aarch64: 46, run: attr.ftruncate, ret: 'int', support: FULL, args: [fd('fd'), off('length')] },
+  truncate: { x86_64: 76, aarch64: 45, run: attr.truncate, ret: 'int', support: FULL, args: [path('path'), ulong('length')] },
+  ftruncate: { x86_64: 77, aarch64: 46, run: attr.ftruncate, ret: 'int', support: FULL, args: [fd('fd'), ulong('length')] },
 
   setxattr: { x86_64: 188, aarch64: 5, run: attr.setxattr, ret: 'int', support: FULL,
     args: [path('path'), str('name'), ...setValue] },

@@ -69,7 +69,7 @@ export const ioRows = defineSyscalls({
   fallocate: { x86_64: 285, aarch64: 47, run: attr.fallocate, ret: 'int', support: FULL,
     args: [fd('fd'), flags('mode', FALLOC, 'FALLOC_FL_???'), off('offset'), off('len')] },
   fadvise64: { x86_64: 221, aarch64: 223, run: attr.fadvise64, ret: 'int', support: FULL,
-    args: [fd('fd'), off('offset'), off('len'), enumOf('advice', ADVICE, 'POSIX_FADV_???')] },
+    args: [fd('fd'), off('offset'), ulong('len'), enumOf('advice', ADVICE, 'POSIX_FADV_???')] },
   readahead: { x86_64: 187, aarch64: 213, run: attr.readahead, ret: 'int', support: FULL,
     args: [fd('fd'), off('offset'), size('count')] },
   sendfile: { x86_64: 40, aarch64: 71, run: copy.sendfile, ret: 'size', support: FULL, blocks: true,

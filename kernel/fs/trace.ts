@@ -34,12 +34,14 @@ export const openMode = (name: string, flagsArg: number): ArgType =>
     return flags & O_CREAT || (flags & O_TMPFILE) === O_TMPFILE ? octalText(a.u32(i) & 0xffff) : '';
   });
 
+const SPECIAL_BITS: Table = [[0o4000, 'S_ISUID'], [0o2000, 'S_ISGID'], [0o1000, 'S_ISVTX']]; // prettier-ignore
+
 /** S_IFREG|0644: a whole st_mode. */
 export function modeText(mode: number): string {
   const type = mode & 0o170000;
-  const perms = octalText(mode & 0o7777);
-  if (type === 0) return perms;
-  return `${enumText(type, FILE_TYPES)}|${perms}`;
+  if (type === 0) return octalText(mode & 0o7777);
+  const special = (mode & 0o7000) === 0 ? '' : `${flagsText(mode & 0o7000, SPECIAL_BITS)}|`;
+  return `${enumText(type, FILE_TYPES)}|${special}${octalText(mode & 0o777)}`;
 }
 export const fileMode = (name: string): ArgType => special(name, (_t, a, i) => modeText(a.u32(i) & 0xffff));
 
@@ -288,8 +290,9 @@ export const fcntlArg: ArgType = special(
     switch (cmd) {
       case 0:
       case 1030:
-      case 8:
       case 1031:
+        return a.big(i).toString();
+      case 8:
         return String(a.i32(i));
       case 2:
         return flagsText(a.u32(i), [[1, 'FD_CLOEXEC']]);

@@ -16,7 +16,7 @@ export const signalRows = defineSyscalls({
   },
   rt_sigprocmask: {
     x86_64: 14, aarch64: 135, run: rt_sigprocmask, ret: 'int', support: FULL,
-    args: [enumOf('how', SIGPROCMASK_HOW, 'SIG_???'), sigset('set'), sigset('oldset', { out: true }), size('sigsetsize')],
+    args: [enumOf('how', SIGPROCMASK_HOW, 'SIG_???'), sigset('set', { sizeArg: 3 }), sigset('oldset', { out: true, sizeArg: 3 }), size('sigsetsize')],
   },
   rt_sigreturn: {
     x86_64: 15, aarch64: 139, run: rt_sigreturn, ret: 'int', support: FULL, args: [sigreturnText],
@@ -27,7 +27,7 @@ export const signalRows = defineSyscalls({
   },
   rt_sigtimedwait: {
     x86_64: 128, aarch64: 137, run: rt_sigtimedwait, ret: 'int', support: FULL, blocks: true,
-    args: [sigset('set'), struct('info', siginfoArg, { out: true }), timespec('timeout'), size('sigsetsize')],
+    args: [sigset('set', { sizeArg: 3 }), struct('info', siginfoArg, { out: true }), timespec('timeout'), size('sigsetsize')],
     aux: (_t, _a, ret) => (ret > 0 ? signalName(ret) : null),
   },
   rt_sigqueueinfo: {
@@ -36,7 +36,7 @@ export const signalRows = defineSyscalls({
   },
   rt_sigsuspend: {
     x86_64: 130, aarch64: 133, run: rt_sigsuspend, ret: 'int', support: FULL, blocks: true,
-    args: [sigset('mask'), size('sigsetsize')],
+    args: [sigset('mask', { sizeArg: 1 }), size('sigsetsize')],
   },
   sigaltstack: {
     x86_64: 131, aarch64: 132, run: sigaltstack, ret: 'int', support: FULL,

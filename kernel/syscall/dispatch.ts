@@ -106,7 +106,8 @@ export function finishSyscall(t: Task, result: number): void {
     shown = t.regs.num(t.regs.arch === 'x86_64' ? REG.rax : X0);
   }
   t.parked = null;
-  if (t.kernel.tracer !== null) t.kernel.tracer.exit(t, shown);
+  // Who is about to be killed does not get back from its call, and its tracer does not see it return.
+  if (t.kernel.tracer !== null && t.group.groupExit === null) t.kernel.tracer.exit(t, shown);
   t.woken = null;
   t.row = null;
 }

@@ -21,6 +21,7 @@ export function exitTask(t: Task, status: number): void {
   if (t.state === 'zombie' || t.state === 'dead') return;
   const g = t.group;
   const k = t.kernel;
+  k.tracer?.leaving?.(t);
   abandonWait(t);
   t.exitCode = status;
   releaseMemory(t);

@@ -2,7 +2,7 @@
 import type { Args } from '../syscall/args.ts';
 import { special, type ArgType, type Table } from '../trace/args.ts';
 import { signalName } from '../trace/tables.ts';
-import { addrText, enumText, hexText, stringText } from '../trace/text.ts';
+import { addrText, bytesText, enumText, hexText, stringText } from '../trace/text.ts';
 import type { Task } from './task.ts';
 import { CAPABILITY_TABLE } from './trace.ts';
 
@@ -34,6 +34,12 @@ type Show = (t: Task, a: Args, i: number, ret: number | null) => string;
 const hexa: Show = (_t, a, i) => hexText(a.big(i));
 const num: Show = (_t, a, i) => String(a.big(i));
 const text: Show = (t, a, i) => stringText(t, a.ptr(i));
+/** PR_SET_NAME: strace reads as much as the kernel keeps. */
+const commName: Show = (t, a, i) => {
+  const s = t.mm.cstring(a.ptr(i), 16);
+  if (typeof s === 'string') return stringText(t, a.ptr(i));
+  return bytesText(t, a.ptr(i), 15) + '...';
+};
 const signal: Show = (_t, a, i) => signalName(a.i32(i));
 const capability: Show = (_t, a, i) => enumText(a.u32(i), CAPABILITY_TABLE, 'CAP_???');
 const from =
@@ -59,7 +65,7 @@ const SHOWN: ReadonlyMap<number, readonly Show[]> = new Map([
   [8, [num]],
   [13, []],
   [14, [num]],
-  [15, [text]],
+  [15, [commName]],
   [16, [filled((t, p) => stringText(t, p))]],
   [21, []],
   [23, [capability]],

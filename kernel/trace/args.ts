@@ -106,11 +106,12 @@ export function struct(
   );
 }
 
-/** sigset_t of eight bytes. */
-export const sigset = (name: string, option: OutOption = {}): ArgType =>
+/** sigset_t of eight bytes. `sizeArg`: the argument that says so; a set that is said to be shorter stays an address. */
+export const sigset = (name: string, option: OutOption & { readonly sizeArg?: number } = {}): ArgType =>
   struct(
     name,
-    (m, address) => {
+    (m, address, _t, a) => {
+      if (option.sizeArg !== undefined && a.size(option.sizeArg) < 8) return null;
       const set = m.u64(address);
       return set === null ? null : sigsetText(set);
     },

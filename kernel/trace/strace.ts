@@ -60,7 +60,7 @@ export interface StraceOptions {
 /** A traced task. */
 class Tracee {
   readonly task: Task;
-  readonly tid: number;
+  tid: number;
   /** The row of the call it is in, when that call is traced. */
   row: SyscallRow | null = null;
   /** Arguments printed so far. */
@@ -222,7 +222,14 @@ export class Strace implements Tracer {
 
   superseded(t: Task, oldTid: number): void {
     const tr = this.tracees.get(t);
-    if (tr === undefined || this.silent) return;
+    if (tr === undefined) return;
+    if (this.buffers && tr.row !== null && !this.silent) {
+      this.emit(tr.tid, ` <pid changed to ${t.tid} ...>\n`);
+      this.open = null;
+      tr.unfinished = true;
+    } else if (this.open === tr) this.closeUnfinished();
+    tr.tid = t.tid;
+    if (this.silent) return;
     this.wholeLine(tr, `+++ superseded by execve in pid ${oldTid} +++`);
   }
 
@@ -360,20 +367,23 @@ export class Strace implements Tracer {
     this.open = null;
   }
 
+  /** The call the task is in will not return: `= ?`. */
+  leaving(t: Task): void {
+    const tr = this.tracees.get(t);
+    if (tr === undefined || tr.row === null || this.silent) return;
+    if (!this.options.status || this.wantsStatus('unfinished')) {
+      this.reopen(tr, tr.row);
+      if (tr.argsDone < tr.row.args.length) this.put(tr, ' <unfinished ...>');
+      this.finishDead(tr);
+    }
+    tr.row = null;
+  }
+
   private gone(t: Task, text: string, quiet: boolean): void {
     const tr = this.tracees.get(t);
     if (tr === undefined) return;
-    if (!this.silent) {
-      if (tr.row !== null && (!this.options.status || this.wantsStatus('unfinished'))) {
-        this.reopen(tr, tr.row);
-        if (tr.argsDone < tr.row.args.length) this.put(tr, ' <unfinished ...>');
-        const durations = tr.enteredAt;
-        this.finishDead(tr);
-        tr.enteredAt = durations;
-      }
-      tr.row = null;
-      if (!quiet) this.wholeLine(tr, text);
-    }
+    this.leaving(t);
+    if (!this.silent && !quiet) this.wholeLine(tr, text);
     this.tracees.delete(t);
   }
 

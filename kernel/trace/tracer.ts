@@ -29,6 +29,8 @@ export interface Tracer {
   seesIgnored?(t: Task): boolean;
   /** A signal is about to be acted on: handler, default action, or (with `seesIgnored`) none. */
   signal(t: Task, info: SigInfo): void;
+  /** The task begins to leave, whatever it was doing: comes before what its end brings about, and before `exited`. */
+  leaving?(t: Task): void;
   /** The task left with this exit code (0…255). A call it was in prints `= ?`. */
   exited(t: Task, code: number): void;
   /** The task died by a signal. */

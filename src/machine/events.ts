@@ -135,6 +135,9 @@ export class TracerList implements Tracer {
   signal(t: Task, info: SigInfo): void {
     for (const tracer of this.list) tracer.signal(t, info);
   }
+  leaving(t: Task): void {
+    for (const tracer of this.list) tracer.leaving?.(t);
+  }
   exited(t: Task, code: number): void {
     for (const tracer of this.list) tracer.exited(t, code);
   }

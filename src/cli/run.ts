@@ -1,5 +1,6 @@
 /** `ring3 run` and `ring3 strace`. */
 import { closeSync, openSync } from 'node:fs';
+import { getSystemErrorMap } from 'node:util';
 import { Strace } from '../../kernel/trace/strace.ts';
 import { signalNumber } from '../../kernel/trace/tables.ts';
 import { syscalls } from '../../kernel/syscall/table.ts';
@@ -44,6 +45,12 @@ export async function straceCommand(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** A host error in words. */
+function reason(e: NodeJS.ErrnoException): string {
+  const [code, text] = getSystemErrorMap().get(e.errno ?? 0) ?? [e.code, null];
+  return text === null ? e.message : `${text} (${code})`;
+}
+
 function help(text: string): number {
   writeAll(1, new TextEncoder().encode(text));
   return 0;
@@ -68,7 +75,7 @@ class TraceOutput {
       } catch (e) {
         throw new BootError(
           'setup',
-          `cannot write the trace to ${path}: ${(e as NodeJS.ErrnoException).code ?? String(e)}`,
+          `cannot write the trace to ${path}: ${reason(e as NodeJS.ErrnoException)}`,
         );
       }
     };

@@ -1,8 +1,5 @@
 /** Joins ports, kernel, cpu and host into a machine with its program loaded. */
-import { planElf, type RefusalKind } from '../../loader/elf.ts';
-import { parseScript } from '../../loader/script.ts';
 import { HWCAP, HWCAP2, X86Cpu } from '../../cpu/index.ts';
-import { ERRNO } from '../../kernel/abi/errno.ts';
 import { bootKernel } from '../../kernel/boot.ts';
 import { HostInputFile, HostOutputFile } from '../../kernel/fs/dev/host-stream.ts';
 import { type File, O_RDWR } from '../../kernel/fs/file.ts';
@@ -17,12 +14,12 @@ import { loadCore } from '../host/core-files.ts';
 import { HostNetwork, PublishError } from '../host/host-net.ts';
 import { HostEntropy, SeededEntropy } from '../host/entropy.ts';
 import { type InputPump, pumpSource, pumpStdin } from '../host/input.ts';
-import { readProgram } from '../host/program.ts';
 import { BootError } from './errors.ts';
 import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
 import { Loop } from './loop.ts';
 import type { BootOptions, Output, OutputSink, TerminalPort } from './options.ts';
 import { hostRoot, mountHost } from './mounts.ts';
+import { findProgram, spawnError } from './program.ts';
 import { populateRoot } from './root.ts';
 import { Capture, hostOutput, InputQueue } from './stdio.ts';
 
@@ -52,8 +49,6 @@ export interface Assembly {
   close(): void;
 }
 
-/** Where a program given as bytes lies in the guest, unless it is told. */
-const PROGRAM_PATH = '/bin/program';
 const DEFAULT_MEMORY = 2 ** 30;
 const LEAST_MEMORY = 16 * 2 ** 20;
 /** Just under 4 GiB: the reach of a WebAssembly memory. */
@@ -62,25 +57,6 @@ const DEFAULT_TASKS = 4096;
 const DEFAULT_FDS = 1048576;
 /** AT_MINSIGSTKSZ without AVX: what Linux says for the frame this cpu needs. */
 const MINSIGSTKSZ = 1520;
-
-const ADVICE: Readonly<Record<RefusalKind, string>> = {
-  'not-elf': 'a script needs a #! line, or its interpreter as the program',
-  truncated: 'build or copy it again',
-  malformed: 'build or copy it again',
-  'not-executable': 'link it with: gcc -static',
-  'wrong-class': 'build it for 64-bit x86_64',
-  'wrong-endian': 'build it for x86_64',
-  'wrong-machine': 'build it for x86_64',
-};
-
-interface Program {
-  readonly bytes: Uint8Array;
-  /** Absolute guest path. */
-  readonly path: string;
-  /** The name execve gets: AT_EXECFN. */
-  readonly name: string;
-  readonly mode: number;
-}
 
 export async function assemble(options: BootOptions): Promise<Assembly> {
   const program = options.root === undefined ? findProgram(options) : null;
@@ -150,7 +126,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   });
   if (typeof first === 'number') {
     stdio.close();
-    throw spawnError(name, -first, cwd);
+    throw spawnError(program ?? { name, needs: null }, -first, cwd, root !== undefined);
   }
   stdio.started(first);
   const network = new HostNetwork(kernel.net, onInput);
@@ -190,52 +166,6 @@ function defaultEnvironment(options: BootOptions): Record<string, string> {
     HOSTNAME: options.hostname ?? 'ring3',
     HOME: (options.uid ?? 0) === 0 ? '/root' : '/',
   };
-}
-
-/** Reads and checks the program. What cannot be an executable is refused here, where the reason can be told. */
-function findProgram(options: BootOptions): Program {
-  let bytes: Uint8Array;
-  let where: string;
-  let mode = options.mode ?? 0o755;
-  if (typeof options.program === 'string') {
-    const found = readProgram(options.program);
-    bytes = found.bytes;
-    where = found.path;
-    mode = options.mode ?? found.mode;
-  } else {
-    bytes = options.program;
-    where = options.hostPath ?? options.path ?? PROGRAM_PATH;
-  }
-  const name = options.path ?? where;
-  if (parseScript(bytes.subarray(0, 256)) === null) {
-    const plan = planElf(bytes);
-    if (!plan.ok) {
-      throw new BootError(
-        'not-executable',
-        `${name} cannot be run: it is ${plan.reason}; ${ADVICE[plan.kind]}`,
-      );
-    }
-    if (plan.arch !== 'x86_64') {
-      throw new BootError(
-        'not-executable',
-        `${name} cannot be run: it is a program for ${plan.arch}; build it for x86_64`,
-      );
-    }
-    if (plan.interp !== null && (options.mounts ?? []).length === 0) {
-      throw new BootError(
-        'not-executable',
-        `${name} is dynamically linked (it needs ${plan.interp}); link it with -static, or give it a root file system with --root`,
-      );
-    }
-  }
-  return { bytes, path: where, name, mode };
-}
-
-function spawnError(name: string, errno: number, cwd: string): BootError {
-  const [code, text] = ERRNO[errno] ?? [String(errno), 'unknown error'];
-  if (code === 'ENOENT')
-    return new BootError('missing', `${name}: no such file in the guest (working directory ${cwd})`);
-  return new BootError('not-executable', `${name}: the guest's kernel cannot run it: ${text} (${code})`);
 }
 
 /** Descriptors 0, 1 and 2, and who is behind them. */

@@ -62,6 +62,21 @@ describe('ring3 run', () => {
       126,
       /^ring3: \.\/arm cannot be run: it is a program for aarch64; build it for x86_64\n$/,
     ],
+    [
+      ['run', './short'],
+      126,
+      /^ring3: \.\/short cannot be run: it is a truncated ELF file: it ends before its segments do; build or copy it again\n$/,
+    ],
+    [
+      ['run', './script'],
+      126,
+      /^ring3: \.\/script is a script for \/bin\/sh, which the guest does not have; run a static interpreter on it .*\n$/,
+    ],
+    [
+      ['run', '--root', '.', 'nope'],
+      127,
+      /^ring3: nope: no such file in the guest \(name it by its path there, .*\)\n$/,
+    ],
     [['run', '--nope', './hello'], 2, /^ring3: unknown option '--nope'; 'ring3 run --help' lists them\n$/],
     [['run'], 2, /^ring3: no program given; write: ring3 run PROG \[ARGS\.\.\.\]\n$/],
     [['frobnicate'], 2, /^ring3: unknown command 'frobnicate'; to run a program: ring3 run frobnicate\n$/],
@@ -85,6 +100,7 @@ describe('ring3 run', () => {
     const files: [string, string | Uint8Array, number][] = [
       ['text', 'hi\n', 0o644], ['textx', 'hi\n', 0o755], ['cut', elf.subarray(0, 80), 0o755],
       ['elf32', (() => { const e = change(4, 1); e[18] = 3; return e; })(), 0o755], ['arm', change(18, 183), 0o755],
+      ['short', readFileSync(guest('stdio-musl')).subarray(0, 8000), 0o755], ['script', '#!/bin/sh\necho hi\n', 0o755],
     ]; // prettier-ignore
     for (const [name, data, mode] of files) {
       writeFileSync(join(dir, name), data);
@@ -157,7 +173,9 @@ describe('ring3 strace', () => {
 
   it('cannot write where it may not', () => {
     const r = ring3('strace', '-o', '/nonexistent/trace', './hello');
-    expect(r.err).toBe('ring3: cannot write the trace to /nonexistent/trace: ENOENT\n');
+    expect(r.err).toBe(
+      'ring3: cannot write the trace to /nonexistent/trace: no such file or directory (ENOENT)\n',
+    );
     expect(r.status).toBe(125);
   });
 });

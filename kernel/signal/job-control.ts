@@ -5,7 +5,7 @@ import type { ThreadGroup } from '../task/thread-group.ts';
 import { cpuTicks } from '../time/cpu-time.ts';
 import {
   CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SA_NOCLDSTOP, SA_NOCLDWAIT, SIGCHLD, SIGCONT,
-  SIGHUP, SIG_IGN, SI_KERNEL,
+  NSIG, SIGHUP, SIG_IGN, SI_KERNEL,
 } from './numbers.ts'; // prettier-ignore
 import { recalcSigPending, sendToGroup, sendToPgrp, wakeTask } from './send.ts';
 import type { SigInfo } from './state.ts';
@@ -105,7 +105,8 @@ export function notifyParent(g: ThreadGroup, status: number): boolean {
     autoreap = true;
     if (action.handler === SIG_IGN) signo = 0;
   }
-  if (signo > 0) {
+  // clone(2) takes any byte as exit signal; what is no signal is not sent (valid_signal in do_notify_parent).
+  if (signo > 0 && signo <= NSIG) {
     const code = (status & 0x80) !== 0 ? CLD_DUMPED : (status & 0x7f) !== 0 ? CLD_KILLED : CLD_EXITED;
     const value = (status & 0x7f) !== 0 ? status & 0x7f : (status >> 8) & 0xff;
     sendToGroup(parent, childInfo(g, signo, code, value));

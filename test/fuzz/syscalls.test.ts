@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { loadCore } from '../../src/host/core-files.ts';
+import { World } from './world.ts';
+
+/** RING3_FUZZ_CALLS=1000000 RING3_FUZZ_SEED=7 npx vitest run test/fuzz */
+const CALLS = Number(process.env['RING3_FUZZ_CALLS'] ?? 20_000);
+const SEED = Number(process.env['RING3_FUZZ_SEED'] ?? 1);
+const PER_WORLD = 2_000;
+
+describe('random system calls', () => {
+  it(
+    `${CALLS} of them throw nothing and return results`,
+    () => {
+      const core = loadCore();
+      let calls = 0;
+      let succeeded = 0;
+      for (let seed = SEED; calls < CALLS; seed++) {
+        const world = new World({ seed, core, trace: seed % 3 === 0 });
+        try {
+          while (world.calls < PER_WORLD && world.round());
+          world.finish();
+        } catch (e) {
+          const error = e as Error;
+          error.message = `seed ${seed}: ${error.message}; after:\n${world.log.slice(-12).join('\n')}`;
+          throw error;
+        }
+        calls += Math.max(world.calls, 1);
+        succeeded += world.succeeded;
+      }
+      expect(succeeded / calls).toBeGreaterThan(0.05);
+    },
+    Math.max(60_000, CALLS),
+  );
+});

@@ -31,6 +31,7 @@ import { writeTables } from './tables.ts';
 import { RFLAGS, X86Regs } from './x86-regs.ts';
 
 const PAGE = 4096;
+const JUMP_CACHE_PAGES = (JUMP_CACHE_ENTRIES * 16) / PAGE;
 const STATE32 = STATE >> 2;
 /** Programs whose decoded code is kept after their last process. */
 const MAX_IDLE = 8;
@@ -57,6 +58,8 @@ export class X86Cpu implements PageTableOwner {
   private readonly idle: CodeSpace[] = [];
   private readonly freeBlocks: number[] = [];
   private readonly cpus: number;
+  /** Jump cache of every address space that found no RAM for one of its own; empty whenever another one runs. */
+  private readonly sharedCache: number;
   /** Changes whenever decoded code was dropped. */
   private generation = 0;
   private regs: X86Regs | null = null;
@@ -99,6 +102,7 @@ export class X86Cpu implements PageTableOwner {
       this.detach(table);
     };
     writeTables(this.memory.u8, this.memory.view);
+    this.sharedCache = this.memory.alloc(JUMP_CACHE_PAGES);
     this.flushTlb();
   }
 
@@ -166,8 +170,8 @@ export class X86Cpu implements PageTableOwner {
   }
 
   private drop(space: CodeSpace): void {
-    for (let i = 0; i < (JUMP_CACHE_ENTRIES * 16) / PAGE; i++)
-      this.memory.release(space.jumpCache + i * PAGE);
+    if (space.jumpCache === this.sharedCache) return;
+    for (let i = 0; i < JUMP_CACHE_PAGES; i++) this.memory.release(space.jumpCache + i * PAGE);
   }
 
   /** Code for an address space that runs for the first time: what another one decoded of the same pages, or none yet. */
@@ -197,8 +201,12 @@ export class X86Cpu implements PageTableOwner {
   }
 
   private newSpace(): CodeSpace {
-    const cache = this.memory.alloc((JUMP_CACHE_ENTRIES * 16) / PAGE);
-    if (cache < 0) throw new OutOfMemory();
+    let cache = this.memory.alloc(JUMP_CACHE_PAGES);
+    while (cache < 0 && this.idle.length > 0) {
+      this.drop(this.idle.shift()!);
+      cache = this.memory.alloc(JUMP_CACHE_PAGES);
+    }
+    if (cache < 0) cache = this.sharedCache;
     this.arena.clearJumpCache(cache);
     return new CodeSpace(cache);
   }
@@ -225,6 +233,7 @@ export class X86Cpu implements PageTableOwner {
     this.flushTlb();
     this.table = table;
     this.space = space;
+    if (space.jumpCache === this.sharedCache) this.arena.clearJumpCache(space.jumpCache);
     i32[(STATE + S.pageTable) >> 2] = table.root;
     i32[(STATE + S.jumpCache) >> 2] = space.jumpCache;
     return space;

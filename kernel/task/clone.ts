@@ -96,7 +96,8 @@ export function copyProcess(t: Task, a: CloneArgs): Task | number {
   if (t.sigPending) return -ERESTARTNOINTR;
   const limited = checkLimits(t);
   if (limited < 0) return limited;
-  if (!has(CLONE_VM) && !t.mm.canFork()) return -ENOMEM;
+  // Registers and page tables come from what is kept back for them: a clone may not use that up.
+  if (k.memory.spare < 1 || (!has(CLONE_VM) && !t.mm.canFork())) return -ENOMEM;
   const tid = k.processes.allocate();
   if (tid < 0) return -EAGAIN;
   let pidfd = -1;

@@ -10,6 +10,8 @@ import { writeAll } from '../host/output.ts';
 /** Exit statuses of ring3 itself, as shells and docker give them. */
 const USAGE = 2;
 const FAILED = 125;
+/** EX_SOFTWARE of sysexits.h: a fault of ring3's own. */
+const INTERNAL = 70;
 const NOT_EXECUTABLE = 126;
 const NOT_FOUND = 127;
 
@@ -48,22 +50,32 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** A fault of ring3's own, in one line; the stack is there for whoever asks. */
+function describeFault(error: unknown): string {
+  if (!(error instanceof Error)) return `internal error: ${String(error)} (please report this)`;
+  const origin = error.cause instanceof Error ? error.cause : error;
+  if (process.env['RING3_DEBUG']) return `internal error: ${error.message}\n${origin.stack ?? ''}`;
+  const where = /\n\s+(at [^\n]+)/.exec(origin.stack ?? '')?.[1] ?? 'at an unknown place';
+  const what = error.message.split('\n', 1)[0]!;
+  return `internal error: ${what}, ${where} (please report this with the program; RING3_DEBUG=1 shows the whole stack)`;
+}
+
+/** Says why and ends; leaving restores the terminal. */
+function fail(error: unknown): never {
+  if (error instanceof UsageError) say(2, `ring3: ${error.message}\n`);
+  else if (error instanceof BootError) say(2, `ring3: ${error.message}\n`);
+  else say(2, `ring3: ${describeFault(error)}\n`);
+  process.exit(statusOf(error));
+}
+
 function statusOf(error: unknown): number {
   if (error instanceof UsageError) return USAGE;
   if (error instanceof BootError) {
     return error.kind === 'missing' ? NOT_FOUND : error.kind === 'not-executable' ? NOT_EXECUTABLE : FAILED;
   }
-  return FAILED;
+  return INTERNAL;
 }
 
-main(process.argv.slice(2)).then(
-  (status) => process.exit(status),
-  (error: unknown) => {
-    const known = error instanceof UsageError || error instanceof BootError;
-    const text = known
-      ? error.message
-      : `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
-    say(2, `ring3: ${text}\n`);
-    process.exit(statusOf(error));
-  },
-);
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', fail);
+main(process.argv.slice(2)).then((status) => process.exit(status), fail);

@@ -86,8 +86,13 @@ class TraceOutput {
       if (fd === undefined) this.perTask.set(tid, (fd = open(`${args.output!}.${tid}`)));
       return fd;
     };
+    let lost = false;
     this.tracer = new Strace({
-      write: (text, tid) => void writeAll(fdOf(tid), Buffer.from(text, 'latin1')),
+      write: (text, tid) => {
+        if (writeAll(fdOf(tid), Buffer.from(text, 'latin1')) || lost) return;
+        lost = true;
+        if (args.output !== null) note(`the trace in ${args.output} is not whole: it could not be written`);
+      },
       format: {
         strsize: args.strsize, verbose: args.verbose,
         hex: args.hex as 0 | 1 | 2, fds: args.fds as 0 | 1 | 2,

@@ -1,32 +1,97 @@
 /** Writes to the host's own descriptors, in order and before going on, as a program running natively would. */
-import { writeSync } from 'node:fs';
+import { constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { EIO } from '../../kernel/abi/errno.ts';
 import type { Output } from '../machine/options.ts';
 
-const PATIENCE_MS = 1;
+const LEAST_WAIT_MS = 1;
+const MOST_WAIT_MS = 20;
 
 /** One of the host's descriptors as a place for guest output. `before` runs ahead of each write (flushing a trace). */
 export function fdOutput(fd: number, before: () => void = () => {}): Output {
-  const output = {
-    closed: false,
-    write: (bytes: Uint8Array): void => {
-      before();
-      if (!writeAll(fd, bytes)) output.closed = true;
-    },
-  };
-  return output;
+  return new FdOutput(fd, before);
 }
 
-/** False when nobody reads any more (EPIPE). A full pipe that does not block us is waited for. */
+class FdOutput implements Output {
+  closed = false;
+  full = false;
+  private readonly fd: number;
+  private readonly before: () => void;
+  private readonly callbacks: (() => void)[] = [];
+  private wait = LEAST_WAIT_MS;
+
+  constructor(fd: number, before: () => void) {
+    this.fd = unblocked(fd);
+    this.before = before;
+  }
+
+  readonly write = (bytes: Uint8Array): void => {
+    for (let at = 0; at < bytes.length && !this.closed;) {
+      const n = this.take(bytes.subarray(at));
+      if (n < 0) return;
+      if (n === 0) pause();
+      at += n;
+    }
+  };
+
+  readonly take = (bytes: Uint8Array): number => {
+    this.before();
+    try {
+      const n = writeSync(this.fd, bytes, 0, bytes.length);
+      this.wait = LEAST_WAIT_MS;
+      return n;
+    } catch (e) {
+      const { code, errno } = e as NodeJS.ErrnoException;
+      if (code === 'EAGAIN') {
+        this.retryLater();
+        return 0;
+      }
+      if (code === 'EPIPE') this.closed = true;
+      return errno !== undefined && errno < 0 ? Math.max(errno, -4095) : -EIO;
+    }
+  };
+
+  onDrain(callback: () => void): void {
+    this.callbacks.push(callback);
+  }
+
+  /** node:fs cannot wait for room in a pipe: look again soon, and less often the longer nobody reads. */
+  private retryLater(): void {
+    if (this.full) return;
+    this.full = true;
+    setTimeout(() => {
+      this.full = false;
+      for (const f of this.callbacks) f();
+    }, this.wait);
+    this.wait = Math.min(this.wait * 2, MOST_WAIT_MS);
+  }
+}
+
+/**
+ * A pipe nobody reads must stop the guest that writes and not the machine: its own open file of the same pipe does not
+ * block, and leaves whoever shares the descriptor alone. What is no pipe, or cannot be opened again, is used as it is.
+ */
+function unblocked(fd: number): number {
+  try {
+    if (process.platform !== 'linux' || !fstatSync(fd).isFIFO()) return fd;
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return fd;
+  }
+}
+
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LEAST_WAIT_MS);
+}
+
+/** False when it cannot be written: nobody reads any more, the disk is full. A full pipe that does not block is waited for. */
 export function writeAll(fd: number, bytes: Uint8Array): boolean {
   let at = 0;
   while (at < bytes.length) {
     try {
       at += writeSync(fd, bytes, at, bytes.length - at);
     } catch (e) {
-      const code = (e as NodeJS.ErrnoException).code;
-      if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PATIENCE_MS);
-      else if (code === 'EPIPE' || code === 'EBADF' || code === 'EIO') return false;
-      else throw e;
+      if ((e as NodeJS.ErrnoException).code !== 'EAGAIN') return false;
+      pause();
     }
   }
   return true;

@@ -172,6 +172,7 @@ function defaultEnvironment(options: BootOptions): Record<string, string> {
 class Stdio {
   readonly files: File[] = [];
   readonly pumps: InputPump[] = [];
+  private readonly outputs: Output[] = [];
   readonly stdout: Capture | null;
   readonly stderr: Capture | null;
   private readonly terminal: TerminalPort | null;
@@ -186,7 +187,9 @@ class Stdio {
       if (this.connect(kernel, fd)) return null;
       const capture = to === undefined ? new Capture() : null;
       const write = capture?.write ?? (typeof to === 'function' ? to : null);
-      const sink = write === null ? (to as Output) : { write, closed: false };
+      const sink: Output = write === null ? (to as Output) : { write, closed: false };
+      this.outputs.push(sink);
+      sink.onDrain?.(onInput);
       this.files[fd] = new HostOutputFile(kernel, hostOutput(sink), fd === 1 ? 'stdout' : 'stderr');
       return capture;
     };
@@ -224,7 +227,11 @@ class Stdio {
   }
 
   get live(): boolean {
-    return this.pumps.some((p) => p.live) || (this.terminal?.live ?? false);
+    return (
+      this.pumps.some((p) => p.live) ||
+      this.outputs.some((o) => o.full === true) ||
+      (this.terminal?.live ?? false)
+    );
   }
   get foreground(): number {
     return this.tty?.pgrp ?? 0;

@@ -32,3 +32,11 @@ export class StoppedError extends Error {
     this.name = 'StoppedError';
   }
 }
+
+/** A fault of the machine's own, not of the guest: `cause` is what was thrown, the message says who was doing what. */
+export class InternalError extends Error {
+  constructor(cause: unknown, doing: string) {
+    super(`${String(cause)}${doing === '' ? '' : `, while ${doing}`}`, { cause });
+    this.name = 'InternalError';
+  }
+}

@@ -11,10 +11,10 @@ import type { VirtualClock } from '../host/clock.ts';
 import type { InputPump } from '../host/input.ts';
 import { breathe, sleep } from '../host/wait.ts';
 import { assemble, type Assembly } from './assemble.ts';
-import { DeadlockError, StoppedError } from './errors.ts';
+import { DeadlockError, InternalError, StoppedError } from './errors.ts';
 import { enterEvent, EventTracer, type Listeners, type MachineEvent, TracerList } from './events.ts';
 import { readGuestFile, writeGuestFile } from './guest-files.ts';
-import type { Loop } from './loop.ts';
+import type { Loop, LoopEnd } from './loop.ts';
 import type { BootOptions, FileContent } from './options.ts';
 import { type ExitStatus, exitStatus } from './status.ts';
 import { entryPoint, isPositionIndependent, readSymbols } from './symbols.ts';
@@ -308,7 +308,7 @@ export class Machine {
       while (this.kernel.exitStatus === null && !done()) {
         if (this.stopRequested) throw new StoppedError();
         this.kicked = false;
-        const end = this.loop.run(SLICE_MS);
+        const end = this.runLoop();
         if (end === 'slice') await breathe();
         else if (end === 'idle') await this.idle();
       }
@@ -318,6 +318,20 @@ export class Machine {
     if (this.kernel.exitStatus !== null) {
       const status = this.status!;
       for (const f of this.listeners.exit) f({ type: 'end', status });
+    }
+  }
+
+  private runLoop(): LoopEnd {
+    try {
+      return this.loop.run(SLICE_MS);
+    } catch (e) {
+      const t = this.kernel.scheduler.current;
+      const doing = t?.row
+        ? `${t.row.name} was served for ${t.tid} (${t.comm})`
+        : t
+          ? `${t.tid} (${t.comm}) ran`
+          : '';
+      throw new InternalError(e, doing);
     }
   }
 

@@ -37,6 +37,13 @@ export type OutputSink = (bytes: Uint8Array) => void;
 export interface Output {
   readonly write: OutputSink;
   readonly closed: boolean;
+  /**
+   * Used instead of `write` where it is there: takes bytes and says how many, 0 when there is no room now, or a negative
+   * errno. After 0, `full` is true until what `onDrain` was given has been called.
+   */
+  readonly take?: (bytes: Uint8Array) => number;
+  readonly full?: boolean;
+  onDrain?(callback: () => void): void;
 }
 
 export interface WindowSize {

@@ -67,11 +67,12 @@ export function hostOutput(output: Output): HostOutput {
   return {
     mode: PIPE_MODE,
     write: (bytes) => {
+      if (output.take) return output.take(bytes);
       if (!output.closed) output.write(bytes);
       return output.closed ? -EPIPE : bytes.length;
     },
-    writable: () => true, // a sink that broke says so at the next write
-    onDrain: () => {},
+    writable: () => output.full !== true, // a sink that broke says so at the next write
+    onDrain: (callback) => output.onDrain?.(callback),
   };
 }
 

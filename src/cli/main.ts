@@ -56,7 +56,7 @@ function describeFault(error: unknown): string {
   const origin = error.cause instanceof Error ? error.cause : error;
   if (process.env['RING3_DEBUG']) return `internal error: ${error.message}\n${origin.stack ?? ''}`;
   const where = /\n\s+(at [^\n]+)/.exec(origin.stack ?? '')?.[1] ?? 'at an unknown place';
-  const what = error.message.split('\n', 1)[0]!;
+  const what = error.message.split('\n', 1)[0];
   return `internal error: ${what}, ${where} (please report this with the program; RING3_DEBUG=1 shows the whole stack)`;
 }
 

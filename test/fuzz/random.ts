@@ -22,7 +22,7 @@ export class Random {
     return this.u32() < p * 4294967296;
   }
   pick<T>(from: readonly T[]): T {
-    return from[this.below(from.length)]!;
+    return from[this.below(from.length)];
   }
   u64(): bigint {
     return (BigInt(this.u32()) << 32n) | BigInt(this.u32());

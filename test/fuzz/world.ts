@@ -125,7 +125,7 @@ export class World {
     const text = `${t.tid} ${row.name}(${hex.join(', ')})`;
     this.note(text);
     t.regs.setNum(REG.rax, row.x86_64!);
-    ARGS.forEach((reg, i) => t.regs.set(reg, BigInt.asUintN(64, args[i]!)));
+    ARGS.forEach((reg, i) => t.regs.set(reg, BigInt.asUintN(64, args[i])));
     if (r.chance(0.01)) t.regs.sp = r.below(0x7fffffff) * 4;
     this.calls++;
     this.timed(text, () => this.kernel.syscall(t));
@@ -219,7 +219,7 @@ export class World {
   private file(path: string, bytes: Uint8Array | string, mode = 0o644): void {
     const data = typeof bytes === 'string' ? Uint8Array.from(bytes, (c) => c.charCodeAt(0)) : bytes;
     const f = openPath(this.kernel.vfs, null, -100, path, O_CREAT | O_WRONLY, mode);
-    if (!(f instanceof File)) throw new Error(`${path}: ${String(f)}`);
+    if (!(f instanceof File)) throw new Error(`${path}: ${typeof f === 'number' ? f : 'parked'}`);
     f.retain();
     (f.inode as TmpfsInode).write(IoBuf.of(data), 0, data.length);
     f.drop();

@@ -17,6 +17,7 @@ import {
   TLB_READ,
   TLB_WRITE,
 } from './layout.ts';
+import { DE, IE, ZE } from './float/soft-float.ts';
 import { sseOperation } from './float/sse.ts';
 import { X87 } from './float/x87.ts';
 import { HOST_IMPORTS, type DecodeTables } from './interp/generate.ts';
@@ -465,7 +466,10 @@ export class X86Cpu implements PageTableOwner {
     const { i32 } = this.memory;
     const at = (STATE + S.mxcsr) >> 2;
     const mxcsr = i32[at]!;
-    const { value, flags } = sseOperation(op, a, b, mxcsr);
+    const { value, flags: raised } = sseOperation(op, a, b, mxcsr);
+    // An unmasked exception of the operands comes before the operation: there is no result to be inexact or too small.
+    const early = raised & (IE | DE | ZE);
+    const flags = early & ~(mxcsr >> 7) ? early : raised;
     i32[at] = mxcsr | flags;
     if (flags & ~(mxcsr >> 7)) i32[(STATE + S.simdPending) >> 2] = 1;
     return value;

@@ -190,11 +190,13 @@ export function round(
       env.up = false;
       return zeroBits(f, sign);
     }
+    if (f.explicit && unmasked) return wrapped(f, env, sign, r, top + WRAP, precision, UE);
     const lsb = emin - (f.precision - 1);
     const shift = lsb - exp;
-    // A narrower precision control rounds normal results only as far as the denormal's own bits allow.
-    r = shiftRound(sig, Math.max(shift, length - precision), sticky, env.rounding, sign);
-    if (length - precision > shift) r.value <<= BigInt(length - precision - shift);
+    // Precision control rounds at the same bit of the significand whether its leading bit is set or not.
+    const cut = f.precision - precision;
+    r = shiftRound(sig, shift + cut, sticky, env.rounding, sign);
+    r.value <<= BigInt(cut);
     env.up = r.up;
     if (r.inexact) env.flags |= PE | UE;
     else if (unmasked) env.flags |= UE;
@@ -202,6 +204,8 @@ export function round(
     if (r.value >= lead) return pack(f, sign, 1, f.explicit ? r.value : r.value - lead);
     return pack(f, sign, 0, r.value);
   }
+  if (f.explicit && top > bias(f) && !(env.masked & OE))
+    return wrapped(f, env, sign, r, top - WRAP, precision, OE);
   if (r.inexact) env.flags |= PE;
   if (top > bias(f)) {
     env.flags |= OE | PE;
@@ -227,6 +231,28 @@ export function round(
     top + bias(f),
     f.explicit ? significand : significand - (ONE << BigInt(f.precision - 1)),
   );
+}
+
+/** x87's results of unmasked overflow and underflow keep their digits: the exponent is off by this (SDM vol. 1, 8.5.4). */
+const WRAP = 24576;
+
+function wrapped(
+  f: Format,
+  env: Env & { up?: boolean },
+  sign: number,
+  r: { value: bigint; inexact: boolean },
+  top: number,
+  precision: number,
+  flag: number,
+): bigint {
+  env.flags |= flag | (r.inexact ? PE : 0);
+  if (top > bias(f) || top < 1 - bias(f)) {
+    // Too far off even so: FSCALE.
+    env.flags |= PE;
+    env.up = top > 0;
+    return top > 0 ? infinity(f, sign) : zeroBits(f, sign);
+  }
+  return pack(f, sign, top + bias(f), r.value << BigInt(f.precision - precision));
 }
 
 /** Prepares an operand: DAZ applied, DE noted by the caller. */

@@ -1,4 +1,5 @@
 /** D9 F0…FF: square root, rounding, scaling, remainders and the transcendental functions. SDM vol. 2. */
+import { S } from '../layout.ts';
 import * as soft from './soft-float.ts';
 import { BITS, Constants, ONE, atan, expm1, ln, sinCos } from './transcendental.ts';
 import { C0, C1, C2, C3, CC, X87State, type X87Env } from './x87-state.ts';
@@ -22,6 +23,7 @@ export class X87Functions extends X87State {
     const pops = modrm === 0xf1 || modrm === 0xf3 || modrm === 0xf9;
     const pushes = modrm === 0xf2 || modrm === 0xf4 || modrm === 0xfb;
     const nan = soft.defaultNan(F80);
+    if ([0xf2, 0xf5, 0xf8, 0xfb, 0xfe, 0xff].includes(modrm)) this.cc(C2, 0);
     if (this.empty(0) || (two && this.empty(1))) {
       if (!this.underflow()) return;
       if (pops) {
@@ -29,7 +31,10 @@ export class X87Functions extends X87State {
         this.pop();
       } else {
         this.setSt(0, nan);
-        if (pushes) this.push(nan);
+        if (pushes) {
+          this.top--;
+          this.setSt(0, nan);
+        }
       }
       return;
     }
@@ -43,10 +48,10 @@ export class X87Functions extends X87State {
     const env = modrm === 0xfa || modrm === 0xfc ? this.env() : this.fullEnv();
     const x = this.st(0);
     const replace = (r: bigint): void => {
-      if (this.settle(env)) this.setSt(0, r);
+      if (this.settleFunction(env)) this.setSt(0, r);
     };
     const combine = (r: bigint): void => {
-      if (!this.settle(env)) return;
+      if (!this.settleFunction(env)) return;
       this.setSt(1, r);
       this.pop();
     };
@@ -80,6 +85,12 @@ export class X87Functions extends X87State {
       default:
         this.trigonometric(modrm, env, x);
     }
+  }
+
+  /** An invalid operation or a pole hides that an operand is denormal. */
+  private settleFunction(env: X87Env): boolean {
+    if (env.flags & (IE | ZE)) env.flags &= ~DE;
+    return this.settle(env);
   }
 
   /** NaNs and unsupported operands; null for numbers (denormals noted). */
@@ -141,11 +152,12 @@ export class X87Functions extends X87State {
 
   /** FPREM (quotient truncated) and FPREM1 (to nearest). A step takes at most 63 off the exponents' difference. */
   private remainder(env: X87Env, x: bigint, y: bigint, nearest: boolean): void {
-    this.cc(CC, 0);
+    this.cc(C1, 0);
     const bad = this.special(env, x, y);
     const u = soft.unpack(F80, x);
     const v = soft.unpack(F80, y);
     const finish = (r: bigint, bits: number): void => {
+      if (env.flags & IE) env.flags &= ~DE;
       if (env.flags) this.raise(env.flags);
       if (!this.proceeds(env.flags)) return;
       this.setSt(0, r);
@@ -153,8 +165,10 @@ export class X87Functions extends X87State {
     };
     const exact = (sign: 0 | 1, r: bigint, exp: number): bigint =>
       r === 0n ? soft.zeroBits(F80, u.sign) : soft.round(F80, { ...env, flags: 0 }, sign, r, exp);
-    if (bad !== null) finish(bad, 0);
-    else if (u.kind === 'inf' || v.kind === 'zero') finish(this.invalid(env), 0);
+    // Without a quotient C3 and C0 stay what they were.
+    const before = this.get(S.fpuStatus) & (C3 | C0);
+    if (bad !== null) finish(bad, before);
+    else if (u.kind === 'inf' || v.kind === 'zero') finish(this.invalid(env), before);
     else if (u.kind === 'zero' || v.kind === 'inf') finish(x, 0);
     else {
       const d = topOf(u) - topOf(v);

@@ -131,6 +131,8 @@ export class X87State {
   }
   /** Raises what the operation collected, sets C1. True: its result may be stored. */
   protected settle(env: X87Env): boolean {
+    // An unmasked exception of the operands comes before the operation: nothing was rounded.
+    if (!this.proceeds(env.flags)) env.flags &= IE | DE | ZE;
     this.cc(C1, env.flags & PE && env.up ? C1 : 0);
     if (env.flags) this.raise(env.flags);
     return this.proceeds(env.flags);

@@ -8,7 +8,7 @@ import * as soft from './soft-float.ts';
 import { X87Functions } from './x87-functions.ts';
 import { C0, C1, C2, C3, CC, type X87Env } from './x87-state.ts';
 
-const { F32, F64, F80, IE, DE, OE, UE } = soft;
+const { F32, F64, F80, IE, DE, OE, PE, UE } = soft;
 const UNORDERED = C0 | C2 | C3;
 
 /** FLD1, FLDL2T, FLDL2E, FLDPI, FLDLG2, FLDLN2, FLDZ: rounded to nearest, and whether that is above the true value. */
@@ -80,7 +80,9 @@ export class X87 extends X87Functions {
 
   private arithFloat(digit: number, f: soft.Format): void {
     const env = this.env();
-    this.arithMemory(digit, this.float(f, env), env);
+    let y = this.float(f, env);
+    if (env.flags & IE) y &= ~(1n << 62n); // signaling still: a quiet NaN in ST(0) goes before it
+    this.arithMemory(digit, y, env);
   }
 
   private arithMemory(digit: number, y: bigint, env: X87Env): void {
@@ -89,8 +91,9 @@ export class X87 extends X87Functions {
       return;
     }
     if (this.empty(0)) {
-      if (!this.underflow()) return;
+      const masked = this.underflow();
       this.cc(CC, UNORDERED);
+      if (!masked) return;
     } else if (!this.compare(this.st(0), y, true, env)) return;
     if (digit === 3) this.pop();
   }
@@ -132,7 +135,8 @@ export class X87 extends X87Functions {
     }
     const v = this.float(f, env);
     if (env.denormalOperand) env.flags |= DE;
-    if (this.settle(env)) this.push(v);
+    // A denormal is loaded even when its exception is unmasked.
+    if (this.settle(env) || env.flags === DE) this.push(v);
   }
 
   /** ST(0) rounded to f, in SCRATCH. */
@@ -145,8 +149,9 @@ export class X87 extends X87Functions {
     } else {
       v = soft.convert(F80, f, env, this.st(0));
       env.flags &= ~DE; // a denormal source shows as an underflow of the result
-      if (!this.settle(env)) return false;
-      if (env.flags & (OE | UE) & ~this.get(S.fpuControl)) return false; // unmasked: memory is left alone
+      const unmasked = env.flags & (OE | UE) & ~this.get(S.fpuControl);
+      if (unmasked) env.flags &= ~PE; // memory is left alone, so nothing was rounded
+      if (!this.settle(env) || unmasked) return false;
     }
     this.memory.view.setBigUint64(SCRATCH, v, true);
     return true;
@@ -355,6 +360,7 @@ export class X87 extends X87Functions {
           if (this.compareFlags(i, digit === 6)) this.pop();
         } else if (digit === 0) {
           this.free(i);
+          this.cc(C1, 0);
           this.pop();
         } else if (digit === 1) this.exchange(i);
         else if (digit === 2 || digit === 3) this.copyTo(i, true);
@@ -378,6 +384,7 @@ export class X87 extends X87Functions {
     switch (digit) {
       case 0:
         this.free(i);
+        this.cc(C1, 0);
         return true;
       case 1:
         this.exchange(i); // undocumented alias, as the others below
@@ -422,8 +429,9 @@ export class X87 extends X87Functions {
 
   private compareStack(i: number, signaling: boolean, pops: number): void {
     if (this.empty(0) || this.empty(i)) {
-      if (!this.underflow()) return;
+      const masked = this.underflow();
       this.cc(CC, UNORDERED);
+      if (!masked) return;
     } else if (!this.compare(this.st(0), this.st(i), signaling, this.env())) return;
     for (let n = 0; n < pops; n++) this.pop();
   }
@@ -436,16 +444,14 @@ export class X87 extends X87Functions {
     else {
       const env = this.env();
       const o = soft.compare(F80, env, this.st(0), this.st(i), signaling);
-      this.cc(C1, 0);
       if (env.flags) this.raise(env.flags);
       goesOn = this.proceeds(env.flags);
       image = o === 2 ? 0x45 : o === 0 ? 0x40 : o < 0 ? 1 : 0;
     }
-    if (!goesOn) return false;
     this.put(S.ccResult, image & ARITH_FLAGS);
     this.put(S.ccResult + 4, 0);
     this.put(S.ccOp, -1);
-    return true;
+    return goesOn;
   }
 
   /** FCMOVcc: digit 0 CF, 1 ZF, 2 CF or ZF, 3 PF; `negated` for the FCMOVN forms. */
@@ -455,7 +461,6 @@ export class X87 extends X87Functions {
       if (this.underflow()) this.setSt(0, soft.defaultNan(F80));
       return;
     }
-    this.cc(C1, 0);
     if (((this.flagsImage() & mask) !== 0) !== negated) this.setSt(0, this.st(i));
   }
 
@@ -477,7 +482,6 @@ export class X87 extends X87Functions {
     const nan = soft.defaultNan(F80);
     if (digit === 0) {
       if (!this.empty(i)) this.push(this.st(i));
-      else if (!this.empty(7)) this.push(0n);
       else if (this.underflow()) {
         this.top--;
         this.setSt(0, nan);
@@ -489,7 +493,11 @@ export class X87 extends X87Functions {
       return true;
     }
     if (digit === 3) {
-      this.copyTo(i, true);
+      // FSTPNCE: an empty register is no exception.
+      if (this.empty(0)) {
+        this.cc(C1, 0);
+        this.pop();
+      } else this.copyTo(i, true);
       return true;
     }
     if (modrm >= 0xe8 && modrm <= 0xee) {
@@ -519,7 +527,10 @@ export class X87 extends X87Functions {
         return true;
       case 0xe4:
         if (!this.empty(0)) this.compare(this.st(0), 0n, true, this.env());
-        else if (this.underflow()) this.cc(CC, UNORDERED);
+        else {
+          this.underflow();
+          this.cc(CC, UNORDERED);
+        }
         return true;
       case 0xe5:
         this.examine();

@@ -509,19 +509,19 @@ export const sseFloat: readonly Definition[] = [
     return [
       insn(`cvtpi2${f}`, `${p} 0F 2A /r Vdq Qq`, 'rw r', (b, dst, src) => {
         const i = b.readMmx(src!);
+        if (src!.kind === 'mmx') enterMmx(b); // an operand in memory leaves the x87 state alone
         const low = fromInt(b, t, b.sext(i, 32));
         const high = fromInt(b, t, b.shrS(i, 32));
         raisePending(b);
-        if (src!.kind === 'mmx' || f === 'ps') enterMmx(b);
         b.writeXmm(dst!, setLane(b, t, setLane(b, t, b.readXmm(dst!), 0, low), 1, high));
       }),
       ...[true, false].map((truncate) =>
         insn(`cvt${truncate ? 't' : ''}${f}2pi`, `${p} 0F ${truncate ? '2C' : '2D'} /r Pq ${q}`, 'w r', (b, dst, src) => {
           const v = b.readXmm(src!);
+          enterMmx(b);
           const low = toInt(b, t, laneBits(b, t, v, 0), 32, truncate);
           const high = toInt(b, t, laneBits(b, t, v, 1), 32, truncate);
           raisePending(b);
-          enterMmx(b);
           b.writeMmx(dst!, b.or(b.zext(low, 32), b.shl(high, 32)));
         }),
       ),

@@ -4,6 +4,7 @@ import { S } from '../../../layout.ts';
 import type { Operand, X86Builder } from '../builder.ts';
 import { insn, type Definition } from '../define.ts';
 import { imm32, iota } from './sse-move.ts';
+import { waitX87 } from './x87.ts';
 
 type Binary = (b: X86Builder, x: Val, y: Val) => Val;
 
@@ -162,6 +163,7 @@ function wide(b: X86Builder, v: Val): Val {
 
 /** Any MMX instruction puts the x87 unit into MMX use: TOP 0, all registers valid (SDM vol. 1, 9.5.1). */
 export function enterMmx(b: X86Builder): void {
+  waitX87(b);
   b.setState('i32.store', S.fpuTop, b.i32(0));
   b.setState('i32.store', S.fpuTags, b.i32(0xff));
 }
@@ -341,12 +343,14 @@ export const sseInt: readonly Definition[] = [
     b.writeMmx(dst!, v);
   }),
   insn('movd from mmx', 'NP 0F 7E /r Ey Pq', 'w r', (b, dst, src) => {
+    waitX87(b);
     b.write(dst!, b.readMmx(src!));
     enterMmx(b);
   }),
   insn('movq mmx', ['NP 0F 6F /r Pq Qq', 'NP 0F 7F /r Qq Pq'], 'w r', (b, dst, src) => {
     const v = b.readMmx(src!);
     if (dst!.kind === 'mem') {
+      waitX87(b);
       b.writeMmx(dst!, v);
       enterMmx(b);
     } else {
@@ -355,12 +359,13 @@ export const sseInt: readonly Definition[] = [
     }
   }),
   insn('movntq', 'NP 0F E7 /r Mq Pq', 'w r', (b, dst, src) => {
+    waitX87(b);
     b.write(dst!, b.readMmx(src!));
     enterMmx(b);
   }),
   insn('movq2dq', 'F3 0F D6 /r Vdq Nq', 'w r', (b, dst, src) => {
-    b.writeXmm(dst!, wide(b, b.readMmx(src!)));
     enterMmx(b);
+    b.writeXmm(dst!, wide(b, b.readMmx(src!)));
   }),
   insn('movdq2q', 'F2 0F D6 /r Pq Udq', 'w r', (b, dst, src) => {
     const v = low64(b, b.readXmm(src!));
@@ -396,6 +401,7 @@ export const sseInt: readonly Definition[] = [
     b.write(dst!, v);
   }),
   insn('maskmovq', 'NP 0F F7 /r Pq Nq', 'r r', (b, value, mask) => {
+    waitX87(b);
     const v = b.readMmx(value!);
     const m = b.readMmx(mask!);
     const rdi = b.add(b.gpr(7), b.stringSegment());
@@ -413,6 +419,8 @@ export const sseInt: readonly Definition[] = [
     enterMmx(b);
   }),
   insn('emms', 'NP 0F 77', '', (b) => {
+    waitX87(b);
+    b.setState('i32.store', S.fpuTop, b.i32(0));
     b.setState('i32.store', S.fpuTags, b.i32(0));
   }),
 ]; // prettier-ignore

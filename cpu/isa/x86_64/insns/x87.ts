@@ -29,11 +29,23 @@ const MEMORY: readonly (readonly (readonly ['r' | 'w', number] | null)[])[] = [
   ],
 ];
 
+/** Register forms that exist, by [escape opcode − D8][reg field]: a bit for each value of the r/m field. */
+const VALID: readonly (readonly number[])[] = [
+  [255, 255, 255, 255, 255, 255, 255, 255],
+  [255, 255, 1, 255, 0b110011, 0x7f, 255, 255],
+  [255, 255, 255, 255, 0, 2, 0, 0],
+  [255, 255, 255, 255, 0b11111, 255, 255, 0],
+  [255, 255, 255, 255, 255, 255, 255, 255],
+  [255, 255, 255, 255, 255, 255, 0, 0],
+  [255, 255, 255, 2, 255, 255, 255, 255],
+  [255, 255, 255, 255, 1, 255, 255, 0],
+];
+
 /** FNSTENV, FNSTCW, FNSAVE, FNSTSW: no look at pending exceptions. */
 const isControlMemory = (esc: number, digit: number): boolean => (esc === 1 || esc === 5) && digit >= 6;
 
 /** A pending unmasked exception is taken by the next waiting instruction. */
-function wait(b: X86Builder): void {
+export function waitX87(b: X86Builder): void {
   b.raiseIf(b.and(b.getState('i32.load', S.fpuStatus), 0x80), 'x87');
 }
 
@@ -51,7 +63,7 @@ function memoryForm(esc: number, digit: number): Definition | null {
     `${(0xd8 + esc).toString(16).toUpperCase()} /${digit} Mn`,
     'n',
     (b, m) => {
-      if (!isControlMemory(esc, digit)) wait(b);
+      if (!isControlMemory(esc, digit)) waitX87(b);
       const at = b.translate(b.ea(m!), bytes, access);
       const scratch = b.i32(SCRATCH);
       if (access === 'r') {
@@ -71,10 +83,11 @@ function registerForm(esc: number, digit: number): Definition {
   return insn(`x87 ${code.toLowerCase()}/${digit} reg`, `${code} /${digit} Nq`, 'n', (b, o) => {
     const rm = b.shrU(b.sub(b.regOffset(o!), S.fpr), 4);
     const op = b.or(rm, (esc << 8) | 0xc0 | (digit << 3));
-    // FNCLEX and FNINIT (DB E2, E3) and FNSTSW AX (DF E0) do not wait.
-    if (esc === 3 && digit === 4) b.if(b.eqz(b.or(b.eq(rm, 2), b.eq(rm, 3))), () => wait(b));
-    else if (!(esc === 7 && digit === 4)) wait(b);
-    b.raiseIf(b.eqz(execute(b, op)), 'undefined');
+    const valid = VALID[esc]![digit]!;
+    if (valid !== 0xff) b.raiseIf(b.eqz(b.and(b.shrU(b.i32(valid), rm), 1)), 'undefined');
+    // DB E0…E4 (FNCLEX, FNINIT and leftovers) and FNSTSW AX (DF E0) do not wait.
+    if (!((esc === 3 || esc === 7) && digit === 4)) waitX87(b);
+    execute(b, op);
   });
 }
 
@@ -152,7 +165,7 @@ export const x87: readonly Definition[] = [
     }),
   ),
   insn('fwait', '9B', '', (b) => {
-    wait(b);
+    waitX87(b);
   }),
   insn('fxsave', 'NP 0F AE /0 Mn', 'n', (b, m) => {
     save(b, m!, false);

@@ -1,4 +1,4 @@
-// webserver: net/http on the address given as argument, with 8 goroutines at work besides, until /quit is fetched.
+// webserver: net/http on the address given as argument, with 8 goroutines at work besides, until /quit is fetched or SIGTERM comes.
 package main
 
 import (
@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -48,14 +50,23 @@ func main() {
 			w.Write(block)
 		}
 	})
+	down := make(chan struct{})
+	shutdown := func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		server.Shutdown(ctx)
+		close(down)
+	}
 	mux.HandleFunc("/quit", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "bye")
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-			defer cancel()
-			server.Shutdown(ctx)
-		}()
+		go shutdown()
 	})
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM)
+	go func() {
+		fmt.Println("caught", <-signals)
+		shutdown()
+	}()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -66,5 +77,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	<-down
 	fmt.Println("served", atomic.LoadInt64(&served), "worked", atomic.LoadInt64(&ticks))
 }

@@ -135,7 +135,7 @@ export abstract class InetSocket extends Socket {
       if (!e) return '';
       return this.family === AF_INET ? `${ipText(e.ip)}:${e.port}` : `[${ipText6(e.ip)}]:${e.port}`;
     };
-    if (!this.local) return this.name;
+    if (!this.local) return `${this.protocolName}:[${this.inode!.ino}]`;
     return `${this.protocolName}:[${side(this.local)}${this.remote ? `->${side(this.remote)}` : ''}]`;
   }
 

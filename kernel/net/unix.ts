@@ -12,6 +12,8 @@ import { mknodAt } from '../fs/names.ts';
 import { AT_FDCWD } from '../fs/vfs.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
+import { fieldText } from '../trace/args.ts';
+import { quoteBytes } from '../trace/text.ts';
 import { familyOf } from './address.ts';
 import type { Control, Ucred } from './control.ts';
 import { dropFiles, ucredOf } from './control.ts';
@@ -80,6 +82,16 @@ export class UnixSocket extends Socket {
   get protocolName(): string {
     const kind = this.type === SOCK_STREAM ? 'STREAM' : this.type === SOCK_DGRAM ? 'DGRAM' : 'SEQPACKET';
     return `UNIX-${kind}`;
+  }
+  /** strace -yy: UNIX-STREAM:[5->6,"/path"]; other types are plain UNIX. */
+  override traceName(): string {
+    const kind = this.type === SOCK_STREAM ? 'UNIX-STREAM' : 'UNIX';
+    const to = this.peer !== null ? `->${this.peer.inode!.ino}` : '';
+    const b = this.bound;
+    if (b === null) return `${kind}:[${this.inode!.ino}${to}]`;
+    const abstract = b.length > 0 && b[0] === 0;
+    const path = abstract ? `@${quoteBytes(b.subarray(1), b.length - 1)}` : fieldText(b);
+    return `${kind}:[${this.inode!.ino}${to},${path}]`;
   }
   private get connected(): boolean {
     return this.type !== SOCK_DGRAM;

@@ -124,6 +124,7 @@ export class Strace implements Tracer {
     const hex = this.format.hex;
     const row = EXECVE_ROW;
     if (!this.isWanted(row) || !this.wantsStatus('successful')) return;
+    if (this.options.paths && !this.options.paths.includes(path)) return;
     if (this.silent || this.options.summary) this.count(row, 59, 0, false);
     if (this.silent) return;
     const quote = (s: string): string =>

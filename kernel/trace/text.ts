@@ -142,7 +142,8 @@ export function fdText(t: Task, fd: number): string {
   if (f.fds === 0) return String(fd);
   const file = t.fds.get(fd);
   if (file === undefined) return String(fd);
-  return `${fd}<${pathInBrackets(f.fds === 2 ? (file.traceName?.() ?? file.name) : file.name)}>`;
+  const special = f.fds === 2 ? file.traceName?.() : undefined;
+  return `${fd}<${special ?? pathInBrackets(file.name)}>`;
 }
 
 /** Inside <…>, strace escapes angle brackets as well. */
@@ -162,7 +163,8 @@ export function pathInBrackets(s: string): string {
 
 /** AT_FDCWD or a descriptor. */
 export function dirfdText(t: Task, fd: number): string {
-  return fd === -100 ? 'AT_FDCWD' : fdText(t, fd);
+  if (fd !== -100) return fdText(t, fd);
+  return traceFormat(t).fds === 0 ? 'AT_FDCWD' : `AT_FDCWD<${pathInBrackets(t.fs.cwd.name)}>`;
 }
 
 const RT_NAMES = (signo: number): string => signalName(signo).slice(3);

@@ -52,6 +52,10 @@ export abstract class GeneratedInode extends Inode {
   get size(): number {
     return 0;
   }
+  /** stdio takes what fstat says for its buffer: 1024 in /proc. */
+  override get blksize(): number {
+    return this.fs.type === 'proc' ? 1024 : 4096;
+  }
   override open(_t: Task | null, _flags: number, _at: Path): File | number {
     return -EACCES;
   }

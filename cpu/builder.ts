@@ -2,7 +2,8 @@
  * What instruction definitions are written against. The arithmetic part emits WebAssembly through `Fn`; how guest
  * registers, memory and control flow look is up to the subclass (interpreter handlers now, compiled regions later).
  */
-import { Fn, type Label, type Val, type Var } from './wasm/function.ts';
+import type { Fn } from './wasm/function.ts';
+import { type Label, type Val, type Var } from './wasm/function.ts';
 import type { ValType } from './wasm/ops.ts';
 
 export type { Label, Val, Var };

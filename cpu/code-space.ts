@@ -115,7 +115,7 @@ export class CodeArena {
       const d = this.decoder.out;
       const { def } = d.encoding;
       if (def.condition !== undefined && last >= 0) {
-        const variant = this.memory.i32[(last + R.handler) >> 2]!;
+        const variant = this.memory.i32[(last + R.handler) >> 2];
         this.memory.i32[(last + R.handler) >> 2] = this.ids.fused.get(variant)! + def.condition;
       }
       this.write(d, at, count);
@@ -167,7 +167,7 @@ export class CodeArena {
     const { i32 } = this.memory;
     let sum = 0;
     for (let i = frame >>> 2, end = i + PAGE / 4; i < end; i++)
-      sum = (Math.imul(sum, 0x01000193) ^ i32[i]!) | 0;
+      sum = (Math.imul(sum, 0x01000193) ^ i32[i]) | 0;
     return sum;
   }
 

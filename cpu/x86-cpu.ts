@@ -20,7 +20,8 @@ import {
 import { DE, IE, ZE } from './float/soft-float.ts';
 import { sseOperation } from './float/sse.ts';
 import { X87 } from './float/x87.ts';
-import { HOST_IMPORTS, type DecodeTables } from './interp/generate.ts';
+import type { HOST_IMPORTS } from './interp/generate.ts';
+import { type DecodeTables } from './interp/generate.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
 import { RCX, ZF } from './isa/x86_64/builder.ts';
 import { cpuid } from './isa/x86_64/cpuid.ts';
@@ -253,7 +254,7 @@ export class X86Cpu implements PageTableOwner {
     if (regs.resumeGeneration === this.generation && this.pcOf(regs.resumeRec) === regs.pc) {
       // Back into the middle of a block: its end will count all of it, so give back what was counted already.
       rec = regs.resumeRec;
-      i32[fuelAt]! += this.countOf(rec) - 1;
+      i32[fuelAt] += this.countOf(rec) - 1;
     } else rec = this.lookup(space, table, regs.pc);
     regs.resumeGeneration = -1;
     for (;;) {
@@ -261,8 +262,8 @@ export class X86Cpu implements PageTableOwner {
       const exit = this.runFrom(rec);
       switch (exit) {
         case EXIT.lookup: {
-          const patch = i32[(STATE + S.faultAccess) >> 2]!;
-          const from = i32[(STATE + S.exitRec) >> 2]!;
+          const patch = i32[(STATE + S.faultAccess) >> 2];
+          const from = i32[(STATE + S.exitRec) >> 2];
           const generation = this.generation;
           const pc = regs.pc;
           rec = this.lookup(space, table, pc);
@@ -272,7 +273,7 @@ export class X86Cpu implements PageTableOwner {
           break;
         }
         case EXIT.slow: {
-          const at = i32[(STATE + S.exitRec) >> 2]!;
+          const at = i32[(STATE + S.exitRec) >> 2];
           const generation = this.generation;
           const pc = this.pcOf(at);
           const done = this.stepSlowly(regs, table, at);
@@ -280,20 +281,20 @@ export class X86Cpu implements PageTableOwner {
           if (generation === this.generation && (this.unfinished || regs.pc === pc + this.singleLength)) {
             rec = this.unfinished ? at : this.behind(at, pc); // the block's end counts it
           } else {
-            i32[fuelAt]! -= this.countOf(at) - (this.unfinished ? 1 : 0);
-            if (i32[fuelAt]! < 0) return this.leave(fuel, EXIT.preempt);
+            i32[fuelAt] -= this.countOf(at) - (this.unfinished ? 1 : 0);
+            if (i32[fuelAt] < 0) return this.leave(fuel, EXIT.preempt);
             rec = this.lookup(space, table, regs.pc);
           }
           break;
         }
         case EXIT.fault: {
-          const at = i32[(STATE + S.exitRec) >> 2]!;
+          const at = i32[(STATE + S.exitRec) >> 2];
           this.noteFault();
           return this.leaveMidBlock(regs, at, fuel, EXIT.fault);
         }
         case EXIT.syscall:
         case EXIT.breakpoint: {
-          const at = i32[(STATE + S.exitRec) >> 2]!;
+          const at = i32[(STATE + S.exitRec) >> 2];
           i32[(STATE + S.rip) >> 2] = i32[(at + R.imm) >> 2]!;
           i32[(STATE + S.rip + 4) >> 2] = i32[(at + R.imm + 4) >> 2]!;
           return this.leave(fuel, exit);
@@ -302,20 +303,20 @@ export class X86Cpu implements PageTableOwner {
           return this.leave(fuel, exit);
         default:
           i32[(STATE + S.simdPending) >> 2] = 0;
-          return this.leaveMidBlock(regs, i32[(STATE + S.exitRec) >> 2]!, fuel, exit);
+          return this.leaveMidBlock(regs, i32[(STATE + S.exitRec) >> 2], fuel, exit);
       }
     }
   }
 
   private leave(fuel: number, exit: number): number {
-    this.retired = fuel - this.memory.i32[(STATE + S.fuel) >> 2]!;
+    this.retired = fuel - this.memory.i32[(STATE + S.fuel) >> 2];
     return exit;
   }
 
   /** The instruction at `at` had no effect; the ones before it in its block count. */
   private leaveMidBlock(regs: X86Regs, at: number, fuel: number, exit: number): number {
     const { i32 } = this.memory;
-    i32[(STATE + S.fuel) >> 2]! -= this.countOf(at) - 1;
+    i32[(STATE + S.fuel) >> 2] -= this.countOf(at) - 1;
     regs.pc = this.pcOf(at);
     regs.resumeRec = at;
     regs.resumeGeneration = this.generation;
@@ -324,7 +325,7 @@ export class X86Cpu implements PageTableOwner {
 
   private pcOf(rec: number): number {
     const { i32 } = this.memory;
-    return (i32[(rec + R.pc + 4) >> 2]! >>> 0) * 4294967296 + (i32[(rec + R.pc) >> 2]! >>> 0);
+    return (i32[(rec + R.pc + 4) >> 2] >>> 0) * 4294967296 + (i32[(rec + R.pc) >> 2] >>> 0);
   }
 
   private countOf(rec: number): number {
@@ -385,19 +386,19 @@ export class X86Cpu implements PageTableOwner {
     const { repeats } = this.arena.singleDefinition;
     const count = regs.get(RCX);
     if (repeats) regs.set(RCX, 1n);
-    const fuel = i32[(STATE + S.fuel) >> 2]!;
+    const fuel = i32[(STATE + S.fuel) >> 2];
     const bounce = new Bounce(this.memory, table);
     let exit: number = EXIT.slow;
     // Each round serves one more access of the instruction; none has more than three.
     for (let round = 0; exit === EXIT.slow && round < 4; round++) {
       const bad = bounce.serve(
         Number(view.getBigUint64(STATE + S.faultAddress, true)),
-        i32[(STATE + S.faultSize) >> 2]!,
-        i32[(STATE + S.faultAccess) >> 2]!,
+        i32[(STATE + S.faultSize) >> 2],
+        i32[(STATE + S.faultAccess) >> 2],
       );
       if (bad >= 0) {
         this.faultAddress = BigInt(bad);
-        this.faultAccess = i32[(STATE + S.faultAccess) >> 2]! & 3;
+        this.faultAccess = i32[(STATE + S.faultAccess) >> 2] & 3;
         exit = EXIT.fault;
         break;
       }
@@ -428,7 +429,7 @@ export class X86Cpu implements PageTableOwner {
 
   private noteFault(): void {
     this.faultAddress = this.memory.view.getBigUint64(STATE + S.faultAddress, true);
-    this.faultAccess = this.memory.i32[(STATE + S.faultAccess) >> 2]! & 3;
+    this.faultAccess = this.memory.i32[(STATE + S.faultAccess) >> 2] & 3;
   }
 
   /** Executes exactly one instruction. Returns EXIT.stop when it retired, else its exit (with its effects, if any). */
@@ -452,7 +453,7 @@ export class X86Cpu implements PageTableOwner {
       this.singleLength = n;
       i32[(STATE + S.fuel) >> 2] = -1;
       exit = this.runFrom(SINGLE);
-      if (exit === EXIT.slow) exit = this.stepSlowly(regs, table, i32[(STATE + S.exitRec) >> 2]!);
+      if (exit === EXIT.slow) exit = this.stepSlowly(regs, table, i32[(STATE + S.exitRec) >> 2]);
       else if (exit === EXIT.lookup || exit === EXIT.preempt) exit = EXIT.stop;
       else if (exit === EXIT.fault) this.noteFault();
       else if (exit === EXIT.stop || exit === EXIT.syscall || exit === EXIT.breakpoint) regs.pc = pc + n;
@@ -465,7 +466,7 @@ export class X86Cpu implements PageTableOwner {
   private doSse(op: number, a: bigint, b: bigint): bigint {
     const { i32 } = this.memory;
     const at = (STATE + S.mxcsr) >> 2;
-    const mxcsr = i32[at]!;
+    const mxcsr = i32[at];
     const { value, flags: raised } = sseOperation(op, a, b, mxcsr);
     // An unmasked exception of the operands comes before the operation: there is no result to be inexact or too small.
     const early = raised & (IE | DE | ZE);
@@ -489,7 +490,7 @@ export class X86Cpu implements PageTableOwner {
 
   private doCpuid(): void {
     const { i32 } = this.memory;
-    const [a, b, c, d] = cpuid(i32[STATE32]!, i32[STATE32 + 2]!, 0, this.cpus);
+    const [a, b, c, d] = cpuid(i32[STATE32], i32[STATE32 + 2], 0, this.cpus);
     // rax, rbx, rcx, rdx: upper halves cleared.
     [a, c, d, b].forEach((v, reg) => {
       i32[STATE32 + reg * 2] = v;

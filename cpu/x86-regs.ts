@@ -57,7 +57,7 @@ export class X86Regs {
     if (i === RFLAGS) return this.flags();
     const w = this.at(i) >> 2;
     const { i32 } = this.memory;
-    return (i32[w + 1]! >>> 0) * 4294967296 + (i32[w]! >>> 0);
+    return (i32[w + 1] >>> 0) * 4294967296 + (i32[w] >>> 0);
   }
 
   setNum(i: number, value: number): void {
@@ -73,11 +73,11 @@ export class X86Regs {
 
   lo(i: number): number {
     if (i === RFLAGS) return this.flags();
-    return this.memory.i32[this.at(i) >> 2]!;
+    return this.memory.i32[this.at(i) >> 2];
   }
   hi(i: number): number {
     if (i === RFLAGS) return 0;
-    return this.memory.i32[(this.at(i) >> 2) + 1]!;
+    return this.memory.i32[(this.at(i) >> 2) + 1];
   }
 
   get pc(): number {
@@ -94,7 +94,7 @@ export class X86Regs {
   }
 
   private field(offset: number): number {
-    return this.memory.i32[(this.base + offset) >> 2]!;
+    return this.memory.i32[(this.base + offset) >> 2];
   }
   private setField(offset: number, value: number): void {
     this.memory.i32[(this.base + offset) >> 2] = value;

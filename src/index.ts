@@ -7,7 +7,13 @@
  *     console.log(end.status, m.stdout);
  */
 export { Machine, type MachineStats, type TaskInfo } from './machine/machine.ts';
-export { BootError, type BootErrorKind, DeadlockError, InternalError, StoppedError } from './machine/errors.ts';
+export {
+  BootError,
+  type BootErrorKind,
+  DeadlockError,
+  InternalError,
+  StoppedError,
+} from './machine/errors.ts';
 export { GuestFileError } from './machine/guest-files.ts';
 export type {
   BootOptions, FileContent, InputSource, MachineLimits, MountSpec, Output, OutputSink, PublishSpec, TerminalEnd,

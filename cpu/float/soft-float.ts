@@ -122,7 +122,7 @@ function packNan(f: Format, u: Unpacked): bigint {
 
 export const bitLength = (v: bigint): number => {
   const hex = v.toString(16);
-  return hex.length * 4 - (Math.clz32(parseInt(hex[0]!, 16)) - 28);
+  return hex.length * 4 - (Math.clz32(parseInt(hex[0], 16)) - 28);
 };
 
 /** Whether rounding goes away from zero. `rest` compares the dropped part with half: −1 less, 0 equal, 1 more. */

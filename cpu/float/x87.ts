@@ -288,10 +288,10 @@ export class X87 extends X87Functions {
     const { u8 } = this.memory;
     let v = 0n;
     for (let i = 8; i >= 0; i--) {
-      const byte = u8[SCRATCH + i]!;
+      const byte = u8[SCRATCH + i];
       v = v * 100n + BigInt((byte >> 4) * 10 + (byte & 15));
     }
-    const negative = (u8[SCRATCH + 9]! & 0x80) !== 0;
+    const negative = (u8[SCRATCH + 9] & 0x80) !== 0;
     if (v === 0n) this.push(soft.zeroBits(F80, negative ? 1 : 0));
     else this.push(soft.fromInteger(F80, this.fullEnv(), negative ? -v : v));
   }
@@ -456,7 +456,7 @@ export class X87 extends X87Functions {
 
   /** FCMOVcc: digit 0 CF, 1 ZF, 2 CF or ZF, 3 PF; `negated` for the FCMOVN forms. */
   private conditionalMove(i: number, digit: number, negated: boolean): void {
-    const mask = [1, 0x40, 0x41, 4][digit]!;
+    const mask = [1, 0x40, 0x41, 4][digit];
     if (this.empty(0) || this.empty(i)) {
       if (this.underflow()) this.setSt(0, soft.defaultNan(F80));
       return;
@@ -542,7 +542,7 @@ export class X87 extends X87Functions {
 
   /** Constants are rounded by RC from a value with more bits. */
   private constant(n: number): bigint {
-    const [sig, se, above] = CONSTANTS[n]!;
+    const [sig, se, above] = CONSTANTS[n];
     const nearest = (se << 64n) | sig;
     const rc = this.env().rounding;
     if (above === true && (rc === soft.DOWN || rc === soft.ZERO)) return nearest - 1n;

@@ -78,7 +78,7 @@ export function numberHandlers(defs: readonly Definition[]): InstructionSet {
 
 /** Register and immediate forms, and plain memory against immediate: what compilers put before a branch. */
 function canFuse(v: Variant): boolean {
-  if (!v.def.fuses || v.operands[0]!.bits === 16) return false;
+  if (!v.def.fuses || v.operands[0].bits === 16) return false;
   return v.operands.every((o) => o.kind !== 'mem' || !o.indexed);
 }
 
@@ -167,7 +167,7 @@ export function generate(
     });
   }
   for (const [i] of ids.fused) {
-    const v = variants[i]!;
+    const v = variants[i];
     for (let cc = 0; cc < 16; cc++) {
       handler(`${v.key}+j${cc}`, (fn) => {
         const b = make(fn, v.bits, RECORD_SIZE);

@@ -126,7 +126,7 @@ export class HandlerBuilder extends X86Builder {
         const v = this.rawLoad(`i32.load${o.bits}_u`, this.place(o, 'r'));
         return this.lane('i32x4.replace_lane', 0, this.v128(new Uint8Array(16)), v);
       }
-      return this.rawLoad(SIMD_WIDTH[o.bits]!, this.place(o, 'r'));
+      return this.rawLoad(SIMD_WIDTH[o.bits], this.place(o, 'r'));
     }
     return this.rawLoad('v128.load', this.slot(o), STATE);
   }

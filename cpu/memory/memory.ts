@@ -63,12 +63,12 @@ export class Memory {
   }
 
   retain(frame: number): void {
-    this.counts[frame / FRAME]!++;
+    this.counts[frame / FRAME]++;
   }
 
   release(frame: number): void {
     const i = frame / FRAME;
-    const n = this.counts[i]!;
+    const n = this.counts[i];
     if (n === 0) throw new Error(`frame ${frame.toString(16)} released twice`);
     this.counts[i] = n - 1;
     if (n > 1) return;
@@ -77,6 +77,6 @@ export class Memory {
   }
 
   refs(frame: number): number {
-    return this.counts[frame / FRAME]!;
+    return this.counts[frame / FRAME];
   }
 }

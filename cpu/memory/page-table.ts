@@ -59,7 +59,7 @@ export class PageTable {
     let table = this.root;
     for (let span = SPAN1; span >= SPAN3; span /= 512) {
       const slot = (table >>> 2) + (Math.floor(page / span) & 511);
-      let next = i32[slot]!;
+      let next = i32[slot];
       if (next === 0) {
         if (!create) return -1;
         next = this.newTable();
@@ -72,13 +72,13 @@ export class PageTable {
 
   private raw(page: number): number {
     const i = this.entry(page, false);
-    return i < 0 ? 0 : this.memory.i32[i]!;
+    return i < 0 ? 0 : this.memory.i32[i];
   }
 
   set(page: number, frame: number, prot: number): void {
     const i = this.entry(page, true);
     const { i32 } = this.memory;
-    const old = i32[i]!;
+    const old = i32[i];
     i32[i] = frame | PTE_PRESENT | (prot & 7);
     if (old !== 0) {
       this.owner.flush(this, page);
@@ -99,7 +99,7 @@ export class PageTable {
     const i = this.entry(page, false);
     if (i < 0) return;
     const { i32 } = this.memory;
-    const old = i32[i]!;
+    const old = i32[i];
     if (old === 0 || (old & 7) === prot) return;
     // A page that stops being executable loses its decoded code; else the code stays good.
     if (old & PTE_CODE && !(prot & 4)) {
@@ -112,7 +112,7 @@ export class PageTable {
   clear(start: number, end: number): void {
     const { i32 } = this.memory;
     this.walk(start, end, (i, page) => {
-      const old = i32[i]!;
+      const old = i32[i];
       i32[i] = 0;
       this.owner.flush(this, page);
       if (old & PTE_CODE) this.owner.codeRemapped(this, page);
@@ -122,7 +122,7 @@ export class PageTable {
   forEach(start: number, end: number, fn: (page: number, frame: number, prot: number) => void): void {
     const { i32 } = this.memory;
     this.walk(start, end, (i, page) => {
-      const e = i32[i]!;
+      const e = i32[i];
       fn(page, (e & ~(PAGE - 1)) >>> 0, e & 7);
     });
   }
@@ -135,7 +135,7 @@ export class PageTable {
       let table = this.root;
       let span = SPAN1;
       for (; span >= SPAN3; span /= 512) {
-        const next = i32[(table >>> 2) + (Math.floor(page / span) & 511)]!;
+        const next = i32[(table >>> 2) + (Math.floor(page / span) & 511)];
         if (next === 0) break;
         table = next;
       }
@@ -156,15 +156,15 @@ export class PageTable {
     const i = this.entry(page, false);
     if (i < 0) return;
     const { i32 } = this.memory;
-    if (i32[i]! & PTE_CODE) return;
-    i32[i]! |= PTE_CODE;
+    if (i32[i] & PTE_CODE) return;
+    i32[i] |= PTE_CODE;
     this.owner.flush(this, page);
   }
 
   /** The page's decoded code is gone: writes are ordinary again. */
   unmarkCode(page: number): void {
     const i = this.entry(page, false);
-    if (i >= 0) this.memory.i32[i]! &= ~PTE_CODE;
+    if (i >= 0) this.memory.i32[i] &= ~PTE_CODE;
   }
 
   isCode(page: number): boolean {

@@ -58,7 +58,7 @@ export class Fn {
   }
 
   param(i: number): Val {
-    return node(this.params[i]!, 'param', [], i);
+    return node(this.params[i], 'param', [], i);
   }
 
   konst(type: ValType, value: number | bigint): Val {
@@ -157,7 +157,7 @@ export class Fn {
     use([index]);
     const s: Stmt = { k: 'switch', index, cases: cases.map(() => []), otherwise: [] };
     this.current.push(s);
-    cases.forEach((c, i) => this.within(s.cases[i]!, c));
+    cases.forEach((c, i) => this.within(s.cases[i], c));
     this.within(s.otherwise, otherwise);
   }
 
@@ -312,7 +312,7 @@ export class Fn {
         for (let i = 0; i <= n; i++) {
           const inner = [...labels];
           for (let k = i; k <= n; k++) inner.push(null);
-          this.emitAll(i < n ? s.cases[i]! : s.otherwise, w, inner);
+          this.emitAll(i < n ? s.cases[i] : s.otherwise, w, inner);
           if (i < n) {
             w.u8(0x0c);
             w.u32(n - i);
@@ -402,7 +402,7 @@ function use(args: readonly Val[]): void {
 }
 
 function check(name: string, want: readonly ValType[], got: readonly Val[]): void {
-  if (want.length !== got.length || want.some((t, i) => got[i]!.type !== t))
+  if (want.length !== got.length || want.some((t, i) => got[i].type !== t))
     throw new Error(`${name} wants (${want.join(', ')}), got (${got.map((g) => g.type).join(', ')})`);
 }
 

@@ -45,7 +45,7 @@ export class ModuleWriter {
   }
 
   define(index: number, fn: Fn): void {
-    this.funcs[index - this.imports.length]!.fn = fn;
+    this.funcs[index - this.imports.length].fn = fn;
   }
 
   export(name: string, index: number): void {

@@ -41,7 +41,7 @@ function add(
 }
 
 function expand(c: string): ValType {
-  return ({ i: 'i32', l: 'i64', f: 'f32', d: 'f64', v: 'v128' } as Record<string, ValType>)[c]!;
+  return ({ i: 'i32', l: 'i64', f: 'f32', d: 'f64', v: 'v128' } as Record<string, ValType>)[c];
 }
 
 /** Names at consecutive opcodes; '-' leaves a gap. */

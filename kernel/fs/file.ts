@@ -187,7 +187,7 @@ export const RLIMIT_NOFILE = 7;
 
 /** Puts a new file at the lowest free descriptor below RLIMIT_NOFILE; -EMFILE when there is none. */
 export function installFile(t: Task, file: File, cloexec: boolean): number {
-  const fd = t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE]!.cur);
+  const fd = t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE].cur);
   if (fd < 0) return -EMFILE;
   t.fds.set(fd, file, cloexec, t);
   return fd;

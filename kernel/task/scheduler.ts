@@ -133,7 +133,7 @@ export class Scheduler {
   private unwait(t: Task): void {
     if (t.waiters.length > 0) {
       const on = t.parked!.on;
-      for (let i = 0; i < on.length; i++) on[i]!.remove(t.waiters[i]!);
+      for (let i = 0; i < on.length; i++) on[i].remove(t.waiters[i]);
       t.waiters.length = 0;
     }
     this.deadlines.remove(t);
@@ -160,7 +160,7 @@ class DeadlineHeap {
   }
 
   get first(): number {
-    return this.items.length > 0 ? this.items[0]!.at : Infinity;
+    return this.items.length > 0 ? this.items[0].at : Infinity;
   }
 
   add(task: Task, at: number): void {
@@ -170,7 +170,7 @@ class DeadlineHeap {
   }
 
   take(): Task {
-    const t = this.items[0]!.task;
+    const t = this.items[0].task;
     this.remove(t);
     return t;
   }
@@ -188,13 +188,13 @@ class DeadlineHeap {
   }
 
   private before(i: number, j: number): boolean {
-    const a = this.items[i]!;
-    const b = this.items[j]!;
+    const a = this.items[i];
+    const b = this.items[j];
     return a.at < b.at || (a.at === b.at && a.order < b.order);
   }
 
   private swap(i: number, j: number): void {
-    const a = this.items[i]!;
+    const a = this.items[i];
     this.items[i] = this.items[j]!;
     this.items[j] = a;
     this.items[i].task.heapIndex = i;
@@ -202,7 +202,7 @@ class DeadlineHeap {
   }
 
   private up(i: number): void {
-    this.items[i]!.task.heapIndex = i;
+    this.items[i].task.heapIndex = i;
     while (i > 0) {
       const parent = (i - 1) >> 1;
       if (!this.before(i, parent)) return;

@@ -8,7 +8,8 @@ import { KEEP_REGS, park, type SysResult } from '../wait.ts';
 import { exitGroup, exitTask } from './exit.ts';
 import { PidFile } from './pidfd.ts';
 import type { Task } from './task.ts';
-import { Usage, type ThreadGroup } from './thread-group.ts';
+import type { Usage } from './thread-group.ts';
+import { type ThreadGroup } from './thread-group.ts';
 import { accountChild, processUsage, rusageBytes } from './usage.ts';
 
 export const WNOHANG = 1;

@@ -1,13 +1,14 @@
 /** Our decoder against iced-x86: the same lengths and the same idea of what is an instruction, over random bytes. */
 import { createRequire } from 'node:module';
+import type * as Iced from 'iced-x86';
 import { describe, expect, it } from 'vitest';
 import { definitions } from '../../cpu/isa/x86_64/instructions.ts';
 import { numberHandlers } from '../../cpu/interp/generate.ts';
 import { Decoder, NEED_MORE } from '../../cpu/isa/x86_64/decoder.ts';
 import { Random } from './gen-x86.ts';
 
-const iced = createRequire(import.meta.url)('iced-x86') as typeof import('iced-x86');
-type IcedInstruction = import('iced-x86').Instruction;
+const iced = createRequire(import.meta.url)('iced-x86') as typeof Iced;
+type IcedInstruction = Iced.Instruction;
 
 const { CpuidFeature, Code, FlowControl } = iced;
 
@@ -23,7 +24,7 @@ const OFFERED = new Set<number>([
 /** In the base architecture, but not for user programs in 64-bit mode, or left out on purpose. */
 function excused(i: IcedInstruction): boolean {
   if (i.isPrivileged) return true;
-  const name = Code[i.code]!;
+  const name = Code[i.code];
   return (
     i.flowControl === FlowControl.Interrupt ||
     /^(Call|Jmp|Ret)f|^Ret(n)?[wd]|far|^L[sfg][gs]|^Lss|^(Sldt|Str|Sgdt|Sidt|Smsw|Lar|Lsl|Verr|Verw|Ud[01])|_Sreg|Sreg_|^(Push|Pop)[wq]?_?[FG]S|^(Push|Pop)[wd]_|^Enter[wd]|^Leave[wd]|^Loop|^J[er]*cxz|^Rsm|^Reservednop/i.test(
@@ -63,7 +64,7 @@ describe('decoder against iced-x86', () => {
       const offered = !i.isInvalid && i.cpuidFeatures().every((f: number) => OFFERED.has(f));
       const length = i.isInvalid ? -1 : i.length;
       if (ours > 0 && length > 0 ? ours !== length : ours > 0 || (offered && !excused(i))) {
-        const what = i.isInvalid ? `invalid, opcode bytes ${hex(bytes.subarray(0, 5))}` : Code[i.code]!;
+        const what = i.isInvalid ? `invalid, opcode bytes ${hex(bytes.subarray(0, 5))}` : Code[i.code];
         if (!wrong.has(what)) {
           const def = ours > 0 ? ` as ${decoder.out.encoding.def.name}` : '';
           wrong.set(what, `${what}: ${hex(bytes)}: length ${ours}${def}, iced says ${length}`);

@@ -53,13 +53,13 @@ INITIAL_FP.set([0x7f, 0x03]);
 INITIAL_FP.set([0x80, 0x1f], 24);
 
 function mxcsrOf(fx: Uint8Array, flags: number): string {
-  return hexBytes(Uint8Array.of(fx[24]! & flags, fx[25]!, fx[26]!, fx[27]!));
+  return hexBytes(Uint8Array.of(fx[24] & flags, fx[25], fx[26], fx[27]));
 }
 
 /** F2XM1, FYL2X, FPTAN, FPATAN, FYL2XP1, FSINCOS, FSIN, FCOS. */
 function isTranscendental(code: readonly number[]): boolean {
   const at = code.indexOf(0xd9);
-  return at >= 0 && [0xf0, 0xf1, 0xf2, 0xf3, 0xf9, 0xfb, 0xfe, 0xff].includes(code[at + 1]!);
+  return at >= 0 && [0xf0, 0xf1, 0xf2, 0xf3, 0xf9, 0xfb, 0xfe, 0xff].includes(code[at + 1]);
 }
 
 /** F2XM1 and FYL2XP1 beyond the range the manual gives them: every processor answers something of its own. */
@@ -188,7 +188,7 @@ export class DirectRunner {
       if (exit === EXIT.fault && after.faultAddress !== 0n && !/^x87 d[9d]\/6 mem/.test(t.name))
         compare('fault address', hex(this.cpu.faultAddress), hex(after.faultAddress));
     }
-    for (let i = 0; i < 16; i++) compare(NAMES[i]!, hex(regs.get(i)), hex(after.gpr(i)));
+    for (let i = 0; i < 16; i++) compare(NAMES[i], hex(regs.get(i)), hex(after.gpr(i)));
     compare('flags', flagNames(regs.num(17) & t.flagMask), flagNames(after.flags & t.flagMask));
     if (t.kinds & KIND.FP) {
       const got = new Uint8Array(512);

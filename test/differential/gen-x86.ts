@@ -37,7 +37,7 @@ export class Random {
     return this.u32() < p * 4294967296;
   }
   pick<T>(list: readonly T[]): T {
-    return list[this.below(list.length)]!;
+    return list[this.below(list.length)];
   }
 }
 
@@ -245,7 +245,7 @@ class Maker {
           break;
         }
         case 'I':
-          immediate({ b: 1, bs: 1, w: 2, d: 4, z: size === 0 ? 2 : 4, v: [2, 4, 8][size]! }[o.size] ?? 1);
+          immediate({ b: 1, bs: 1, w: 2, d: 4, z: size === 0 ? 2 : 4, v: [2, 4, 8][size] }[o.size] ?? 1);
           break;
         default:
           break;
@@ -331,7 +331,7 @@ class Maker {
       if (name === 'popf') this.pinMemory(Number(rsp), BigInt((r.u32() & 0x4cd5) | 0x202));
     }
 
-    const opcodes = [[opcode], [0x0f, opcode], [0x0f, 0x38, opcode], [0x0f, 0x3a, opcode]][e.map]!;
+    const opcodes = [[opcode], [0x0f, opcode], [0x0f, 0x38, opcode], [0x0f, 0x3a, opcode]][e.map];
     const o = e.operands.find((x) => x.kind === 'O');
     const j = e.operands.find((x) => x.kind === 'J');
     const moffs: number[] = [];

@@ -1,8 +1,8 @@
 /** iced-x86 as oracle for the decoder and for naming bytes in failures. */
 import { createRequire } from 'node:module';
+import type * as Iced from 'iced-x86';
 
-type Iced = typeof import('iced-x86');
-const iced = createRequire(import.meta.url)('iced-x86') as Iced;
+const iced = createRequire(import.meta.url)('iced-x86') as typeof Iced;
 
 /** Disassembles one instruction; its length, and 0 when the bytes are none. */
 export function disassemble(code: Uint8Array, pc: number): { text: string; length: number } {

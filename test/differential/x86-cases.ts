@@ -32,7 +32,7 @@ export class Random {
     return this.below(100) < percent;
   }
   pick<T>(list: readonly T[]): T {
-    return list[this.below(list.length)]!;
+    return list[this.below(list.length)];
   }
   u64(): bigint {
     return (BigInt(this.u32()) << 32n) | BigInt(this.u32());

@@ -9,7 +9,6 @@ import {
   DATA,
   DATA_BYTES,
   Random,
-  RSP,
   STACK,
   STACK_BYTES,
   STATE_BYTES,

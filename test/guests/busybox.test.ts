@@ -20,7 +20,7 @@ function fill(dir: string): void {
   let x = 12345;
   for (let i = 0; i < 2000; i++) {
     x = (Math.imul(x, 1103515245) + 12345) >>> 0;
-    text += words[(x >>> 16) % words.length]! + (i % 9 === 8 ? '\n' : ' ');
+    text += words[(x >>> 16) % words.length] + (i % 9 === 8 ? '\n' : ' ');
   }
   writeFileSync(join(dir, 'text'), text + '\n');
   const bytes = new Uint8Array(100_000);
@@ -265,7 +265,7 @@ describe.skipIf(busybox === null)('busybox in a terminal and on the network', ()
       for (const body of bodies) expect(body.equals(big)).toBe(true);
       // A client that goes away in the middle does no harm.
       await new Promise<void>((resolve) => {
-        const s = connect(machine.ports[0]!, '127.0.0.1', () => {
+        const s = connect(machine.ports[0], '127.0.0.1', () => {
           s.write('GET /big HTTP/1.0\r\n\r\n');
           s.once('data', () => s.destroy());
         });

@@ -28,7 +28,7 @@ async function serve(
     if (machine.status !== null) throw new Error(`the server ended: ${machine.stderr}`);
     await new Promise((r) => setTimeout(r, 5));
   }
-  return { machine, run, port: machine.ports[0]! };
+  return { machine, run, port: machine.ports[0] };
 }
 
 /** One client: sends messages one by one and checks each echo. Returns how many came back right. */

@@ -15,22 +15,22 @@ export class FakeRegs implements Regs {
     this.arch = arch;
   }
   get(i: number): bigint {
-    return this.r[i]!;
+    return this.r[i];
   }
   set(i: number, value: bigint): void {
     this.r[i] = value & MASK;
   }
   num(i: number): number {
-    return Number(this.r[i]!);
+    return Number(this.r[i]);
   }
   setNum(i: number, value: number): void {
     this.r[i] = BigInt(value) & MASK;
   }
   lo(i: number): number {
-    return this.halves[2 * i]!;
+    return this.halves[2 * i];
   }
   hi(i: number): number {
-    return this.halves[2 * i + 1]!;
+    return this.halves[2 * i + 1];
   }
   get pc(): number {
     return this.num(this.arch === 'x86_64' ? 16 : 32);
@@ -132,15 +132,15 @@ export class FakeRam implements Ram {
     return -1;
   }
   retain(frame: number): void {
-    this.counts[frame / PAGE_SIZE]!++;
+    this.counts[frame / PAGE_SIZE]++;
   }
   release(frame: number): void {
     const i = frame / PAGE_SIZE;
-    if (this.counts[i]! <= 0) throw new Error('frame released twice');
-    this.counts[i]!--;
+    if (this.counts[i] <= 0) throw new Error('frame released twice');
+    this.counts[i]--;
   }
   refs(frame: number): number {
-    return this.counts[frame / PAGE_SIZE]!;
+    return this.counts[frame / PAGE_SIZE];
   }
 }
 

@@ -78,7 +78,7 @@ export class Harness {
   file(path: string, bytes: Uint8Array | string, mode = 0o644): void {
     const data = typeof bytes === 'string' ? Uint8Array.from(bytes, (c) => c.charCodeAt(0)) : bytes;
     const f = openPath(this.kernel.vfs, null, -100, path, O_CREAT | O_WRONLY, mode);
-    if (!(f instanceof File)) throw new Error(`${path}: ${String(f)}`);
+    if (!(f instanceof File)) throw new Error(`${path}: cannot be made`);
     f.retain();
     (f.inode as TmpfsInode).write(IoBuf.of(data), 0, data.length);
     f.drop();

@@ -35,11 +35,11 @@ export class Decoder {
   constructor(encodings: readonly Encoding[]) {
     for (let i = 0; i < 1024; i++) this.table.push([]);
     for (const e of encodings) {
-      for (let r = 0; r < (e.plusR ? 8 : 1); r++) this.table[(e.map << 8) | (e.opcode + r)]!.push(e);
+      for (let r = 0; r < (e.plusR ? 8 : 1); r++) this.table[(e.map << 8) | (e.opcode + r)].push(e);
     }
     for (const list of this.table) list.sort((a, b) => rank(b) - rank(a));
     this.out = {
-      encoding: encodings[0]!, handler: 0, length: 0, r1: 0, r2: 0, base: 0, index: 0, scale: 0, disp: 0n, imm: 0n,
+      encoding: encodings[0], handler: 0, length: 0, r1: 0, r2: 0, base: 0, index: 0, scale: 0, disp: 0n, imm: 0n,
       segment: 0, address32: false,
     }; // prettier-ignore
   }
@@ -88,10 +88,10 @@ export class Decoder {
         byte = bytes[at++]!;
       }
     }
-    const candidates = this.table[(map << 8) | byte]!;
+    const candidates = this.table[(map << 8) | byte];
     if (candidates.length === 0) return UNDEFINED;
     let modrm = -1;
-    if (candidates[0]!.modrm) {
+    if (candidates[0].modrm) {
       if (at >= limit) return short;
       modrm = bytes[at++]!;
     }
@@ -137,7 +137,7 @@ export class Decoder {
       let dispBytes = mod === 1 ? 1 : mod === 2 ? 4 : 0;
       if (rm === 4) {
         if (at >= limit) return short;
-        const sib = bytes[at++]!;
+        const sib = bytes[at++];
         const x = ((sib >> 3) & 7) | ((rex & 2) << 2);
         if (x !== 4) {
           index = x * 8;
@@ -151,7 +151,7 @@ export class Decoder {
         ripRelative = true;
       } else base = (rm | ((rex & 1) << 3)) * 8;
       if (at + dispBytes > limit) return short;
-      if (dispBytes === 1) o.disp = BigInt((bytes[at]! << 24) >> 24);
+      if (dispBytes === 1) o.disp = BigInt((bytes[at] << 24) >> 24);
       else if (dispBytes === 4) o.disp = BigInt(i32At(bytes, at));
       at += dispBytes;
       if (address32) o.address32 = true;
@@ -213,7 +213,7 @@ export class Decoder {
         case 'J': {
           const n = code.size === 'b' ? 1 : 4;
           if (at + n > limit) return short;
-          const rel = n === 1 ? (bytes[at]! << 24) >> 24 : i32At(bytes, at);
+          const rel = n === 1 ? (bytes[at] << 24) >> 24 : i32At(bytes, at);
           at += n;
           o.disp = BigInt.asUintN(64, BigInt(pc + (at - start) + rel));
           break;
@@ -227,7 +227,7 @@ export class Decoder {
           break;
         }
         default:
-          reg = gprOffset(FIXED[code.kind]!.reg, code.size, rex);
+          reg = gprOffset(FIXED[code.kind].reg, code.size, rex);
       }
       if (reg >= 0) {
         if (slot === 1) o.r1 = reg;
@@ -243,7 +243,7 @@ export class Decoder {
     }
     if (def.ends) o.imm = def.endsWithImmediate ? o.imm : BigInt(next);
     if (modrm < 0 && segment !== 0 && e.operands.length === 0) o.base = segment; // string instructions
-    if (lock && !(def.lock === true && form !== 0 && 'EM'.includes(e.operands[0]!.kind))) return UNDEFINED;
+    if (lock && !(def.lock === true && form !== 0 && 'EM'.includes(e.operands[0].kind))) return UNDEFINED;
     o.handler = e.handlers[sizeIndex * 3 + form]!;
     return o.handler < 0 ? UNDEFINED : o.length;
   }
@@ -281,15 +281,15 @@ function immediateBytes(size: string, sizeIndex: number): number {
 function immediate(bytes: Uint8Array, at: number, n: number, size: string, bits: number): bigint {
   if (n === 8) return u64At(bytes, at);
   let v: number;
-  if (n === 1) v = size === 'bs' ? (bytes[at]! << 24) >> 24 : bytes[at]!;
-  else if (n === 2) v = bytes[at]! | (bytes[at + 1]! << 8);
+  if (n === 1) v = size === 'bs' ? (bytes[at] << 24) >> 24 : bytes[at];
+  else if (n === 2) v = bytes[at] | (bytes[at + 1] << 8);
   else v = i32At(bytes, at);
   if (size === 'b' || size === 'w') return BigInt(v);
   return BigInt.asUintN(size === 'd' ? 32 : bits, BigInt(v));
 }
 
 function i32At(b: Uint8Array, i: number): number {
-  return b[i]! | (b[i + 1]! << 8) | (b[i + 2]! << 16) | (b[i + 3]! << 24);
+  return b[i] | (b[i + 1] << 8) | (b[i + 2] << 16) | (b[i + 3] << 24);
 }
 
 function u64At(b: Uint8Array, i: number): bigint {

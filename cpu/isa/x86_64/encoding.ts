@@ -60,31 +60,31 @@ export function parseEncoding(def: Definition, text: string): Encoding {
   const tokens = text.split(' ');
   let i = 0;
   let prefix: Encoding['prefix'] = '';
-  const first = tokens[0]!;
+  const first = tokens[0];
   if (
     first === 'NP' ||
-    ((first === '66' || first === 'F3' || first === 'F2') && tokens.length > 1 && isHex(tokens[1]!))
+    ((first === '66' || first === 'F3' || first === 'F2') && tokens.length > 1 && isHex(tokens[1]))
   ) {
-    prefix = first as Encoding['prefix'];
+    prefix = first;
     i++;
   }
   let map = 0;
-  if (tokens[i] === '0F' && tokens[i + 1] !== undefined && isHex(tokens[i + 1]!)) {
+  if (tokens[i] === '0F' && tokens[i + 1] !== undefined && isHex(tokens[i + 1])) {
     map = 1;
     i++;
-    const sub = MAPS[tokens[i]!];
-    if (sub !== undefined && tokens[i + 1] !== undefined && isHex(tokens[i + 1]!)) {
+    const sub = MAPS[tokens[i]];
+    if (sub !== undefined && tokens[i + 1] !== undefined && isHex(tokens[i + 1])) {
       map = sub;
       i++;
     }
   }
-  const opcode = parseInt(tokens[i++]!, 16);
+  const opcode = parseInt(tokens[i++], 16);
   let digit = -1;
   let exact = -1;
   let modrm = false;
   let plusR = false;
-  while (i < tokens.length && /^[/+=]/.test(tokens[i]!)) {
-    const t = tokens[i++]!;
+  while (i < tokens.length && /^[/+=]/.test(tokens[i])) {
+    const t = tokens[i++];
     if (t === '/r') modrm = true;
     else if (t === '+r') plusR = true;
     else if (t.startsWith('=')) {
@@ -118,7 +118,7 @@ function parseOperand(t: string): OperandCode {
   if (t === '1') return { kind: '1', size: 'b' };
   const fixed = FIXED[t];
   if (fixed) return { kind: t, size: fixed.size };
-  return { kind: t[0]!, size: t.slice(1) };
+  return { kind: t[0], size: t.slice(1) };
 }
 
 const WIDTH: Readonly<Record<string, number>> = {
@@ -194,7 +194,7 @@ function shape(o: Operand): string {
       return `${o.indexed ? 'M' : 'm'}${o.bits}${o.aligned ? 'a' : ''}`;
     case 'imm':
     case 'rel':
-      return o.kind[0]!;
+      return o.kind[0];
     case 'mmx':
       return `q${o.bits}`;
     default:
@@ -215,7 +215,7 @@ export function enumerate(defs: readonly Definition[]): { encodings: Encoding[];
       for (let s = 0; s < 3; s++) {
         if (e.ySized && s === 0) continue;
         if (def.d64 && e.sized && s === 1) continue;
-        const bits = e.sized ? SIZES[s]! : 0;
+        const bits = e.sized ? SIZES[s] : 0;
         for (let form = 0; form < 3; form++) {
           if (!e.modrm && form > 0) continue;
           if (e.modrm && (form === 0 ? !e.allowReg : !e.allowMem)) continue;

@@ -23,7 +23,14 @@ export function memfdCreate(t: Task, a: Args): number {
   const inode = shmem.anonymous(S_IFREG | 0o777, t);
   if (typeof inode === 'number') return inode;
   if (flags & MFD_ALLOW_SEALING) inode.seals &= ~F_SEAL_SEAL;
-  const file = openInode(vfs, t, vfs.anonPath(inode, `/memfd:${name} (deleted)`), O_RDWR | O_LARGEFILE, true, false);
+  const file = openInode(
+    vfs,
+    t,
+    vfs.anonPath(inode, `/memfd:${name} (deleted)`),
+    O_RDWR | O_LARGEFILE,
+    true,
+    false,
+  );
   if (!(file instanceof File)) return typeof file === 'number' ? file : -EINVAL;
   const fd = installFile(t, file, (flags & MFD_CLOEXEC) !== 0);
   if (fd < 0) file.retain().drop();

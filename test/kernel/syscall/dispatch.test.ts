@@ -121,12 +121,12 @@ describe('dispatch', () => {
 
   it('does not begin a wait that a signal has ended, but lets the handler clean up', () => {
     const runs: string[] = [];
-    const { h, call } = withCall((t) => {
+    const { h } = withCall((t) => {
       runs.push(reason(t));
       return park({ on: [], interrupted: EINTR });
     });
-    h.init.sighand.actions[9]!.handler = 0x401000;
-    h.init.sighand.actions[9]!.flags = 0x04000000; // SA_RESTORER
+    h.init.sighand.actions[9].handler = 0x401000;
+    h.init.sighand.actions[9].flags = 0x04000000; // SA_RESTORER
     h.call(h.init, 'rt_sigprocmask', 0, h.scratch(h.init), 0, 8);
     h.enter(h.init, 'kill', 1000, 10);
     h.init.regs.setNum(REG.rax, NR);
@@ -144,9 +144,9 @@ describe('dispatch', () => {
     ] as const) {
       const { h, other, call } = withCall(() => park({ on: [], interrupted: code }));
       const t = h.init;
-      t.sighand.actions[9]!.handler = 0x401000;
-      t.sighand.actions[9]!.flags = 0x04000000 | (restartFlag ? 0x10000000 : 0);
-      t.sighand.actions[9]!.restorer = 0x401010;
+      t.sighand.actions[9].handler = 0x401000;
+      t.sighand.actions[9].flags = 0x04000000 | (restartFlag ? 0x10000000 : 0);
+      t.sighand.actions[9].restorer = 0x401010;
       const pc = t.regs.pc;
       expect(call()).toBeNull();
       h.call(other, 'kill', 1000, 10);
@@ -228,9 +228,9 @@ describe('the table', () => {
     // 0…334 and 424…450, as asm/unistd_64.h has them.
     expect(numbers).toEqual([...Array(335).keys(), ...Array.from({ length: 27 }, (_, i) => 424 + i)]);
     for (const name of Object.keys(absentRows))
-      expect(syscalls.get(name)!.x86_64).toBe(absentRows[name]!.x86_64);
+      expect(syscalls.get(name)!.x86_64).toBe(absentRows[name].x86_64);
     for (const name of Object.keys(absentRows))
-      expect(syscalls.get(name)!.aarch64).toBe(absentRows[name]!.aarch64);
+      expect(syscalls.get(name)!.aarch64).toBe(absentRows[name].aarch64);
   });
 
   it('answers at least 200 for real', () => {

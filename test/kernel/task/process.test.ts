@@ -68,7 +68,7 @@ describe('fork and wait', () => {
 
   it('reaps by itself when SIGCHLD is ignored', () => {
     const h = new Harness();
-    h.init.sighand.actions[SIGCHLD - 1]!.handler = 1;
+    h.init.sighand.actions[SIGCHLD - 1].handler = 1;
     const pid = h.call(h.init, 'fork')!;
     expect(h.call(h.init, 'wait4', -1, 0, 0, 0)).toBeNull();
     h.call(h.task(pid), 'exit_group', 0);
@@ -156,7 +156,7 @@ describe('vfork', () => {
     const h = new Harness();
     h.call(h.init, 'vfork');
     const c = h.task(1001);
-    h.init.sighand.actions[9]!.handler = 0x1000; // a handler waits; a deadly signal would not
+    h.init.sighand.actions[9].handler = 0x1000; // a handler waits; a deadly signal would not
     h.call(c, 'kill', 1000, 10);
     expect(h.init.state).toBe('parked');
     h.call(c, 'kill', 1000, 9);
@@ -292,16 +292,16 @@ describe('execve', () => {
   it('keeps ignored signals and the mask, resets handlers, closes close-on-exec files', () => {
     const h = new Harness();
     const t = h.init;
-    t.sighand.actions[1]!.handler = 1;
-    t.sighand.actions[9]!.handler = 0x1234;
+    t.sighand.actions[1].handler = 1;
+    t.sighand.actions[9].handler = 0x1234;
     t.sigmask = 4n;
     const at = h.scratch(t);
     h.poke(t, at, '/prog');
     expect(h.call(t, 'openat', -100, at, 0o2000000, 0)).toBe(0);
     expect(h.call(t, 'openat', -100, at, 0, 0)).toBe(1);
     expect(exec(h, '/prog')).toBe(0);
-    expect(t.sighand.actions[1]!.handler).toBe(1);
-    expect(t.sighand.actions[9]!.handler).toBe(0);
+    expect(t.sighand.actions[1].handler).toBe(1);
+    expect(t.sighand.actions[9].handler).toBe(0);
     expect(t.sigmask).toBe(4n);
     expect(t.fds.list()).toEqual([1]);
   });

@@ -81,7 +81,7 @@ describe('Scheduler', () => {
     const { s, tasks } = setup(6);
     const at = [30, 10, 20, 10, 40, 20];
     tasks.forEach((t, i) => s.park(t, park({ on: [], interrupted: 4, deadline: at[i] })));
-    s.wake(tasks[2]!, 'event');
+    s.wake(tasks[2], 'event');
     s.expire(29);
     expect(s.nextDeadline()).toBe(30);
     s.expire(40);
@@ -106,7 +106,7 @@ describe('Scheduler', () => {
 
   it('lets a signal end only an interruptible wait', () => {
     const { s, tasks } = setup(1);
-    const t = tasks[0]!;
+    const t = tasks[0];
     s.park(t, park({ on: [], interrupted: 4, uninterruptible: true }));
     s.wake(t, 'signal');
     expect(t.state).toBe('parked');

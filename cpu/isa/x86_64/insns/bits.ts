@@ -49,22 +49,22 @@ function scan(b: X86Builder, dst: Operand, src: Operand, forward: boolean): void
 export const bits: readonly Definition[] = [
   ...CHANGES.flatMap(([kind, op, n]) => [
     insn(kind, `0F ${op} /r Ev Gv`, kind === 'bt' ? 'r r' : 'rw r', (b, dst, src) => {
-      if (dst!.kind === 'mem') bitString(b, kind, dst!, src!);
-      else bitTest(b, kind, dst!, b.read(src!));
+      if (dst.kind === 'mem') bitString(b, kind, dst, src);
+      else bitTest(b, kind, dst, b.read(src));
     }, { lock: kind !== 'bt', undefinedFlags: BT_UNDEFINED }),
     insn(`${kind} imm`, `0F BA /${n} Ev Ib`, kind === 'bt' ? 'r r' : 'rw r', (b, dst, src) => {
-      bitTest(b, kind, dst!, b.read(src!));
+      bitTest(b, kind, dst, b.read(src));
     }, { lock: kind !== 'bt', undefinedFlags: BT_UNDEFINED }),
   ]),
   insn('bsf', '0F BC /r Gv Ev', 'rw r', (b, dst, src) => {
-    scan(b, dst!, src!, true);
+    scan(b, dst, src, true);
   }, { undefinedFlags: CF | OF | SF | AF | PF }),
   insn('bsr', '0F BD /r Gv Ev', 'rw r', (b, dst, src) => {
-    scan(b, dst!, src!, false);
+    scan(b, dst, src, false);
   }, { undefinedFlags: CF | OF | SF | AF | PF }),
   insn('popcnt', 'F3 0F B8 /r Gv Ev', 'w r', (b, dst, src) => {
-    const x = b.read(src!);
-    b.write(dst!, b.popcnt(x));
+    const x = b.read(src);
+    b.write(dst, b.popcnt(x));
     b.setArithFlags(b.shl(b.eqz(x), 6));
   }),
 ]; // prettier-ignore

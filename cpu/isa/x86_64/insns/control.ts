@@ -21,14 +21,14 @@ export const control: readonly Definition[] = [
     b.jumpDirect();
   }, ENDS),
   insn('jmp indirect', 'FF /4 Eq', 'r', (b, o) => {
-    b.jumpIndirect(b.read(o!));
+    b.jumpIndirect(b.read(o));
   }, ENDS),
   insn('call', 'E8 Jz', 'r', (b) => {
     b.push(b.nextPc());
     b.jumpDirect();
   }, ENDS),
   insn('call indirect', 'FF /2 Eq', 'r', (b, o) => {
-    const target = b.read(o!);
+    const target = b.read(o);
     b.push(b.nextPc());
     b.jumpIndirect(target);
   }, ENDS),
@@ -79,7 +79,7 @@ export const control: readonly Definition[] = [
   insn('nop modrm', ['0F 1F /r Ev', '0F 19 /r Ev', '0F 1A /r Ev', '0F 1B /r Ev', '0F 1C /r Ev', '0F 1D /r Ev', '0F 1E /r Ev', '0F 0D /r Mn', '0F 18 /r Mn', '0F 18 /r Ev'], 'n', () => undefined),
   insn('fence', ['0F AE =E8', '0F AE =F0', '0F AE =F8', '0F AE =E9', '0F AE =F1'], '', () => undefined),
   insn('clflush', ['0F AE /7 Mb'], 'r', (b, o) => {
-    b.read(o!); // faults like a load
+    b.read(o); // faults like a load
   }),
   insn('cpuid', '0F A2', '', (b) => {
     b.callHost('cpuid');
@@ -102,18 +102,18 @@ export const control: readonly Definition[] = [
   }, { special: true }),
   ...(['fs', 'gs'] as const).flatMap((seg, i) => [
     insn(`rd${seg}base`, `F3 0F AE /${i} Ry`, 'w', (b, o) => {
-      b.write(o!, b.getState('i64.load', i === 0 ? S.fsBase : S.gsBase));
+      b.write(o, b.getState('i64.load', i === 0 ? S.fsBase : S.gsBase));
     }, { special: true }),
     insn(`wr${seg}base`, `F3 0F AE /${i + 2} Ry`, 'r', (b, o) => {
-      const v = b.read(o!);
+      const v = b.read(o);
       b.raiseIf(b.nez(b.shrU(b.add(v, 1n << 47n), 48)), 'protection'); // not canonical
       b.setState('i64.store', i === 0 ? S.fsBase : S.gsBase, v);
     }, { special: true }),
   ]),
   insn('mov sreg', '8C /r Ew Gw', 'w n', (b, dst) => {
     // Which segment register only matters for cs and ss, whose selectors are fixed; the decoder kept the number in r2.
-    const reg = b.regOffset({ kind: 'reg', bits: 16, slot: dst!.kind === 'reg' ? 2 : 1, indexed: false, access: 'n', aligned: false });
+    const reg = b.regOffset({ kind: 'reg', bits: 16, slot: dst.kind === 'reg' ? 2 : 1, indexed: false, access: 'n', aligned: false });
     const n = b.and(b.shrU(reg, 3), 7);
-    b.write(dst!, b.extU(b.select(b.eq(n, 1), b.i32(0x33), b.select(b.eq(n, 2), b.i32(0x2b), b.i32(0)))));
+    b.write(dst, b.extU(b.select(b.eq(n, 1), b.i32(0x33), b.select(b.eq(n, 2), b.i32(0x2b), b.i32(0)))));
   }, { special: true }),
 ]; // prettier-ignore

@@ -5,64 +5,64 @@ import { insn, type Definition } from '../define.ts';
 
 export const move: readonly Definition[] = [
   insn('mov', ['88 /r Eb Gb', '89 /r Ev Gv', '8A /r Gb Eb', '8B /r Gv Ev', 'A0 AL Ob', 'A1 rAX Ov', 'A2 Ob AL', 'A3 Ov rAX', 'B0 +r Zb Ib', 'B8 +r Zv Iv', 'C6 /0 Eb Ib', 'C7 /0 Ev Iz'], 'w r', (b, dst, src) => {
-    b.write(dst!, b.read(src!));
+    b.write(dst, b.read(src));
   }),
   insn('movzx', ['0F B6 /r Gv Eb', '0F B7 /r Gv Ew'], 'w r', (b, dst, src) => {
-    b.write(dst!, b.read(src!));
+    b.write(dst, b.read(src));
   }),
   insn('movsx', ['0F BE /r Gv Eb', '0F BF /r Gv Ew'], 'w r', (b, dst, src) => {
-    b.write(dst!, b.readS(src!));
+    b.write(dst, b.readS(src));
   }),
   insn('movsxd', '63 /r Gv Ed', 'w r', (b, dst, src) => {
-    b.write(dst!, b.readS(src!));
+    b.write(dst, b.readS(src));
   }),
   insn('movnti', 'NP 0F C3 /r My Gy', 'w r', (b, dst, src) => {
-    b.write(dst!, b.read(src!));
+    b.write(dst, b.read(src));
   }),
   insn('lea', '8D /r Gv Mn', 'w n', (b, dst, src) => {
-    b.write(dst!, b.ea(src!));
+    b.write(dst, b.ea(src));
   }),
   insn('xchg', ['86 /r Eb Gb', '87 /r Ev Gv', '90 +r rAX Zv'], 'rw rw', (b, x, y) => {
-    const u = b.read(x!);
-    const v = b.read(y!);
-    b.write(x!, v);
-    b.write(y!, u);
+    const u = b.read(x);
+    const v = b.read(y);
+    b.write(x, v);
+    b.write(y, u);
   }, { lock: true }),
   insn('bswap', '0F C8 +r Zy', 'rw', (b, o) => {
-    const v = b.read(o!);
+    const v = b.read(o);
     const swap32 = (x: Val): Val => b.or(b.and(b.rotl(x, 8), 0x00ff00ff), b.and(b.rotr(x, 8), 0xff00ff00 | 0));
-    if (o!.bits === 32) b.write(o!, b.extU(swap32(b.wrap(v))));
-    else b.write(o!, b.or(b.shl(b.extU(swap32(b.wrap(v))), 32), b.extU(swap32(b.wrap(b.shrU(v, 32))))));
+    if (o.bits === 32) b.write(o, b.extU(swap32(b.wrap(v))));
+    else b.write(o, b.or(b.shl(b.extU(swap32(b.wrap(v))), 32), b.extU(swap32(b.wrap(b.shrU(v, 32))))));
   }),
 
   // CBW, CWDE, CDQE: the low half of the accumulator, sign-extended into the whole.
   insn('cbw', '98 rAX', 'w', (b, o) => {
-    b.write(o!, b.sext(b.gpr(RAX), o!.bits / 2));
+    b.write(o, b.sext(b.gpr(RAX), o.bits / 2));
   }),
   // CWD, CDQ, CQO: the accumulator's sign fills rdx.
   insn('cwd', '99 rAX', 'r', (b, o) => {
-    b.setGpr(RDX, b.shrS(b.sext(b.gpr(RAX), o!.bits), 63), o!.bits);
+    b.setGpr(RDX, b.shrS(b.sext(b.gpr(RAX), o.bits), 63), o.bits);
   }),
 
   insn('push', ['50 +r Zv', 'FF /6 Ev', '68 Iz', '6A Ibs'], 'r', (b, o) => {
-    b.push(b.read(o!), b.bits);
+    b.push(b.read(o), b.bits);
   }, { d64: true }),
   insn('pop', '58 +r Zv', 'w', (b, o) => {
     const v = b.top(b.bits);
     b.dropStack(b.bits / 8);
-    b.write(o!, v); // after rsp: pop rsp takes the value
+    b.write(o, v); // after rsp: pop rsp takes the value
   }, { d64: true }),
   insn('pop mem', '8F /0 Ev', 'w', (b, o) => {
     const v = b.top(b.bits);
-    if (o!.kind === 'reg') {
+    if (o.kind === 'reg') {
       b.dropStack(b.bits / 8);
-      b.write(o!, v);
+      b.write(o, v);
       return;
     }
     // The address counts with rsp already moved (SDM, POP): an rsp base is only known at run time.
     const sp = b.gpr(RSP);
     b.dropStack(b.bits / 8);
-    const address = b.ea(o!);
+    const address = b.ea(o);
     b.setGpr(RSP, sp); // a fault must find it unmoved
     b.store(b.bits === 64 ? 'i64.store' : 'i64.store16', address, v, b.bits / 8);
     b.setGpr(RSP, b.add(sp, b.bits / 8));
@@ -112,13 +112,13 @@ export const move: readonly Definition[] = [
 
   ...CONDITIONS.map((cc, i) =>
     insn(`cmov${cc}`, `0F ${(0x40 + i).toString(16).toUpperCase()} /r Gv Ev`, 'rw r', (b, dst, src) => {
-      const v = b.read(src!); // read in any case: the access can fault
-      b.write(dst!, b.select(b.condition(i), v, b.read(dst!)));
+      const v = b.read(src); // read in any case: the access can fault
+      b.write(dst, b.select(b.condition(i), v, b.read(dst)));
     }),
   ),
   ...CONDITIONS.map((cc, i) =>
     insn(`set${cc}`, `0F ${(0x90 + i).toString(16).toUpperCase()} /r Eb`, 'w', (b, dst) => {
-      b.write(dst!, b.extU(b.condition(i)));
+      b.write(dst, b.extU(b.condition(i)));
     }),
   ),
 ]; // prettier-ignore

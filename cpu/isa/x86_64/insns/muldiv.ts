@@ -115,22 +115,22 @@ function divide64(b: X86Builder, d: Val, signed: boolean): void {
 
 export const muldiv: readonly Definition[] = [
   insn('mul', ['F6 /4 Eb', 'F7 /4 Ev'], 'r', (b, o) => {
-    mulWide(b, o!, false);
+    mulWide(b, o, false);
   }, { undefinedFlags: MUL_UNDEFINED }),
   insn('imul', ['F6 /5 Eb', 'F7 /5 Ev'], 'r', (b, o) => {
-    mulWide(b, o!, true);
+    mulWide(b, o, true);
   }, { undefinedFlags: MUL_UNDEFINED }),
   insn('imul2', '0F AF /r Gv Ev', 'rw r', (b, dst, src) => {
-    imul(b, dst!, b.readS(dst!), b.readS(src!));
+    imul(b, dst, b.readS(dst), b.readS(src));
   }, { undefinedFlags: MUL_UNDEFINED }),
   insn('imul3', ['69 /r Gv Ev Iz', '6B /r Gv Ev Ibs'], 'w r r', (b, dst, src, k) => {
-    imul(b, dst!, b.readS(src!), b.readS(k!));
+    imul(b, dst, b.readS(src), b.readS(k));
   }, { undefinedFlags: MUL_UNDEFINED }),
   insn('div', ['F6 /6 Eb', 'F7 /6 Ev'], 'r', (b, o) => {
-    divide(b, o!, false);
+    divide(b, o, false);
   }, { undefinedFlags: DIV_UNDEFINED }),
   insn('idiv', ['F6 /7 Eb', 'F7 /7 Ev'], 'r', (b, o) => {
-    divide(b, o!, true);
+    divide(b, o, true);
   }, { undefinedFlags: DIV_UNDEFINED }),
 ]; // prettier-ignore
 

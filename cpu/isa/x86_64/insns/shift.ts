@@ -163,24 +163,24 @@ function doubleShift(
 export const shifts: readonly Definition[] = [
   ...FORMS.map(([kind, n]) =>
     insn(n === 6 ? 'sal' : kind, [`C0 /${n} Eb Ib`, `C1 /${n} Ev Ib`, `D0 /${n} Eb 1`, `D1 /${n} Ev 1`], 'rw r', (b, dst, c) => {
-      shift(b, kind, dst!, countOf(b, c!, dst!.bits));
+      shift(b, kind, dst, countOf(b, c, dst.bits));
     }, { undefinedFlags: kind.startsWith('r') ? OF : AF | OF }),
   ),
   ...FORMS.map(([kind, n]) =>
     insn(`${n === 6 ? 'sal' : kind} cl`, [`D2 /${n} Eb`, `D3 /${n} Ev`], 'rw', (b, dst) => {
-      shift(b, kind, dst!, countOf(b, null, dst!.bits));
+      shift(b, kind, dst, countOf(b, null, dst.bits));
     }, { undefinedFlags: kind.startsWith('r') ? OF : AF | OF }),
   ),
   insn('shld', '0F A4 /r Ev Gv Ib', 'rw r r', (b, dst, src, c) => {
-    doubleShift(b, true, dst!, src!, c!);
+    doubleShift(b, true, dst, src, c);
   }, { undefinedFlags: AF | OF }),
   insn('shld cl', '0F A5 /r Ev Gv', 'rw r', (b, dst, src) => {
-    doubleShift(b, true, dst!, src!, null);
+    doubleShift(b, true, dst, src, null);
   }, { undefinedFlags: AF | OF }),
   insn('shrd', '0F AC /r Ev Gv Ib', 'rw r r', (b, dst, src, c) => {
-    doubleShift(b, false, dst!, src!, c!);
+    doubleShift(b, false, dst, src, c);
   }, { undefinedFlags: AF | OF }),
   insn('shrd cl', '0F AD /r Ev Gv', 'rw r', (b, dst, src) => {
-    doubleShift(b, false, dst!, src!, null);
+    doubleShift(b, false, dst, src, null);
   }, { undefinedFlags: AF | OF }),
 ]; // prettier-ignore

@@ -119,8 +119,8 @@ function arith(b: X86Builder, f: Form, op: Arith | 'sqrt', x: Val, y: Val, into:
 function binary(name: Arith, code: string): Definition[] {
   return FORMS.map((f) =>
     insn(`${name}${f}`, `${PREFIX[f]} 0F ${code} /r Vdq ${source(f)}`, 'rw r', (b, dst, src) => {
-      const x = b.readXmm(dst!);
-      b.writeXmm(dst!, arith(b, f, name, x, b.readXmm(src!), x));
+      const x = b.readXmm(dst);
+      b.writeXmm(dst, arith(b, f, name, x, b.readXmm(src), x));
     }),
   );
 }
@@ -130,8 +130,8 @@ function minMax(name: 'min' | 'max', code: string): Definition[] {
   return FORMS.map((f) =>
     insn(`${name}${f}`, `${PREFIX[f]} 0F ${code} /r Vdq ${source(f)}`, 'rw r', (b, dst, src) => {
       const t = vectorOf(f);
-      const x = b.readXmm(dst!);
-      const y = b.readXmm(src!);
+      const x = b.readXmm(dst);
+      const y = b.readXmm(src);
       const slow = (): Val =>
         lanes(b, f, x, (i) =>
           host(b, SSE_OP[name], scalarOf(f), laneBits(b, scalarOf(f), x, i), laneBits(b, scalarOf(f), y, i)),
@@ -149,7 +149,7 @@ function minMax(name: 'min' | 'max', code: string): Definition[] {
           raisePending(b);
         },
       );
-      b.writeXmm(dst!, b.get(out));
+      b.writeXmm(dst, b.get(out));
     }),
   );
 }
@@ -422,13 +422,13 @@ export const sseFloat: readonly Definition[] = [
   ...minMax('max', '5F'),
   ...FORMS.map((f) =>
     insn(`sqrt${f}`, `${PREFIX[f]} 0F 51 /r Vdq ${source(f)}`, 'rw r', (b, dst, src) => {
-      const y = b.readXmm(src!);
-      b.writeXmm(dst!, arith(b, f, 'sqrt', y, y, b.readXmm(dst!)));
+      const y = b.readXmm(src);
+      b.writeXmm(dst, arith(b, f, 'sqrt', y, y, b.readXmm(dst)));
     }),
   ),
   ...FORMS.map((f) =>
     insn(`cmp${f}`, `${PREFIX[f]} 0F C2 /r Vdq ${source(f)} Ib`, 'rw r r', (b, dst, src) => {
-      b.writeXmm(dst!, compare(b, f, b.readXmm(dst!), b.readXmm(src!)));
+      b.writeXmm(dst, compare(b, f, b.readXmm(dst), b.readXmm(src)));
     }),
   ),
   ...(['ss', 'sd'] as const).flatMap((f) => {
@@ -436,69 +436,69 @@ export const sseFloat: readonly Definition[] = [
     const t = scalarOf(f);
     return [
       insn(`ucomi${f}`, `${p} 0F 2E /r Vdq ${source(f)}`, 'r r', (b, x, y) => {
-        compareFlags(b, t, x!, y!, false);
+        compareFlags(b, t, x, y, false);
       }),
       insn(`comi${f}`, `${p} 0F 2F /r Vdq ${source(f)}`, 'r r', (b, x, y) => {
-        compareFlags(b, t, x!, y!, true);
+        compareFlags(b, t, x, y, true);
       }),
       insn(`cvtsi2${f}`, `${PREFIX[f]} 0F 2A /r Vdq Ey`, 'rw r', (b, dst, src) => {
-        const r = fromInt(b, t, b.readS(src!));
+        const r = fromInt(b, t, b.readS(src));
         raisePending(b);
-        b.writeXmm(dst!, setLane(b, t, b.readXmm(dst!), 0, r));
+        b.writeXmm(dst, setLane(b, t, b.readXmm(dst), 0, r));
       }),
       ...[true, false].map((truncate) =>
         insn(`cvt${truncate ? 't' : ''}${f}2si`, `${PREFIX[f]} 0F ${truncate ? '2C' : '2D'} /r Gy ${source(f)}`, 'w r', (b, dst, src) => {
-          const r = toInt(b, t, laneBits(b, t, b.readXmm(src!), 0), dst!.bits as 32 | 64, truncate);
+          const r = toInt(b, t, laneBits(b, t, b.readXmm(src), 0), dst.bits as 32 | 64, truncate);
           raisePending(b);
-          b.write(dst!, r);
+          b.write(dst, r);
         }),
       ),
     ];
   }),
   insn('cvtss2sd', 'F3 0F 5A /r Vdq Wd', 'rw r', (b, dst, src) => {
-    const r = convert(b, 'f32', laneBits(b, 'f32', b.readXmm(src!), 0));
+    const r = convert(b, 'f32', laneBits(b, 'f32', b.readXmm(src), 0));
     raisePending(b);
-    b.writeXmm(dst!, setLane(b, 'f64', b.readXmm(dst!), 0, r));
+    b.writeXmm(dst, setLane(b, 'f64', b.readXmm(dst), 0, r));
   }),
   insn('cvtsd2ss', 'F2 0F 5A /r Vdq Wq', 'rw r', (b, dst, src) => {
-    const r = convert(b, 'f64', laneBits(b, 'f64', b.readXmm(src!), 0));
+    const r = convert(b, 'f64', laneBits(b, 'f64', b.readXmm(src), 0));
     raisePending(b);
-    b.writeXmm(dst!, setLane(b, 'f32', b.readXmm(dst!), 0, r));
+    b.writeXmm(dst, setLane(b, 'f32', b.readXmm(dst), 0, r));
   }),
   insn('cvtps2pd', 'NP 0F 5A /r Vdq Wq', 'w r', (b, dst, src) => {
-    const v = b.readXmm(src!);
+    const v = b.readXmm(src);
     let r = zero(b);
     for (let i = 0; i < 2; i++) r = setLane(b, 'f64', r, i, convert(b, 'f32', laneBits(b, 'f32', v, i)));
     raisePending(b);
-    b.writeXmm(dst!, r);
+    b.writeXmm(dst, r);
   }),
   insn('cvtpd2ps', '66 0F 5A /r Vdq Wdq', 'w r', (b, dst, src) => {
-    const v = b.readXmm(src!);
+    const v = b.readXmm(src);
     let r = zero(b);
     for (let i = 0; i < 2; i++) r = setLane(b, 'f32', r, i, convert(b, 'f64', laneBits(b, 'f64', v, i)));
     raisePending(b);
-    b.writeXmm(dst!, r);
+    b.writeXmm(dst, r);
   }),
   insn('cvtdq2ps', 'NP 0F 5B /r Vdq Wdq', 'w r', (b, dst, src) => {
-    const v = b.readXmm(src!);
+    const v = b.readXmm(src);
     const r = lanes(b, 'ps', zero(b), (i) => fromInt(b, 'f32', b.extS(b.lane('i32x4.extract_lane', i, v))));
     raisePending(b);
-    b.writeXmm(dst!, r);
+    b.writeXmm(dst, r);
   }),
   insn('cvtdq2pd', 'F3 0F E6 /r Vdq Wq', 'w r', (b, dst, src) => {
-    b.writeXmm(dst!, b.op('f64x2.convert_low_i32x4_s', b.readXmm(src!)));
+    b.writeXmm(dst, b.op('f64x2.convert_low_i32x4_s', b.readXmm(src)));
   }),
   ...([
     ['cvtps2dq', '66 0F 5B', 'ps', false], ['cvttps2dq', 'F3 0F 5B', 'ps', true],
     ['cvtpd2dq', 'F2 0F E6', 'pd', false], ['cvttpd2dq', '66 0F E6', 'pd', true],
   ] as const).map(([name, code, f, truncate]) =>
     insn(name, `${code} /r Vdq Wdq`, 'w r', (b, dst, src) => {
-      const v = b.readXmm(src!);
+      const v = b.readXmm(src);
       let r = zero(b);
       for (let i = 0; i < laneCount(f); i++)
         r = b.lane('i32x4.replace_lane', i, r, b.wrap(toInt(b, scalarOf(f), laneBits(b, scalarOf(f), v, i), 32, truncate)));
       raisePending(b);
-      b.writeXmm(dst!, r);
+      b.writeXmm(dst, r);
     }),
   ),
   // MMX halves of the packed conversions.
@@ -508,21 +508,21 @@ export const sseFloat: readonly Definition[] = [
     const q = f === 'ps' ? 'Wq' : 'Wdq';
     return [
       insn(`cvtpi2${f}`, `${p} 0F 2A /r Vdq Qq`, 'rw r', (b, dst, src) => {
-        const i = b.readMmx(src!);
-        if (src!.kind === 'mmx') enterMmx(b); // an operand in memory leaves the x87 state alone
+        const i = b.readMmx(src);
+        if (src.kind === 'mmx') enterMmx(b); // an operand in memory leaves the x87 state alone
         const low = fromInt(b, t, b.sext(i, 32));
         const high = fromInt(b, t, b.shrS(i, 32));
         raisePending(b);
-        b.writeXmm(dst!, setLane(b, t, setLane(b, t, b.readXmm(dst!), 0, low), 1, high));
+        b.writeXmm(dst, setLane(b, t, setLane(b, t, b.readXmm(dst), 0, low), 1, high));
       }),
       ...[true, false].map((truncate) =>
         insn(`cvt${truncate ? 't' : ''}${f}2pi`, `${p} 0F ${truncate ? '2C' : '2D'} /r Pq ${q}`, 'w r', (b, dst, src) => {
-          const v = b.readXmm(src!);
+          const v = b.readXmm(src);
           enterMmx(b);
           const low = toInt(b, t, laneBits(b, t, v, 0), 32, truncate);
           const high = toInt(b, t, laneBits(b, t, v, 1), 32, truncate);
           raisePending(b);
-          b.writeMmx(dst!, b.or(b.zext(low, 32), b.shl(high, 32)));
+          b.writeMmx(dst, b.or(b.zext(low, 32), b.shl(high, 32)));
         }),
       ),
     ];
@@ -531,13 +531,13 @@ export const sseFloat: readonly Definition[] = [
   ...(['ps', 'ss'] as const).flatMap((f) => {
     const estimate = (name: string, code: string, compute: (b: X86Builder, v: Val) => Val): Definition =>
       insn(`${name}${f}`, `${PREFIX[f]} 0F ${code} /r Vdq ${source(f)}`, 'rw r', (b, dst, src) => {
-        const v = b.readXmm(src!);
+        const v = b.readXmm(src);
         const r = compute(b, v);
         const isNan = (q: Val): Val => b.op('f32x4.ne', q, q);
         const quiet = b.op('v128.or', v, b.op('i32x4.splat', b.i32(0x400000)));
         const nan = b.op('v128.bitselect', quiet, b.op('i32x4.splat', b.i32(0xffc00000 | 0)), isNan(v));
         const fixed = b.op('v128.bitselect', nan, r, isNan(r));
-        b.writeXmm(dst!, f === 'ps' ? fixed : setLane(b, 'f32', b.readXmm(dst!), 0, laneBits(b, 'f32', fixed, 0)));
+        b.writeXmm(dst, f === 'ps' ? fixed : setLane(b, 'f32', b.readXmm(dst), 0, laneBits(b, 'f32', fixed, 0)));
       }, { special: true });
     const one = (b: X86Builder): Val => b.op('f32x4.splat', b.f32(1));
     return [
@@ -547,41 +547,41 @@ export const sseFloat: readonly Definition[] = [
   }),
   ...([['ps', '08'], ['pd', '09'], ['ss', '0A'], ['sd', '0B']] as const).map(([f, code]) =>
     insn(`round${f}`, `66 0F 3A ${code} /r Vdq ${source(f)} Ib`, 'rw r r', (b, dst, src) => {
-      const v = b.readXmm(src!);
+      const v = b.readXmm(src);
       const control = imm32(b);
-      const r = lanes(b, f, b.readXmm(dst!), (i) => roundLane(b, scalarOf(f), laneBits(b, scalarOf(f), v, i), control));
+      const r = lanes(b, f, b.readXmm(dst), (i) => roundLane(b, scalarOf(f), laneBits(b, scalarOf(f), v, i), control));
       raisePending(b);
-      b.writeXmm(dst!, r);
+      b.writeXmm(dst, r);
     }),
   ),
   ...([['ps', 'F2', 'f32x4'], ['pd', '66', 'f64x2']] as const).flatMap(([f, p, t]) => [
     ...(['add', 'sub'] as const).map((op, k) =>
       insn(`h${op}${f}`, `${p} 0F ${['7C', '7D'][k]} /r Vdq Wdq`, 'rw r', (b, dst, src) => {
-        const x = b.readXmm(dst!);
-        const [even, odd] = pairs(b, t, x, b.readXmm(src!));
-        b.writeXmm(dst!, arith(b, f, op, even, odd, x));
+        const x = b.readXmm(dst);
+        const [even, odd] = pairs(b, t, x, b.readXmm(src));
+        b.writeXmm(dst, arith(b, f, op, even, odd, x));
       }),
     ),
     insn(`addsub${f}`, `${p} 0F D0 /r Vdq Wdq`, 'rw r', (b, dst, src) => {
-      const x = b.readXmm(dst!);
-      const y = b.readXmm(src!);
+      const x = b.readXmm(dst);
+      const y = b.readXmm(src);
       const st = scalarOf(f);
       const r = lanes(b, f, x, (i) => b.callHelper(`${i & 1 ? 'add' : 'sub'}_${st}`, laneBits(b, st, x, i), laneBits(b, st, y, i))!);
       raisePending(b);
-      b.writeXmm(dst!, r);
+      b.writeXmm(dst, r);
     }),
   ]),
   ...([['ps', '40'], ['pd', '41']] as const).map(([f, code]) =>
     insn(`dp${f}`, `66 0F 3A ${code} /r Vdq Wdq Ib`, 'rw r r', (b, dst, src) => {
-      b.writeXmm(dst!, dotProduct(b, f, b.readXmm(dst!), b.readXmm(src!)));
+      b.writeXmm(dst, dotProduct(b, f, b.readXmm(dst), b.readXmm(src)));
     }),
   ),
   insn('ldmxcsr', 'NP 0F AE /2 Md', 'r', (b, o) => {
-    const v = b.wrap(b.read(o!));
+    const v = b.wrap(b.read(o));
     b.raiseIf(b.nez(b.and(v, ~0xffff)), 'protection');
     b.setState('i32.store', S.mxcsr, v);
   }, { special: true }),
   insn('stmxcsr', 'NP 0F AE /3 Md', 'w', (b, o) => {
-    b.write(o!, b.extU(b.getState('i32.load', S.mxcsr)));
+    b.write(o, b.extU(b.getState('i32.load', S.mxcsr)));
   }),
 ]; // prettier-ignore

@@ -185,13 +185,13 @@ function mmxPair(b: X86Builder, dst: Operand, src: Operand, f: (pair: Val) => Va
 
 function sse(name: string, encoding: string, f: Binary): Definition {
   return insn(name, `66 ${encoding} /r Vdq Wdq`, 'rw r', (b, dst, src) => {
-    b.writeXmm(dst!, f(b, b.readXmm(dst!), b.readXmm(src!)));
+    b.writeXmm(dst, f(b, b.readXmm(dst), b.readXmm(src)));
   });
 }
 
 function mmxForm(name: string, encoding: string, f: Binary): Definition {
   return insn(`${name} mmx`, `NP ${encoding} /r Pq Qq`, 'rw r', (b, dst, src) => {
-    mmx(b, dst!, src!, f);
+    mmx(b, dst, src, f);
   });
 }
 
@@ -261,76 +261,76 @@ export const sseInt: readonly Definition[] = [
     ([code, name, f]) =>
       ([['NP', 'ps'], ['66', 'pd']] as const).map(([p, suffix]) =>
         insn(`${name}${suffix}`, `${p} 0F ${code} /r Vdq Wdq`, 'rw r', (b, dst, src) => {
-          b.writeXmm(dst!, f(b, b.readXmm(dst!), b.readXmm(src!)));
+          b.writeXmm(dst, f(b, b.readXmm(dst), b.readXmm(src)));
         }),
       ),
   ),
   sse('pshufb', '0F 38 00', shuffleBytes),
   insn('pshufb mmx', 'NP 0F 38 00 /r Pq Qq', 'rw r', (b, dst, src) => {
     // Three index bits; bit 7 clears.
-    mmx(b, dst!, src!, (_, x, y) => b.op('i8x16.swizzle', x, b.op('v128.and', y, b.op('i8x16.splat', b.i32(0x87)))));
+    mmx(b, dst, src, (_, x, y) => b.op('i8x16.swizzle', x, b.op('v128.and', y, b.op('i8x16.splat', b.i32(0x87)))));
   }),
   ...HALVED38.flatMap(([code, name, f]) => [
     sse(name, `0F 38 ${code}`, f),
     insn(`${name} mmx`, `NP 0F 38 ${code} /r Pq Qq`, 'rw r', (b, dst, src) => {
-      mmxPair(b, dst!, src!, (pair) => f(b, pair, pair));
+      mmxPair(b, dst, src, (pair) => f(b, pair, pair));
     }),
   ]),
   ...PACKS.flatMap(([code, name, f, half]) => [
     sse(name, `0F ${code}`, f),
     insn(`${name} mmx`, `NP 0F ${code} /r Pq Qq`, 'rw r', (b, dst, src) => {
-      mmxPair(b, dst!, src!, (pair) => half(b, pair, pair));
+      mmxPair(b, dst, src, (pair) => half(b, pair, pair));
     }),
   ]),
   ...INTERLEAVE.flatMap(([code, name, lanes, half]) => [
     sse(name, `0F ${code}`, (b, x, y) => b.shuffle(x, y, lanes)),
     insn(`${name} mmx`, `NP 0F ${code} /r Pq Q${name.includes('kl') ? 'd' : 'q'}`, 'rw r', (b, dst, src) => {
-      mmx(b, dst!, src!, (_, x, y) => b.shuffle(x, y, half));
+      mmx(b, dst, src, (_, x, y) => b.shuffle(x, y, half));
     }),
   ]),
   sse('punpcklqdq', '0F 6C', (b, x, y) => b.shuffle(x, y, interleave(8, 0, 16))),
   sse('punpckhqdq', '0F 6D', (b, x, y) => b.shuffle(x, y, interleave(8, 8, 16))),
   ...([['14', 'unpckl', 0], ['15', 'unpckh', 8]] as const).flatMap(([code, name, from]) => [
     insn(`${name}ps`, `NP 0F ${code} /r Vdq Wdq`, 'rw r', (b, dst, src) => {
-      b.writeXmm(dst!, b.shuffle(b.readXmm(dst!), b.readXmm(src!), interleave(4, from, 16)));
+      b.writeXmm(dst, b.shuffle(b.readXmm(dst), b.readXmm(src), interleave(4, from, 16)));
     }),
     insn(`${name}pd`, `66 0F ${code} /r Vdq Wdq`, 'rw r', (b, dst, src) => {
-      b.writeXmm(dst!, b.shuffle(b.readXmm(dst!), b.readXmm(src!), interleave(8, from, 16)));
+      b.writeXmm(dst, b.shuffle(b.readXmm(dst), b.readXmm(src), interleave(8, from, 16)));
     }),
   ]),
 
   ...SHIFTS.flatMap(([name, type, kind, regOp, immOp, digit]) => [
     insn(name, `66 0F ${regOp} /r Vdq Wdq`, 'rw r', (b, dst, src) => {
-      b.writeXmm(dst!, shiftBy(b, type, kind, b.readXmm(dst!), low64(b, b.readXmm(src!))));
+      b.writeXmm(dst, shiftBy(b, type, kind, b.readXmm(dst), low64(b, b.readXmm(src))));
     }),
     insn(`${name} imm`, `66 0F ${immOp} /${digit} Udq Ib`, 'rw r', (b, dst) => {
-      b.writeXmm(dst!, shiftBy(b, type, kind, b.readXmm(dst!), b.imm()));
+      b.writeXmm(dst, shiftBy(b, type, kind, b.readXmm(dst), b.imm()));
     }),
     insn(`${name} mmx`, `NP 0F ${regOp} /r Pq Qq`, 'rw r', (b, dst, src) => {
-      mmx(b, dst!, src!, (_, x, y) => shiftBy(b, type, kind, x, low64(b, y)));
+      mmx(b, dst, src, (_, x, y) => shiftBy(b, type, kind, x, low64(b, y)));
     }),
     insn(`${name} mmx imm`, `NP 0F ${immOp} /${digit} Nq Ib`, 'rw r', (b, dst) => {
-      const r = shiftBy(b, type, kind, wide(b, b.readMmx(dst!)), b.imm());
+      const r = shiftBy(b, type, kind, wide(b, b.readMmx(dst)), b.imm());
       enterMmx(b);
-      b.writeMmx(dst!, low64(b, r));
+      b.writeMmx(dst, low64(b, r));
     }),
   ]),
 
   insn('palignr', '66 0F 3A 0F /r Vdq Wdq Ib', 'rw r r', (b, dst, src) => {
-    b.writeXmm(dst!, alignRight(b, b.readXmm(dst!), b.readXmm(src!), 16));
+    b.writeXmm(dst, alignRight(b, b.readXmm(dst), b.readXmm(src), 16));
   }),
   insn('palignr mmx', 'NP 0F 3A 0F /r Pq Qq Ib', 'rw r r', (b, dst, src) => {
-    mmx(b, dst!, src!, (_, x, y) => alignRight(b, x, y, 8));
+    mmx(b, dst, src, (_, x, y) => alignRight(b, x, y, 8));
   }),
   insn('mpsadbw', '66 0F 3A 42 /r Vdq Wdq Ib', 'rw r r', (b, dst, src) => {
-    b.writeXmm(dst!, multipleSad(b, b.readXmm(dst!), b.readXmm(src!)));
+    b.writeXmm(dst, multipleSad(b, b.readXmm(dst), b.readXmm(src)));
   }),
   insn('phminposuw', '66 0F 38 41 /r Vdq Wdq', 'w r', (b, dst, src) => {
-    b.writeXmm(dst!, minPosition(b, b.readXmm(src!)));
+    b.writeXmm(dst, minPosition(b, b.readXmm(src)));
   }),
   insn('ptest', '66 0F 38 17 /r Vdq Wdq', 'r r', (b, x, y) => {
-    const u = b.readXmm(x!);
-    const v = b.readXmm(y!);
+    const u = b.readXmm(x);
+    const v = b.readXmm(y);
     const zf = b.eqz(b.op('v128.any_true', b.op('v128.and', v, u)));
     const cf = b.eqz(b.op('v128.any_true', b.op('v128.andnot', v, u)));
     b.setArithFlags(b.or(b.shl(zf, 6), cf));
@@ -338,47 +338,47 @@ export const sseInt: readonly Definition[] = [
 
   // MMX moves and what only MMX has.
   insn('movd to mmx', 'NP 0F 6E /r Pq Ey', 'w r', (b, dst, src) => {
-    const v = b.read(src!);
+    const v = b.read(src);
     enterMmx(b);
-    b.writeMmx(dst!, v);
+    b.writeMmx(dst, v);
   }),
   insn('movd from mmx', 'NP 0F 7E /r Ey Pq', 'w r', (b, dst, src) => {
     waitX87(b);
-    b.write(dst!, b.readMmx(src!));
+    b.write(dst, b.readMmx(src));
     enterMmx(b);
   }),
   insn('movq mmx', ['NP 0F 6F /r Pq Qq', 'NP 0F 7F /r Qq Pq'], 'w r', (b, dst, src) => {
-    const v = b.readMmx(src!);
-    if (dst!.kind === 'mem') {
+    const v = b.readMmx(src);
+    if (dst.kind === 'mem') {
       waitX87(b);
-      b.writeMmx(dst!, v);
+      b.writeMmx(dst, v);
       enterMmx(b);
     } else {
       enterMmx(b);
-      b.writeMmx(dst!, v);
+      b.writeMmx(dst, v);
     }
   }),
   insn('movntq', 'NP 0F E7 /r Mq Pq', 'w r', (b, dst, src) => {
     waitX87(b);
-    b.write(dst!, b.readMmx(src!));
+    b.write(dst, b.readMmx(src));
     enterMmx(b);
   }),
   insn('movq2dq', 'F3 0F D6 /r Vdq Nq', 'w r', (b, dst, src) => {
     enterMmx(b);
-    b.writeXmm(dst!, wide(b, b.readMmx(src!)));
+    b.writeXmm(dst, wide(b, b.readMmx(src)));
   }),
   insn('movdq2q', 'F2 0F D6 /r Pq Udq', 'w r', (b, dst, src) => {
-    const v = low64(b, b.readXmm(src!));
+    const v = low64(b, b.readXmm(src));
     enterMmx(b);
-    b.writeMmx(dst!, v);
+    b.writeMmx(dst, v);
   }),
   insn('pmovmskb mmx', 'NP 0F D7 /r Gd Nq', 'w r', (b, dst, src) => {
-    const m = b.op('i8x16.bitmask', wide(b, b.readMmx(src!)));
+    const m = b.op('i8x16.bitmask', wide(b, b.readMmx(src)));
     enterMmx(b);
-    b.write(dst!, b.extU(m));
+    b.write(dst, b.extU(m));
   }),
   insn('pshufw', 'NP 0F 70 /r Pq Qq Ib', 'w r r', (b, dst, src) => {
-    const v = b.readMmx(src!);
+    const v = b.readMmx(src);
     const i = b.imm();
     let r = b.i64(0);
     for (let k = 0; k < 4; k++) {
@@ -386,24 +386,24 @@ export const sseInt: readonly Definition[] = [
       r = b.or(r, b.shl(b.and(b.shrU(v, from), 0xffff), 16 * k));
     }
     enterMmx(b);
-    b.writeMmx(dst!, r);
+    b.writeMmx(dst, r);
   }),
   insn('pinsrw mmx', 'NP 0F C4 /r Pq Ew Ib', 'rw r r', (b, dst, src) => {
     const shift = b.shl(b.and(b.imm(), 3), 4);
-    const v = b.read(src!);
-    const r = b.or(b.and(b.readMmx(dst!), b.not(b.shl(b.i64(0xffff), shift))), b.shl(v, shift));
+    const v = b.read(src);
+    const r = b.or(b.and(b.readMmx(dst), b.not(b.shl(b.i64(0xffff), shift))), b.shl(v, shift));
     enterMmx(b);
-    b.writeMmx(dst!, r);
+    b.writeMmx(dst, r);
   }),
   insn('pextrw mmx', 'NP 0F C5 /r Gd Nq Ib', 'w r r', (b, dst, src) => {
-    const v = b.and(b.shrU(b.readMmx(src!), b.shl(b.and(b.imm(), 3), 4)), 0xffff);
+    const v = b.and(b.shrU(b.readMmx(src), b.shl(b.and(b.imm(), 3), 4)), 0xffff);
     enterMmx(b);
-    b.write(dst!, v);
+    b.write(dst, v);
   }),
   insn('maskmovq', 'NP 0F F7 /r Pq Nq', 'r r', (b, value, mask) => {
     waitX87(b);
-    const v = b.readMmx(value!);
-    const m = b.readMmx(mask!);
+    const v = b.readMmx(value);
+    const m = b.readMmx(mask);
     const rdi = b.add(b.gpr(7), b.stringSegment());
     const selected = (i: number, then: () => void): void => {
       b.if(b.and(b.wrap(b.shrU(m, 8 * i + 7)), 1), then);

@@ -258,45 +258,45 @@ export const sse42: readonly Definition[] = [
   ...([['pcmpestrm', '60', true, false], ['pcmpestri', '61', true, true], ['pcmpistrm', '62', false, false], ['pcmpistri', '63', false, true]] as const).map(
     ([name, code, explicit, index]) =>
       insn(name, `66 0F 3A ${code} /r Vdq Wu Ib`, 'r r r', (b, x, y) => {
-        strings(b, x!, y!, explicit, index);
+        strings(b, x, y, explicit, index);
       }),
   ),
   insn('crc32', ['F2 0F 38 F0 /r Gy Eb', 'F2 0F 38 F1 /r Gy Ev'], 'rw r', (b, dst, src) => {
-    const crc = b.wrap(b.read(dst!));
-    b.write(dst!, b.extU(b.callHelper('crc32c', crc, b.read(src!), b.i32(src!.bits / 8))!));
+    const crc = b.wrap(b.read(dst));
+    b.write(dst, b.extU(b.callHelper('crc32c', crc, b.read(src), b.i32(src.bits / 8))!));
   }),
   insn('aesenc', '66 0F 38 DC /r Vdq Wdq', 'rw r', (b, dst, src) => {
-    const key = b.readXmm(src!);
-    const s = b.callHelper('aes_sub', same(b, b.readXmm(dst!), SHIFT_ROWS))!;
-    b.writeXmm(dst!, b.op('v128.xor', mixColumns(b, s), key));
+    const key = b.readXmm(src);
+    const s = b.callHelper('aes_sub', same(b, b.readXmm(dst), SHIFT_ROWS))!;
+    b.writeXmm(dst, b.op('v128.xor', mixColumns(b, s), key));
   }),
   insn('aesenclast', '66 0F 38 DD /r Vdq Wdq', 'rw r', (b, dst, src) => {
-    const key = b.readXmm(src!);
-    b.writeXmm(dst!, b.op('v128.xor', b.callHelper('aes_sub', same(b, b.readXmm(dst!), SHIFT_ROWS))!, key));
+    const key = b.readXmm(src);
+    b.writeXmm(dst, b.op('v128.xor', b.callHelper('aes_sub', same(b, b.readXmm(dst), SHIFT_ROWS))!, key));
   }),
   insn('aesdec', '66 0F 38 DE /r Vdq Wdq', 'rw r', (b, dst, src) => {
-    const key = b.readXmm(src!);
-    const s = b.callHelper('aes_inv_sub', same(b, b.readXmm(dst!), INVERSE_SHIFT_ROWS))!;
-    b.writeXmm(dst!, b.op('v128.xor', inverseMixColumns(b, s), key));
+    const key = b.readXmm(src);
+    const s = b.callHelper('aes_inv_sub', same(b, b.readXmm(dst), INVERSE_SHIFT_ROWS))!;
+    b.writeXmm(dst, b.op('v128.xor', inverseMixColumns(b, s), key));
   }),
   insn('aesdeclast', '66 0F 38 DF /r Vdq Wdq', 'rw r', (b, dst, src) => {
-    const key = b.readXmm(src!);
-    b.writeXmm(dst!, b.op('v128.xor', b.callHelper('aes_inv_sub', same(b, b.readXmm(dst!), INVERSE_SHIFT_ROWS))!, key));
+    const key = b.readXmm(src);
+    b.writeXmm(dst, b.op('v128.xor', b.callHelper('aes_inv_sub', same(b, b.readXmm(dst), INVERSE_SHIFT_ROWS))!, key));
   }),
   insn('aesimc', '66 0F 38 DB /r Vdq Wdq', 'w r', (b, dst, src) => {
-    b.writeXmm(dst!, inverseMixColumns(b, b.readXmm(src!)));
+    b.writeXmm(dst, inverseMixColumns(b, b.readXmm(src)));
   }),
   insn('aeskeygenassist', '66 0F 3A DF /r Vdq Wdq Ib', 'w r r', (b, dst, src) => {
-    const s = b.callHelper('aes_sub', b.readXmm(src!))!;
+    const s = b.callHelper('aes_sub', b.readXmm(src))!;
     // Words 1 and 3, plain and rotated right by a byte, the rotated ones with the round constant.
     const picked = same(b, s, [4, 5, 6, 7, 5, 6, 7, 4, 12, 13, 14, 15, 13, 14, 15, 12]);
     const rcon = b.extU(imm32(b));
-    b.writeXmm(dst!, b.op('v128.xor', picked, b.op('i64x2.splat', b.shl(rcon, 32))));
+    b.writeXmm(dst, b.op('v128.xor', picked, b.op('i64x2.splat', b.shl(rcon, 32))));
   }),
   insn('pclmulqdq', '66 0F 3A 44 /r Vdq Wdq Ib', 'rw r r', (b, dst, src) => {
     const i = imm32(b);
     const half = (v: Val, bit: number): Val =>
       b.select(b.and(i, bit), b.lane('i64x2.extract_lane', 1, v), b.lane('i64x2.extract_lane', 0, v));
-    b.writeXmm(dst!, b.callHelper('clmul', half(b.readXmm(dst!), 1), half(b.readXmm(src!), 0x10))!);
+    b.writeXmm(dst, b.callHelper('clmul', half(b.readXmm(dst), 1), half(b.readXmm(src), 0x10))!);
   }),
 ]; // prettier-ignore

@@ -54,7 +54,7 @@ function execute(b: X86Builder, op: Val): Val {
 }
 
 function memoryForm(esc: number, digit: number): Definition | null {
-  const form = MEMORY[esc]![digit];
+  const form = MEMORY[esc][digit];
   if (!form) return null;
   const [access, bytes] = form;
   const op = (esc << 8) | (digit << 3);
@@ -64,7 +64,7 @@ function memoryForm(esc: number, digit: number): Definition | null {
     'n',
     (b, m) => {
       if (!isControlMemory(esc, digit)) waitX87(b);
-      const at = b.translate(b.ea(m!), bytes, access);
+      const at = b.translate(b.ea(m), bytes, access);
       const scratch = b.i32(SCRATCH);
       if (access === 'r') {
         b.fn.memoryCopy(scratch, at, b.i32(bytes));
@@ -81,9 +81,9 @@ function memoryForm(esc: number, digit: number): Definition | null {
 function registerForm(esc: number, digit: number): Definition {
   const code = (0xd8 + esc).toString(16).toUpperCase();
   return insn(`x87 ${code.toLowerCase()}/${digit} reg`, `${code} /${digit} Nq`, 'n', (b, o) => {
-    const rm = b.shrU(b.sub(b.regOffset(o!), S.fpr), 4);
+    const rm = b.shrU(b.sub(b.regOffset(o), S.fpr), 4);
     const op = b.or(rm, (esc << 8) | 0xc0 | (digit << 3));
-    const valid = VALID[esc]![digit]!;
+    const valid = VALID[esc][digit];
     if (valid !== 0xff) b.raiseIf(b.eqz(b.and(b.shrU(b.i32(valid), rm), 1)), 'undefined');
     // DB E0…E4 (FNCLEX, FNINIT and leftovers) and FNSTSW AX (DF E0) do not wait.
     if (!((esc === 3 || esc === 7) && digit === 4)) waitX87(b);
@@ -168,15 +168,15 @@ export const x87: readonly Definition[] = [
     waitX87(b);
   }),
   insn('fxsave', 'NP 0F AE /0 Mn', 'n', (b, m) => {
-    save(b, m!, false);
+    save(b, m, false);
   }, { special: true }),
   insn('fxrstor', 'NP 0F AE /1 Mn', 'n', (b, m) => {
-    restore(b, m!, false);
+    restore(b, m, false);
   }, { special: true }),
   insn('xsave', 'NP 0F AE /4 Mn', 'n', (b, m) => {
-    save(b, m!, true);
+    save(b, m, true);
   }, { special: true }),
   insn('xrstor', 'NP 0F AE /5 Mn', 'n', (b, m) => {
-    restore(b, m!, true);
+    restore(b, m, true);
   }, { special: true }),
 ]; // prettier-ignore

@@ -348,13 +348,30 @@ export class Fn {
     this.emitNode(v, w);
   }
 
+  private emitConst(v: Val, w: ByteWriter): void {
+    switch (v.type) {
+      case 'i32':
+        w.u8(0x41);
+        w.s32(Number(v.imm));
+        return;
+      case 'i64':
+        w.u8(0x42);
+        w.s64(BigInt(v.imm as number | bigint));
+        return;
+      case 'f32':
+        w.u8(0x43);
+        w.f32(Number(v.imm));
+        return;
+      default:
+        w.u8(0x44);
+        w.f64(Number(v.imm));
+    }
+  }
+
   private emitNode(v: Val, w: ByteWriter): void {
     switch (v.op) {
       case 'const':
-        if (v.type === 'i32') (w.u8(0x41), w.s32(Number(v.imm)));
-        else if (v.type === 'i64') (w.u8(0x42), w.s64(BigInt(v.imm as number | bigint)));
-        else if (v.type === 'f32') (w.u8(0x43), w.f32(Number(v.imm)));
-        else (w.u8(0x44), w.f64(Number(v.imm)));
+        this.emitConst(v, w);
         return;
       case 'param':
       case 'var':

@@ -36,7 +36,7 @@ function add(
   pure = true,
 ): void {
   const [a, r] = sig.split('>') as [string, string];
-  const args = a === '' ? [] : (a.split(',').map(expand) as ValType[]);
+  const args = a === '' ? [] : a.split(',').map(expand);
   table.set(name, { name, prefix, code, args, result: r === '' ? null : expand(r), imm, pure });
 }
 

@@ -1,7 +1,7 @@
 /** Rows of the calls on names, descriptors and attributes. */
 import { defineSyscalls, FULL, partial, refused } from '../syscall/define.ts';
 import {
-  dirfd, enumOf, fd, flags, hex, inBytes, octal, off, outBytes, path, ptr, size, special, str, uint, ulong, type Table,
+  dirfd, enumOf, fd, flags, hex, inBytes, octal, outBytes, path, ptr, size, special, str, uint, ulong, type Table,
 } from '../trace/args.ts'; // prettier-ignore
 import { ACCESS_MODES, OPEN_FLAGS } from '../trace/tables.ts';
 import { flagsText } from '../trace/text.ts';

@@ -55,7 +55,7 @@ interface Change {
 }
 
 /** do_wait: one change of an eligible child, 0 when none has changed yet, -ECHILD when there is no such child. */
-function findChange(t: Task, choice: Choice, options: number): Change | 0 | number {
+function findChange(t: Task, choice: Choice, options: number): Change | number {
   let eligible = false;
   for (const g of t.group.children) {
     if (!choice(g)) continue;

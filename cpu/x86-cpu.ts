@@ -412,7 +412,9 @@ export class X86Cpu implements PageTableOwner {
     if (repeats) regs.set(RCX, done ? count - 1n : count);
     if (!done) {
       if (exit === EXIT.slow)
-        throw new Error(`accesses of the instruction at ${pc.toString(16)} fight for a TLB slot`);
+        throw new Error(
+          `accesses of ${this.arena.singleDefinition.name} at ${pc.toString(16)} fight for a TLB slot`,
+        );
       return exit;
     }
     if (exit === EXIT.stop) {

@@ -1,7 +1,33 @@
 /** Data movement: MOV and its extensions, LEA, exchange, stack. SDM vol. 2. */
 import type { Val } from '../../../builder.ts';
-import { RAX, RBP, RDX, RSP, CONDITIONS } from '../builder.ts';
+import { RAX, RBP, RDX, RSP, CONDITIONS, type X86Builder } from '../builder.ts';
 import { insn, type Definition } from '../define.ts';
+
+/**
+ * ENTER with a nesting level: the old rbp, the display of the enclosing frames, the new frame. Byte by byte: of several
+ * accesses of one instruction only one may cross a page (cpu/bounce.ts).
+ */
+function enterNested(b: X86Builder, level: Val, bp: Val, frame: Val, lowest: Val): void {
+  b.translate(lowest, 1, 'w'); // the whole frame must be writable before anything changes; it is at most 33 slots
+  b.translate(b.add(frame, 7), 1, 'w');
+  const i = b.var('i32', b.i32(0));
+  b.loop((again) => {
+    const off = b.extU(b.shl(b.get(i), 3));
+    const k = b.var('i64', b.i64(0));
+    b.loop((more) => {
+      const n = b.get(k);
+      const v = b.var('i64', b.shrU(b.select(b.eqz(b.get(i)), bp, frame), b.shl(n, 3)));
+      b.if(b.and(b.nez(b.get(i)), b.ne(b.get(i), level)), () => {
+        b.set(v, b.load('i64.load8_u', b.add(b.sub(bp, off), n), 1));
+      });
+      b.store('i64.store8', b.add(b.sub(frame, off), n), b.get(v), 1);
+      b.set(k, b.add(n, 1));
+      b.brIf(more, b.ltU(b.get(k), 8));
+    });
+    b.set(i, b.add(b.get(i), 1));
+    b.brIf(again, b.leU(b.get(i), level));
+  });
+}
 
 export const move: readonly Definition[] = [
   insn('mov', ['88 /r Eb Gb', '89 /r Ev Gv', '8A /r Gb Eb', '8B /r Gv Ev', 'A0 AL Ob', 'A1 rAX Ov', 'A2 Ob AL', 'A3 Ov rAX', 'B0 +r Zb Ib', 'B8 +r Zv Iv', 'C6 /0 Eb Ib', 'C7 /0 Ev Iz'], 'w r', (b, dst, src) => {
@@ -80,32 +106,17 @@ export const move: readonly Definition[] = [
     const sp = b.gpr(RSP);
     const bp = b.gpr(RBP);
     const frame = b.sub(sp, 8);
-    // The whole new frame must be writable before anything changes; the display is at most 32 slots.
     const bytes = b.shl(b.add(level, 1), 3);
     const lowest = b.sub(sp, b.extU(bytes));
-    b.translate(lowest, 1, 'w');
-    b.store('i64.store', frame, bp, 8);
-    const i = b.var('i32', b.i32(1));
-    b.block((exit) => {
-      b.brIf(exit, b.eqz(level));
-      b.loop((again) => {
-        const off = b.extU(b.shl(b.get(i), 3));
-        // Byte by byte: of several accesses of one instruction only one may cross a page (cpu/bounce.ts).
-        const k = b.var('i64', b.i64(0));
-        b.loop((more) => {
-          const n = b.get(k);
-          const v = b.var('i64', b.shrU(frame, b.shl(n, 3)));
-          b.if(b.ne(b.get(i), level), () => {
-            b.set(v, b.load('i64.load8_u', b.add(b.sub(bp, off), n), 1));
-          });
-          b.store('i64.store8', b.add(b.sub(frame, off), n), b.get(v), 1);
-          b.set(k, b.add(b.get(k), 1));
-          b.brIf(more, b.ltU(b.get(k), 8));
-        });
-        b.set(i, b.add(b.get(i), 1));
-        b.brIf(again, b.leU(b.get(i), level));
-      });
-    });
+    b.if(
+      b.eqz(level),
+      () => {
+        b.store('i64.store', frame, bp, 8);
+      },
+      () => {
+        enterNested(b, level, bp, frame, lowest);
+      },
+    );
     b.setGpr(RBP, frame);
     b.setGpr(RSP, b.sub(lowest, size));
   }),

@@ -1,0 +1,118 @@
+/** Retired instructions, fuel and preemption: however a program is cut into runs, it does and counts the same. */
+import { describe, expect, it } from 'vitest';
+import { makeCase, Random, testableEncodings, type Case } from '../differential/x86-cases.ts';
+import { bytes, CODE, DATA, PAGE, R, Rig } from './rig.ts';
+
+const le32 = (v: number): number[] => [v & 255, (v >> 8) & 255, (v >> 16) & 255, (v >> 24) & 255];
+
+/** A loop with calls, indirect jumps, strings and page-crossing accesses in it. */
+const LOOP = bytes(`
+  bd 09 00 00 00          /* mov ebp, 9 */
+  48 8d 7b fa             /* again: lea rdi, [rbx-6] */
+  48 89 fe b9 05 00 00 00 /* mov rsi, rdi; mov ecx, 5 */
+  66 f3 a5                /* rep movsw */
+  48 01 43 fd             /* add [rbx-3], rax, which crosses */
+  48 11 43 fb             /* adc [rbx-5], rax */
+  e8 16 00 00 00          /* call f */
+  ff ca 75 02             /* dec edx; jnz +2 */
+  ff c2                   /* inc edx */
+  ff cd 75 da             /* dec ebp; jnz again */
+  0f 05                   /* syscall */
+`.replace(/\/\*.*?\*\//g, '')); // prettier-ignore
+/** f: push and pop around a small loop. */
+const F = bytes('50 b9 04 00 00 00 e2 fe 48 83 c0 07 58 48 ff c0 c3');
+
+function looping(): Rig {
+  const rig = new Rig().usual();
+  const code = [...LOOP];
+  const call = code.indexOf(0xe8);
+  code.splice(call + 1, 4, ...le32(0x80 - (call + 5)));
+  const back = code.lastIndexOf(0x75);
+  code[back + 1] = (5 - (back + 2)) & 255;
+  rig.poke(CODE, code);
+  rig.poke(CODE + 0x80, F);
+  rig.regs.setNum(R.rbx, DATA + PAGE);
+  rig.regs.setNum(R.rax, 0x0123456789ab);
+  rig.regs.setNum(R.rdx, 3);
+  return rig;
+}
+
+const outcome = (rig: Rig): unknown => [rig.state(), rig.peek(DATA + PAGE - 64, 128)];
+
+describe('retired instructions', () => {
+  it('single steps and one long run agree', () => {
+    const a = looping();
+    let steps = 0;
+    let exit: string;
+    do {
+      exit = a.step();
+      steps += a.cpu.retired;
+    } while (exit === 'stop' && steps < 10_000);
+    const b = looping();
+    expect([exit, b.run()]).toEqual(['syscall', 'syscall']);
+    expect(b.cpu.retired).toBe(steps);
+    expect(outcome(b)).toEqual(outcome(a));
+  });
+
+  it('any fuel gives the same end and the same count, and stops only where it may', () => {
+    const whole = looping();
+    whole.run();
+    const total = whole.cpu.retired;
+    for (let fuel = 0; fuel <= total + 1; fuel += fuel < 60 ? 1 : 7) {
+      const rig = looping();
+      let count = 0;
+      let runs = 0;
+      for (;;) {
+        const exit = rig.run(fuel);
+        count += rig.cpu.retired;
+        if (exit === 'syscall') break;
+        expect(exit).toBe('preempt');
+        expect(rig.cpu.retired).toBeGreaterThan(fuel);
+        expect(++runs).toBeLessThan(10_000);
+      }
+      expect(count).toBe(total);
+      expect(outcome(rig)).toEqual(outcome(whole));
+    }
+  });
+
+  it('random snippets: run, step and any fuel end alike', () => {
+    const encodings = testableEncodings();
+    const r = new Random(11);
+    for (let n = 0; n < 100; n++) {
+      const parts: Case[] = [];
+      const fixed = new Map<number, bigint>();
+      while (parts.length < 10) {
+        const c = makeCase(r.pick(encodings), r);
+        if (!c || [...c.fixed].some(([reg]) => fixed.has(reg))) continue;
+        parts.push(c);
+        for (const [reg, v] of c.fixed) fixed.set(reg, v);
+      }
+      const values = Array.from({ length: 16 }, (_, i) => (i === R.rsp ? null : (fixed.get(i) ?? r.u64())));
+      const flags = r.u32() & 0x8d5;
+      const ends: unknown[] = [];
+      for (const way of [-1, 1_000_000, r.below(6)]) {
+        const rig = new Rig({ memoryBytes: 8 << 20 }).usual();
+        rig.poke(CODE, [...parts.flatMap((c) => [...c.code]), 0x0f, 0x05]);
+        rig.poke(
+          DATA,
+          Array.from({ length: 256 }, (_, i) => (i * 37) & 255),
+        );
+        values.forEach((v, i) => {
+          if (v !== null) rig.regs.set(i, v);
+        });
+        rig.regs.setNum(17, flags);
+        let count = 0;
+        let exit = '';
+        for (let i = 0; i < 2000; i++) {
+          exit = way < 0 ? rig.step() : rig.run(way);
+          count += rig.cpu.retired;
+          if (exit !== 'stop' && exit !== 'preempt') break;
+        }
+        ends.push([exit, count, rig.state(), rig.peek(DATA, 2 * PAGE)]);
+      }
+      const what = parts.map((c) => c.what).join('; ');
+      expect(ends[1], what).toEqual(ends[0]);
+      expect(ends[2], what).toEqual(ends[0]);
+    }
+  });
+});

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { Machine, Strace, type Tracer } from '../../src/index.ts';
+import { Machine, Strace } from '../../src/index.ts';
 import { guestPath, nativeReason } from '../support/guests.ts';
 import { runNative, runRing3 } from '../support/run.ts';
 
@@ -18,7 +18,7 @@ if (!echo)
 async function serve(
   program: string,
   port: number,
-  tracer?: Tracer,
+  tracer?: Strace,
 ): Promise<{ machine: Machine; run: Promise<unknown>; port: number }> {
   const machine = await Machine.boot({
     program,
@@ -106,7 +106,7 @@ describe.skipIf(echo === null)('Rust: tokio echo server', () => {
       argv: [echo!, '0.0.0.0:7004'],
       publish: [{ hostPort: 0, guestPort: 7004 }],
     });
-    const port = machine.ports[0]!;
+    const port = machine.ports[0];
     const early = client(port, 2, 5);
     await new Promise((r) => setTimeout(r, 50));
     const run = machine.run();

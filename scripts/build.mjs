@@ -1,7 +1,17 @@
 #!/usr/bin/env node
 // Builds dist/: the cpu's wasm module from the instruction definitions, the CLI and the library.
 // Usage: node scripts/build.mjs [--cpu-only] [--if-stale]   (stale: a source is newer than what it makes)
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -43,26 +53,42 @@ async function buildCpu(ifStale) {
 const banner = `import { createRequire as __ring3Require } from 'node:module';
 const require = __ring3Require(import.meta.url);`;
 
+const minified = { ...common, minify: true, keepNames: false, legalComments: 'none' };
+
+/** The command line: a plain script, which a code cache can be made of, and a small module that starts it. */
+async function buildCli() {
+  rmSync('dist/cli.cache', { force: true }); // V8 would take it for the new script's if the lengths happen to agree
+  await build({
+    ...minified,
+    format: 'cjs',
+    entryPoints: ['src/cli/main.ts'],
+    outfile: 'dist/cli.cjs',
+    define: { 'import.meta.url': '__ring3Url' },
+    banner: { js: '(function (require, __ring3Url) {' },
+    footer: { js: '})' },
+  });
+  copyFileSync('scripts/launcher.mjs', 'dist/cli.js');
+  chmodSync('dist/cli.js', 0o755);
+  const guest = 'guests/prebuilt/x86_64/hello';
+  const args = existsSync(guest) ? ['run', guest] : ['version'];
+  const made = spawnSync(process.execPath, ['scripts/code-cache.mjs', ...args], { encoding: 'utf8' });
+  if (made.status !== 0) console.warn(`no code cache: ${made.stderr}`);
+}
+
+async function buildLibrary() {
+  await build({
+    ...minified,
+    entryPoints: ['src/index.ts'],
+    outfile: 'dist/index.js',
+    banner: { js: banner },
+  });
+}
+
 async function buildBundles(ifStale) {
-  const entries = [
-    { in: 'src/cli/main.ts', out: 'dist/cli.js', shebang: true },
-    { in: 'src/index.ts', out: 'dist/index.js', shebang: false },
-  ];
-  for (const entry of entries) {
-    if (!existsSync(entry.in)) continue;
-    const sources = Math.max(...['src', 'kernel', 'loader', 'cpu'].map(newest));
-    if (ifStale && existsSync(entry.out) && statSync(entry.out).mtimeMs > sources) continue;
-    await build({
-      ...common,
-      entryPoints: [entry.in],
-      outfile: entry.out,
-      minify: true,
-      keepNames: false,
-      legalComments: 'none',
-      banner: { js: entry.shebang ? `#!/usr/bin/env node\n${banner}` : banner },
-    });
-    if (entry.shebang) chmodSync(entry.out, 0o755);
-  }
+  const sources = Math.max(...['src', 'kernel', 'loader', 'cpu'].map(newest));
+  const fresh = (out) => ifStale && existsSync(out) && statSync(out).mtimeMs > sources;
+  if (!fresh('dist/cli.cjs')) await buildCli();
+  if (!fresh('dist/index.js')) await buildLibrary();
 }
 
 const ifStale = process.argv.includes('--if-stale');

@@ -191,24 +191,16 @@ export function generate(
 
 /** The instruction set as plain data: what a running machine needs of it without the definitions' code. */
 export interface SerializedIsa {
-  readonly encodings: readonly SerializedEncoding[];
+  readonly encodings: DecodeTables['encodings'];
   readonly ids: Omit<HandlerIds, 'fused'> & { readonly fused: readonly [number, number][] };
   readonly undefinedHandler: number;
 }
-type SerializedEncoding = Omit<Encoding, 'handlers' | 'def'> & {
-  readonly handlers: readonly number[];
-  readonly def: EncodingProperties;
-};
 
 export function serializeIsa(isa: InstructionSet): SerializedIsa {
   return {
     encodings: isa.encodings.map((e) => {
       const { name, lock, d64, ends, endsWithImmediate, noRexB, condition, repeats } = e.def;
-      return {
-        ...e,
-        def: { name, lock, d64, ends, endsWithImmediate, noRexB, condition, repeats },
-        handlers: [...e.handlers],
-      };
+      return { ...e, def: { name, lock, d64, ends, endsWithImmediate, noRexB, condition, repeats } };
     }),
     ids: { ...isa.ids, fused: [...isa.ids.fused] },
     undefinedHandler: isa.undefinedHandler,
@@ -216,9 +208,5 @@ export function serializeIsa(isa: InstructionSet): SerializedIsa {
 }
 
 export function loadIsa(data: SerializedIsa): DecodeTables {
-  return {
-    encodings: data.encodings.map((e) => ({ ...e, handlers: Int32Array.from(e.handlers) })),
-    ids: { ...data.ids, fused: new Map(data.ids.fused) },
-    undefinedHandler: data.undefinedHandler,
-  };
+  return { ...data, ids: { ...data.ids, fused: new Map(data.ids.fused) } };
 }

@@ -12,6 +12,7 @@ import type { InputPump } from '../host/input.ts';
 import { breathe, sleep } from '../host/wait.ts';
 import { assemble, type Assembly } from './assemble.ts';
 import { DeadlockError, InternalError, StoppedError } from './errors.ts';
+import { undefinedInstructionReporter } from './undefined-instruction.ts';
 import { enterEvent, EventTracer, type Listeners, type MachineEvent, TracerList } from './events.ts';
 import { readGuestFile, writeGuestFile } from './guest-files.ts';
 import type { Loop, LoopEnd } from './loop.ts';
@@ -87,6 +88,7 @@ export class Machine {
       this.instructions += n;
       this.virtual?.ran(n);
     };
+    if (options.report) this.loop.hooks.undefinedInstruction = undefinedInstructionReporter(options.report);
     assembly.onInput(() => this.kick());
     this.watch();
   }

@@ -28,7 +28,7 @@ export interface Encoding {
    * Handler by size (0: 16, 1: 32, 2: 64 bits) × 3 + form (0 register, 1 base + disp, 2 base + index × scale + disp).
    * Filled by `enumerate`.
    */
-  readonly handlers: Int32Array;
+  readonly handlers: number[];
 }
 
 export interface OperandCode {
@@ -106,7 +106,7 @@ export function parseEncoding(def: Definition, text: string): Encoding {
   return {
     def, map, opcode, prefix, modrm, digit, exact, plusR, operands,
     allowReg: !memOnly, allowMem: !regOnly && exact < 0, sized: sized || ySized, ySized,
-    handlers: new Int32Array(9).fill(-1),
+    handlers: Array<number>(9).fill(-1),
   }; // prettier-ignore
 }
 

@@ -1,5 +1,5 @@
 /** The same seed gives the same run, byte for byte; another seed gives another. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { guestPath } from '../support/guests.ts';
@@ -10,13 +10,18 @@ const threads = guestPath('threads-musl')!;
 const signals = guestPath('signals-musl')!;
 
 /** The trace and the output of one seeded run. */
-async function traced(program: string, seed: string): Promise<string> {
+async function traced(
+  program: string,
+  seed: string,
+  args: readonly string[] = [],
+  options: readonly string[] = [],
+): Promise<string> {
   return withFolder(async (dir) => {
     const log = join(dir, 'trace');
     const r = await runRing3(
       program,
-      [],
-      { ring3: ['-f', '-ttt', '-T', '-o', log, '--seed', seed] },
+      args,
+      { ring3: ['-f', '-ttt', '-T', '-o', log, '--seed', seed, ...options] },
       'strace',
     );
     return `${readFileSync(log, 'latin1')}\n--\n${r.stdout}\n--\n${r.stderr}\n--\n${r.status}`;
@@ -33,6 +38,26 @@ describe('seeded runs', () => {
     expect(first.length).toBeGreaterThan(1000);
     expect(await traced(program, '42')).toBe(first);
     expect(await traced(program, '42')).toBe(first);
+  });
+
+  const script =
+    'for i in 1 2 3; do (echo $i | cat; sleep 0.01) & done; wait; x=$(seq 1 50 | sort -r | head -3); echo $x $RANDOM; date';
+  const busybox = existsSync('/usr/bin/busybox') ? '/usr/bin/busybox' : null;
+  it.each([
+    ['a shell script with background jobs', busybox, ['sh', '-c', script], []],
+    ['Go hello', guestPath('go-hello'), [], []],
+    ['Go, preempted by signals', guestPath('go-spin'), ['2'], []],
+    // Idle once it listens: the host's clock ends it, and the trace must not show when.
+    ['tokio echo server', guestPath('tokio-echo'), ['127.0.0.1:7000'], ['--timeout', '4']],
+  ])('%s: likewise', async (name, program, args, options) => {
+    if (program === null) {
+      console.log(`Left out: seeded runs of ${name}: not on this machine`);
+      return;
+    }
+    const first = await traced(program, '7', args, options);
+    expect(first.length).toBeGreaterThan(1000);
+    expect(await traced(program, '7', args, options)).toBe(first);
+    expect(await traced(program, '7', args, options)).toBe(first);
   });
 
   it('different seeds differ in a racy guest', async () => {

@@ -27,12 +27,15 @@ function excused(i: IcedInstruction): boolean {
   const name = Code[i.code];
   return (
     i.flowControl === FlowControl.Interrupt ||
-    /^(Call|Jmp|Ret)f|^Ret(n)?[wd]|far|^L[sfg][gs]|^Lss|^(Sldt|Str|Sgdt|Sidt|Smsw|Lar|Lsl|Verr|Verw|Ud[01])|_Sreg|Sreg_|^(Push|Pop)[wq]?_?[FG]S|^(Push|Pop)[wd]_|^Enter[wd]|^Leave[wd]|^Loop|^J[er]*cxz|^Rsm|^Reservednop/i.test(
+    /^(Call|Jmp|Ret)f|^(Jmp|Call)_m16(16|32|64)$|^Ret(n)?[wd]|far|^L[sfg][gs]|^Lss|^(Sldt|Str|Sgdt|Sidt|Smsw|Lar|Lsl|Verr|Verw|Ud[01])|_Sreg|Sreg_|^(Push|Pop)[wq]?_?[FG]S|^(Push|Pop)[wd]_|^Enter[wd]|^Leave[wd]|^Loop|^J[er]*cxz|^Rsm|^Reservednop/i.test(
       name,
     ) ||
     /rel16/.test(name) // a 66 prefix on a near branch: Intel ignores it, AMD does not; compilers do not write it
   );
 }
+
+/** Encodings we tell from others only when they run: they raise #UD (x87) or #GP (MOV of control registers) then. */
+const LATE = /^x87 .* reg$|^privileged$/;
 
 const hex = (b: Uint8Array): string => Array.from(b, (x) => x.toString(16).padStart(2, '0')).join(' ');
 
@@ -63,7 +66,8 @@ describe('decoder against iced-x86', () => {
       const i = theirs.decode();
       const offered = !i.isInvalid && i.cpuidFeatures().every((f: number) => OFFERED.has(f));
       const length = i.isInvalid ? -1 : i.length;
-      if (ours > 0 && length > 0 ? ours !== length : ours > 0 || (offered && !excused(i))) {
+      const late = ours > 0 && LATE.test(decoder.out.encoding.def.name);
+      if (ours > 0 && length > 0 ? ours !== length : (ours > 0 && !late) || (offered && !excused(i))) {
         const what = i.isInvalid ? `invalid, opcode bytes ${hex(bytes.subarray(0, 5))}` : Code[i.code];
         if (!wrong.has(what)) {
           const def = ours > 0 ? ` as ${decoder.out.encoding.def.name}` : '';

@@ -8,6 +8,12 @@ const R11 = 11;
 const ENDS = { ends: true } as const;
 const NEAR = { ends: true, d64: true } as const;
 
+/** es cs ss ds fs gs of a 64-bit Linux process. */
+const SELECTORS = [0, 0x33, 0x2b, 0, 0, 0];
+
+/** LFENCE, MFENCE, SFENCE: the r/m field does not matter. */
+const FENCES = Array.from({ length: 24 }, (_, i) => `NP 0F AE =${(0xe8 + i).toString(16).toUpperCase()}`);
+
 export const control: readonly Definition[] = [
   ...CONDITIONS.map((cc, i) =>
     insn(`j${cc}`, [`${(0x70 + i).toString(16).toUpperCase()} Jb`, `0F ${(0x80 + i).toString(16).toUpperCase()} Jz`], 'r', (b) => {
@@ -77,8 +83,8 @@ export const control: readonly Definition[] = [
   insn('nop', ['90'], '', () => undefined, { noRexB: true }),
   insn('pause', ['F3 90'], '', () => undefined),
   insn('nop modrm', ['0F 1F /r Ev', '0F 19 /r Ev', '0F 1A /r Ev', '0F 1B /r Ev', '0F 1C /r Ev', '0F 1D /r Ev', '0F 1E /r Ev', '0F 0D /r Mn', '0F 18 /r Mn', '0F 18 /r Ev'], 'n', () => undefined),
-  insn('fence', ['0F AE =E8', '0F AE =F0', '0F AE =F8', '0F AE =E9', '0F AE =F1'], '', () => undefined),
-  insn('clflush', ['0F AE /7 Mb'], 'r', (b, o) => {
+  insn('fence', FENCES, '', () => undefined),
+  insn('clflush', 'NP 0F AE /7 Mb', 'r', (b, o) => {
     b.read(o); // faults like a load
   }),
   insn('cpuid', '0F A2', '', (b) => {
@@ -110,10 +116,10 @@ export const control: readonly Definition[] = [
       b.setState('i64.store', i === 0 ? S.fsBase : S.gsBase, v);
     }, { special: true }),
   ]),
-  insn('mov sreg', '8C /r Ew Gw', 'w n', (b, dst) => {
-    // Which segment register only matters for cs and ss, whose selectors are fixed; the decoder kept the number in r2.
-    const reg = b.regOffset({ kind: 'reg', bits: 16, slot: dst.kind === 'reg' ? 2 : 1, indexed: false, access: 'n', aligned: false });
-    const n = b.and(b.shrU(reg, 3), 7);
-    b.write(dst, b.extU(b.select(b.eq(n, 1), b.i32(0x33), b.select(b.eq(n, 2), b.i32(0x2b), b.i32(0)))));
-  }, { special: true }),
+  // The null selector but in cs and ss; a wide register is cleared above it.
+  ...SELECTORS.map((selector, n) =>
+    insn(`mov sreg ${n}`, [`8C /${n} Mw`, `8C /${n} Rv`], 'w', (b, dst) => {
+      b.write(dst!, b.i64(selector));
+    }, { special: true }),
+  ),
 ]; // prettier-ignore

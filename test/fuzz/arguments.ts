@@ -33,6 +33,18 @@ export const PATHS: readonly string[] = [
   `${'/tmp/dir/..'.repeat(200)}`, '/tmp/dir/../../../../..', '//tmp///a', '/tmp/dir/', 'x', 'name', 'user.test',
 ]; // prettier-ignore
 
+const IN_FOLDER: readonly string[] = [
+  '', '/', '/f', '/d', '/d/g', '/d/e', '/d/e/h', '/d/..', '/d/../..', '/out', '/out/canary', '/out/f', '/out/d/g', '/up', '/fifo', '/x',
+  '/d/x', '/name', '/new\nline', '/\xff\xfe', `/${'n'.repeat(255)}`, `/${'n'.repeat(256)}`, '/d/e/../../../../../etc/x', '/f/x', '/d/',
+]; // prettier-ignore
+
+/** Names in host folders at /mnt and /ro, and ways around them. */
+export const HOST_PATHS: readonly string[] = [
+  ...IN_FOLDER.map((p) => `/mnt${p}`), ...IN_FOLDER.map((p) => `/mnt${p}`), ...IN_FOLDER.map((p) => `/ro${p}`),
+  'f', 'd/g', 'x', 'd', '.', '..', '../outside/canary', 'out/canary', 'up', 'e/h', 'g', '/proc/self/fd/24', '/proc/self/fd/22/d/g',
+  '/proc/self/fd/25', '/proc/self/cwd/f', '/proc/self/root/mnt/f', '/proc/self/fd/20/out/canary', '/tmp/a', '/tmp/dir', 'user.test',
+]; // prettier-ignore
+
 /** Calls that end or idle the caller, or throw its memory away, are made rarely. */
 const RARE: ReadonlyMap<string, number> = new Map([
   ['exit', 0.05], ['exit_group', 0.02], ['kill', 0.2], ['tkill', 0.2], ['tgkill', 0.2], ['execve', 0.3], ['pause', 0.1],
@@ -45,8 +57,11 @@ export class Arguments {
   private zones = new WeakSet<AddressSpace>();
   private readonly rows: readonly SyscallRow[];
 
-  constructor(r: Random, rows: readonly SyscallRow[]) {
+  private readonly paths: readonly string[];
+
+  constructor(r: Random, rows: readonly SyscallRow[], paths: readonly string[] = PATHS) {
     this.r = r;
+    this.paths = paths;
     this.rows = rows;
   }
 
@@ -90,6 +105,11 @@ export class Arguments {
     const { r } = this;
     if (r.chance(0.05)) return this.anything(t);
     if (/^(pid|tid|tgid|pgid|id|who|pid1|pid2)$/.test(name)) return this.pid();
+    if (name === 'sigsetsize' && r.chance(0.8)) return 8n;
+    if (/^(addrlen|optlen)$/.test(name) && r.chance(0.7)) return r.pick([4n, 8n, 16n, 28n, 110n, 2n, 0n]);
+    if (/^(level|domain)$/.test(name) && r.chance(0.8)) return r.pick([0n, 1n, 2n, 6n, 10n, 16n, 17n, 41n]);
+    if (/^(timerid|clockid|which|how|type)$/.test(name) && r.chance(0.8)) return BigInt(r.below(4));
+    if (name === 'timeout' && r.chance(0.5)) return BigInt(r.below(3));
     if (/^(sig|signum)$/.test(name)) return BigInt(r.below(70)) - 2n;
     if (/flags|mask$|options|mode|prot|how/.test(name) && name !== 'sigmask') return this.flags();
     if (
@@ -108,7 +128,7 @@ export class Arguments {
     if (k === 0) return -1n;
     if (k === 1) return -100n;
     if (k === 2) return BigInt(r.below(1100));
-    return BigInt(r.below(24));
+    return BigInt(r.below(32));
   }
 
   private pid(): bigint {
@@ -123,8 +143,8 @@ export class Arguments {
 
   private flags(): bigint {
     const { r } = this;
-    const k = r.below(10);
-    if (k < 2) return 0n;
+    const k = r.below(14);
+    if (k < 2 || k > 9) return 0n;
     if (k === 2) return -1n;
     if (k === 3) return BigInt(r.u32());
     let out = 0n;
@@ -157,7 +177,7 @@ export class Arguments {
   private path(t: Task): bigint {
     if (this.r.chance(0.06)) return this.pointer(t);
     const at = ZONE + this.r.below(WRITABLE - 2100);
-    this.string(t, at, this.r.pick(PATHS));
+    this.string(t, at, this.r.pick(this.paths));
     return BigInt(at);
   }
 
@@ -171,7 +191,7 @@ export class Arguments {
   /** A pointer; what it leads to is often a structure. */
   private pointer(t: Task): bigint {
     const { r } = this;
-    const k = r.below(24);
+    const k = r.below(32);
     if (k < 3) return 0n;
     if (k === 3) return r.pick(HOSTILE);
     if (k === 4) return BigInt(READ_ONLY + r.below(4096));
@@ -272,6 +292,6 @@ export class Arguments {
         for (let i = 0; i < 256; i += 4) v.setUint32(i, r.u32(), true);
     }
     t.mm.copyOut(at, bytes);
-    if (r.chance(0.2)) this.string(t, at + 8 * r.below(24), r.pick(PATHS));
+    if (r.chance(0.2)) this.string(t, at + 8 * r.below(24), r.pick(this.paths));
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { loadCore } from '../../src/host/core-files.ts';
+import { HostFolders } from './host-folder.ts';
 import { World } from './world.ts';
 
 /** RING3_FUZZ_CALLS=1000000 RING3_FUZZ_SEED=7 npx vitest run test/fuzz */
@@ -28,6 +29,27 @@ describe('random system calls', () => {
         succeeded += world.succeeded;
       }
       expect(succeeded / calls).toBeGreaterThan(0.05);
+    },
+    Math.max(60_000, CALLS),
+  );
+
+  it(
+    'with host folders change nothing outside them and nothing in a read-only one',
+    () => {
+      const core = loadCore();
+      let calls = 0;
+      for (let seed = SEED; calls < CALLS / 4; seed++) {
+        const folders = new HostFolders();
+        const world = new World({ seed, core, folders });
+        try {
+          while (world.calls < PER_WORLD && world.round());
+          world.finish();
+          expect(folders.damage(), `seed ${seed}`).toBeNull();
+        } finally {
+          folders.remove();
+        }
+        calls += Math.max(world.calls, 1);
+      }
     },
     Math.max(60_000, CALLS),
   );

@@ -16,10 +16,12 @@ import type { Task } from '../../kernel/task/task.ts';
 import { Strace } from '../../kernel/trace/strace.ts';
 import { KEEP_REGS } from '../../kernel/wait.ts';
 import { loadCore } from '../../src/host/core-files.ts';
+import { mountHost } from '../../src/machine/mounts.ts';
 import { hostOutput, InputQueue } from '../../src/machine/stdio.ts';
 import { FakeClock, FakeEntropy } from '../kernel/fakes.ts';
 import { tinyElf } from '../kernel/harness.ts';
-import { Arguments } from './arguments.ts';
+import { Arguments, HOST_PATHS, PATHS } from './arguments.ts';
+import type { HostFolders } from './host-folder.ts';
 import { Random } from './random.ts';
 
 const ARGS = [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9];
@@ -33,6 +35,8 @@ export interface WorldOptions {
   /** Trace every call (and throw the text away). */
   readonly trace?: boolean;
   readonly memoryBytes?: number;
+  /** Host folders to mount at /mnt and, read-only, at /ro. */
+  readonly folders?: HostFolders;
   /** Told of each call before it is made. */
   readonly before?: (text: string) => void;
   /** Told of each call that took longer than `slowMs`. */
@@ -58,7 +62,7 @@ export class World {
   constructor(options: WorldOptions) {
     this.options = options;
     this.r = new Random(options.seed);
-    this.arguments = new Arguments(this.r, ROWS);
+    this.arguments = new Arguments(this.r, ROWS, options.folders ? HOST_PATHS : PATHS);
     const cpu = new X86Cpu({
       ...(options.core ?? loadCore()),
       memoryBytes: options.memoryBytes ?? 24 << 20,
@@ -78,6 +82,10 @@ export class World {
     this.file('/script', '#!/prog x\n', 0o755);
     this.file('/tmp/a', 'hello, world\n'.repeat(1000));
     this.file('/tmp/b', '');
+    if (options.folders) {
+      mountHost(this.kernel, { host: options.folders.writable, guest: '/mnt' });
+      mountHost(this.kernel, { host: options.folders.readOnly, guest: '/ro', readOnly: true });
+    }
     const nothing = { write: (): void => {}, closed: false };
     const t = this.kernel.spawnInit({
       path: '/prog', argv: ['prog'], envp: ['A=b'], uid: this.r.chance(0.5) ? 0 : 1000,
@@ -99,6 +107,7 @@ export class World {
       this.note('expire');
       this.timed('expire', () => kernel.expire(this.clock.now));
     }
+    if (this.options.folders && r.chance(0.05)) this.options.folders.change(r);
     const t = kernel.scheduler.pick();
     if (t === null) return this.wait();
     this.idleRounds = 0;
@@ -267,5 +276,13 @@ export class World {
     made('memfd_create', 'm', 2);
     made('inotify_init1', 0);
     made('signalfd4', -1, 0x10001000, 8, 0);
+    if (!this.options.folders) return;
+    made('open', '/mnt', 0o200000, 0);
+    made('open', '/mnt/d', 0o200000, 0);
+    made('open', '/mnt/f', 2, 0);
+    made('open', '/mnt/d/g', 0o2002, 0);
+    made('open', '/ro', 0o200000, 0);
+    made('open', '/ro/d', 0o200000, 0);
+    made('open', '/ro/f', 0, 0);
   }
 }

@@ -30,7 +30,7 @@ describe('random system calls', () => {
       }
       expect(succeeded / calls).toBeGreaterThan(0.05);
     },
-    Math.max(60_000, CALLS),
+    Math.max(120_000, CALLS),
   );
 
   it(
@@ -51,6 +51,6 @@ describe('random system calls', () => {
         calls += Math.max(world.calls, 1);
       }
     },
-    Math.max(60_000, CALLS),
+    Math.max(120_000, CALLS),
   );
 });

@@ -32,7 +32,7 @@ function damage(r: Random): Uint8Array {
   const end = r.pick([64, 512, bytes.length, bytes.length]);
   for (let n = 1 + r.below(r.chance(0.3) ? 400 : 8); n > 0; n--) {
     const at = r.below(Math.min(end, bytes.length));
-    bytes[at] = r.chance(0.5) ? r.below(256) : bytes[at]! ^ (1 << r.below(8));
+    bytes[at] = r.chance(0.5) ? r.below(256) : bytes[at] ^ (1 << r.below(8));
   }
   return bytes;
 }

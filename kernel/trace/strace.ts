@@ -63,6 +63,8 @@ class Tracee {
   tid: number;
   /** The row of the call it is in, when that call is traced. */
   row: SyscallRow | null = null;
+  /** Number of its latest call (-n). */
+  nr = EXECVE_NR;
   /** Arguments printed so far. */
   argsDone = 0;
   /** Arguments stand on the line and the comma before the next, should there be one, does not. */
@@ -83,6 +85,7 @@ class Tracee {
   }
 }
 
+const EXECVE_NR = 59;
 const FLUSH_AT = 65536;
 const SPACES = ' '.repeat(80);
 
@@ -111,7 +114,10 @@ export class Strace implements Tracer {
     this.format = { ...DEFAULT_FORMAT, ...options.format };
     this.column = options.column ?? 40;
     this.stamped =
-      Boolean(options.timestamps) || options.relative === true || options.instructionPointer === true;
+      Boolean(options.timestamps) ||
+      options.relative === true ||
+      options.numbers === true ||
+      options.instructionPointer === true;
     this.timed = options.durations === true || Boolean(options.summary);
     this.silent = options.summary === 'only';
     this.buffers = options.separate ? new Map() : null;
@@ -149,6 +155,7 @@ export class Strace implements Tracer {
       return;
     }
     tr.row = row;
+    tr.nr = t.nr;
     if (this.timed) tr.enteredAt = this.now();
     if (this.silent) return;
     tr.unfinished = false;
@@ -156,7 +163,6 @@ export class Strace implements Tracer {
     const entry = (tr.argsDone = argsAtEntry(row));
     const args = argsText(t, row, 0, entry, null);
     let text = row.name + '(' + args;
-    if (this.options.numbers) text = `[${String(t.nr).padStart(4)}] ${text}`;
     // The comma before what is still to come; an argument that says '' will not.
     tr.comma = entry < row.args.length && args !== '';
     if (tr.comma && row.args[entry].format(t, t.args, entry, null) !== '') {
@@ -431,7 +437,11 @@ export class Strace implements Tracer {
       const text = (delta / 1e9).toFixed(6).padStart(13);
       out += kind === 0 ? `${text} ` : `(+${text}) `;
     }
-    if (this.options.instructionPointer) out += `[${tr.task.regs.pc.toString(16).padStart(16, '0')}] `;
+    if (this.options.numbers) out += `[${String(tr.nr).padStart(4)}] `;
+    if (this.options.instructionPointer) {
+      const gone = tr.task.state === 'dead' || tr.task.state === 'zombie';
+      out += `[${gone ? '?'.repeat(16) : tr.task.regs.pc.toString(16).padStart(16, '0')}] `;
+    }
     return out;
   }
 

@@ -292,3 +292,40 @@ export function testableEncodings(): Encoding[] {
       !e.def.special && (!e.def.ends || e.operands.some((o) => o.kind === 'J')) && e.def.name !== 'rdtsc',
   );
 }
+
+/** Producers of flags, consumers of flags, and branches over a byte or two: what sequences are mostly made of. */
+const PRODUCERS =
+  /^(add|sub|adc|sbb|cmp|test|and|or|xor|inc|dec|neg|sh[lr]|sar|ro[lr]|rc[lr]|sh[lr]d|mul|imul.*|bt[src]?|bs[fr]|popcnt|xadd|cmpxchg|clc|stc|cmc|sahf|ptest|u?comis[sd])( cl| imm)?$/;
+const CONSUMERS = /^(set|cmov|j(?!mp|rcxz))|^(adc|sbb|rc[lr]|lahf|pushf|cmc|loopn?e|jrcxz)$/;
+
+/** Sequences of 4 to 12 instructions that run into each other: lazy flags, fused pairs, partial registers. */
+export function makeSequence(all: readonly Encoding[], r: Random): Case | null {
+  const producers = all.filter((e) => PRODUCERS.test(e.def.name));
+  const consumers = all.filter((e) => CONSUMERS.test(e.def.name));
+  const fixed = new Map<number, bigint>();
+  const code: number[] = [];
+  const names: string[] = [];
+  let undefinedFlags = 0;
+  const wanted = 4 + r.below(9);
+  for (let tries = 0; names.length < wanted && tries < 100; tries++) {
+    const kind = r.below(10);
+    const e = r.pick(kind < 5 ? producers : kind < 9 ? consumers : all);
+    const c = makeCase(e, r);
+    // What an instruction leaves undefined must not be looked at: neither by a consumer nor, behind it, by a producer of fewer flags.
+    if (
+      !c ||
+      c.code.length + code.length > 120 ||
+      /^(div|idiv|push|pop|call|ret|enter|leave)/.test(e.def.name)
+    )
+      continue;
+    if (c.undefinedFlags & ~0x10) continue;
+    undefinedFlags |= c.undefinedFlags;
+    if ([...c.fixed.keys()].some((reg) => fixed.has(reg) || names.length > 0)) continue;
+    code.push(...c.code);
+    names.push(c.what);
+    for (const [reg, v] of c.fixed) fixed.set(reg, v);
+  }
+  return names.length < 4
+    ? null
+    : { encoding: all[0], what: names.join('; '), code: Uint8Array.from(code), fixed, undefinedFlags };
+}

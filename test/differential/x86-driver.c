@@ -1,7 +1,7 @@
 // Runs instruction snippets on the real processor. Reads cases from stdin, writes results to stdout, both as binary
 // records (see x86-cases.ts). Everything lives at fixed addresses so that results are comparable with another cpu's.
 //
-//   input:  u32 count, then per case: u32 code length, u32 runs, code[32], then per run: struct state
+//   input:  u32 count, then per case: u32 code length, u32 runs, code[128], then per run: struct state
 //   output: per run: u32 signal, u32 0, struct state
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -119,8 +119,8 @@ int main(void) {
   for (uint32_t c = 0; c < count; c++) {
     uint32_t head[2];
     get(head, 8);
-    memset(code, 0xcc, 128);
-    get(code, 32);
+    memset(code, 0xcc, 256);
+    get(code, 128);
     uint8_t *p = code + head[0];
     *p++ = 0xff, *p++ = 0x25, memset(p, 0, 4), p += 4;  // jmp *0(%rip)
     uint64_t target = (uint64_t)leave_snippet;

@@ -52,7 +52,7 @@ export function makeBatch(cases: readonly Case[], runs: number, seed: number): B
 
 /** Results on the processor: per run 8 bytes (signal) and the state. */
 export function runNative(driver: string, batch: Batch): Uint8Array {
-  const per = 40 + batch.runs * STATE_BYTES;
+  const per = 136 + batch.runs * STATE_BYTES;
   const input = new Uint8Array(4 + batch.cases.length * per);
   const v = new DataView(input.buffer);
   v.setUint32(0, batch.cases.length, true);
@@ -62,7 +62,7 @@ export function runNative(driver: string, batch: Batch): Uint8Array {
     v.setUint32(at + 4, batch.runs, true);
     input.set(c.code, at + 8);
     const from = i * batch.runs * STATE_BYTES;
-    input.set(batch.states.subarray(from, from + batch.runs * STATE_BYTES), at + 40);
+    input.set(batch.states.subarray(from, from + batch.runs * STATE_BYTES), at + 136);
   });
   const out = spawnSync(driver, { input, maxBuffer: 1 << 30 });
   const want = batch.cases.length * batch.runs * (STATE_BYTES + 8);
@@ -100,9 +100,9 @@ export class CpuUnderTest {
 
   load(code: Uint8Array): void {
     const { u8 } = this.cpu.memory;
-    u8.fill(0xcc, this.code, this.code + 64);
+    u8.fill(0xcc, this.code, this.code + 256);
     u8.set(code, this.code);
-    this.table.written(CODE, 64);
+    this.table.written(CODE, 256);
   }
 
   /** Runs the loaded snippet; `out` gets signal and state as the driver writes them. */

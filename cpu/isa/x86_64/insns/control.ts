@@ -119,7 +119,7 @@ export const control: readonly Definition[] = [
   // The null selector but in cs and ss; a wide register is cleared above it.
   ...SELECTORS.map((selector, n) =>
     insn(`mov sreg ${n}`, [`8C /${n} Mw`, `8C /${n} Rv`], 'w', (b, dst) => {
-      b.write(dst!, b.i64(selector));
+      b.write(dst, b.i64(selector));
     }, { special: true }),
   ),
 ]; // prettier-ignore

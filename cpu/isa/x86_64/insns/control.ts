@@ -101,7 +101,7 @@ export const control: readonly Definition[] = [
     b.setGpr(2, b.shrU(t, 32), 32);
     b.setGpr(RCX, b.i64(0));
   }, { special: true }),
-  insn('xgetbv', '0F 01 =D0', '', (b) => {
+  insn('xgetbv', 'NP 0F 01 =D0', '', (b) => {
     b.raiseIf(b.nez(b.gpr(RCX, 32)), 'protection');
     b.setGpr(RAX, b.i64(3));
     b.setGpr(2, b.i64(0));

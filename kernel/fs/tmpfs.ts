@@ -57,6 +57,8 @@ export const FALLOC_FL_ZERO_RANGE = 16;
 
 /** Room one name and its inode take from the quota, so that a guest making empty files without end is stopped too. */
 const INODE_COST = 512;
+/** Longest symlink target that takes no room of its own (SHORT_SYMLINK_LEN). */
+const SHORT_TARGET = 128;
 /** Largest extended attributes one inode may hold together. */
 const MAX_XATTR = 65536;
 
@@ -107,8 +109,8 @@ export class Tmpfs implements FileSystem {
   }
 
   /** The last link, open file and mapping of an inode are gone. */
-  freed(_inode: TmpfsInode): void {
-    this.deps.quota.used -= INODE_COST;
+  freed(inode: TmpfsInode): void {
+    this.deps.quota.used -= INODE_COST + inode.owed;
     this.inodes--;
   }
 
@@ -144,6 +146,8 @@ export class TmpfsInode extends Inode implements MemObject {
   /** Open files and mappings; with no link left, the last of them frees the contents. */
   private holders = 0;
   private gone = false;
+  /** Bytes of the quota it has beyond INODE_COST and its contents: further names, a long target, attributes. */
+  owed = 0;
 
   constructor(fs: Tmpfs, ino: number, mode: number, uid: number, gid: number) {
     super();
@@ -171,6 +175,15 @@ export class TmpfsInode extends Inode implements MemObject {
     if (this.pages !== null) return new TmpfsFile(flags, this);
     if (t === null) return -ENXIO;
     return openSpecial(this, t, flags, at);
+  }
+
+  /** Takes bytes from the quota, or gives some back. False: it is used up. */
+  private charge(bytes: number): boolean {
+    const { quota } = this.fs.deps;
+    if (bytes > 0 && quota.used + bytes > quota.max) return false;
+    quota.used += bytes;
+    this.owed += bytes;
+    return true;
   }
 
   // Names.
@@ -227,8 +240,12 @@ export class TmpfsInode extends Inode implements MemObject {
   }
 
   override symlink(name: string, target: string, t: Task | null): Inode | number {
+    const { quota } = this.fs.deps;
+    const long = target.length > SHORT_TARGET ? target.length : 0;
+    if (quota.used + INODE_COST + long > quota.max) return -ENOSPC;
     const inode = this.make(name, S_IFLNK | 0o777, t);
     if (typeof inode === 'number') return inode;
+    inode.charge(long);
     inode.target = target;
     inode.length = target.length;
     return inode;
@@ -238,6 +255,8 @@ export class TmpfsInode extends Inode implements MemObject {
     if (this.names === null) return -ENOTDIR;
     if (this.names.has(name)) return -EEXIST;
     const inode = target as TmpfsInode;
+    // The first name came with the inode (shmem_link counts each further one as an inode).
+    if (inode.nlink > 0 && !inode.charge(INODE_COST)) return -ENOSPC;
     this.names.set(name, inode);
     inode.nlink++;
     inode.ctime = this.now();
@@ -307,6 +326,7 @@ export class TmpfsInode extends Inode implements MemObject {
   /** linkat(2) of an O_TMPFILE file gives it its first name; everything else loses one here. */
   private dropLink(): void {
     this.nlink--;
+    if (this.names === null && this.nlink > 0) this.charge(-INODE_COST);
     this.ctime = this.now();
     this.reap();
   }
@@ -368,6 +388,8 @@ export class TmpfsInode extends Inode implements MemObject {
     let bytes = name.length + value.length;
     for (const [k, v] of all) if (k !== name) bytes += k.length + v.length;
     if (bytes > MAX_XATTR) return -ENOSPC;
+    const before = have ? name.length + all.get(name)!.length : 0;
+    if (!this.charge(name.length + value.length - before)) return -ENOSPC;
     all.set(name, value);
     this.ctime = this.now();
     return 0;
@@ -376,7 +398,10 @@ export class TmpfsInode extends Inode implements MemObject {
     return this.xattrs === null ? [] : [...this.xattrs.keys()];
   }
   override removexattr(name: string): number {
-    if (!this.xattrs?.delete(name)) return -ENODATA;
+    const value = this.xattrs?.get(name);
+    if (value === undefined) return -ENODATA;
+    this.xattrs!.delete(name);
+    this.charge(-(name.length + value.length));
     this.ctime = this.now();
     return 0;
   }

@@ -14,7 +14,7 @@ describe('tmpfs room', () => {
     const h = new Harness({ limits: { maxFileBytes: 1 << 20 } });
     const t = h.init;
     const at = h.scratch(t);
-    const free = (): number => (h.kernel.vfs.root.inode.fs.statfs() as { bfree: number }).bfree;
+    const free = (): number => h.kernel.shmem.statfs().bfree;
     /** Calls with `#` in strings counted up, until it fails: all results. */
     const repeat = (name: string, limit: number, ...args: (string | number)[]): number[] => {
       const results: number[] = [];

@@ -81,7 +81,7 @@ sh -c 'exec 1>&-; echo x'; echo closed $?
 exec 6>&1; exec >redir; echo into file; exec 1>&6 6>&-; cat redir
 cat < redir > redir2 2>/dev/null; cat redir2; cat 0<redir; { cat; } <redir
 ln -s loop loop; cat loop; ln -s nowhere dangling; cat dangling; ls -l dangling | awk '{print $9,$10,$11}'; echo x > dangling; cat nowhere
-mkdir -p a/b/c; cd a/b/c; pwd; cd ../..; pwd; cd ..; rmdir -p a/b/c; ls -d a; mkdir ro; chmod 555 ro; echo x > ro/f && echo rootcan; 
+mkdir -p a/b/c; cd a/b/c; cd ../..; ls -d b; cd ..; rmdir -p a/b/c; ls -d a; mkdir ro; chmod 555 ro; echo x > ro/f && echo rootcan; 
 touch -t 202001010000 old;  find . -newer old -name f1; find . -type l | sort; find . -perm 555; find . -empty -type f | sort; find . -name 'f[12]' -delete; ls f1
 printf '%s\n' a b c > lines; sed -i 's/b/B/' lines; cat lines; sed -n '$=' lines; tr -d '\n' < lines; echo; sort -u lines lines; sort -c lines; echo $?; uniq -d lines; grep -n B lines; grep -c . lines; grep -q nosuch lines; echo $?; grep -r B lines; grep -E '^(a|c)$' lines; grep -v a lines; grep -o '[a-z]' lines; grep x nofile; echo $?
 tar cf - lines old | tar tf -; tar xf nofile; echo $?; echo garbage > g.gz; gunzip g.gz; echo $?; gzip lines; gzip -t lines.gz; echo $?; zcat lines.gz; tar czf x.tgz old nofile; echo $?; bzip2 -t g.gz; echo $?; echo "xz:"; unxz < g.gz; echo $?

@@ -184,7 +184,7 @@ int main(void) {
   R(syscall(SYS_copy_file_range, in, &o1, out, &o2, 1000, 0));
   R(posix_fallocate(out, 0, 100000));
   show("dst");
-  R(fallocate(out, 99, 0, 1));
+  R(fallocate(out, 0x100, 0, 1));
   R(fallocate(out, 0, 0, 0));
   R(fsync(out));
   R(fdatasync(99));

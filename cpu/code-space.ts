@@ -9,10 +9,10 @@ import type { PageTable } from './memory/page-table.ts';
 const PAGE = 4096;
 const MAX_BLOCK = 64;
 
-/** A page of guest code as it was decoded: which frame it was, and a checksum of its bytes. */
+/** A page of guest code as it was decoded: which frame it was, and while nobody runs it a checksum of its bytes. */
 interface Claim {
   readonly frame: number;
-  readonly sum: number;
+  sum: number;
 }
 
 /**
@@ -48,6 +48,8 @@ export class CodeArena {
   private next: number;
   /** A record that only looks its own pc up: what empty jump-cache entries point at. */
   private readonly empty: number;
+  /** Frame → where code was decoded from it. */
+  private readonly codeFrames = new Map<number, Map<CodeSpace, Set<number>>>();
 
   constructor(memory: Memory, decoder: Decoder, ids: HandlerIds, undefinedHandler: number, bytes: number) {
     this.memory = memory;
@@ -74,6 +76,24 @@ export class CodeArena {
 
   reset(): void {
     this.next = this.start;
+    this.codeFrames.clear();
+  }
+
+  isCodeFrame(frame: number): boolean {
+    return this.codeFrames.has(frame);
+  }
+
+  /** Nobody will run on the space again. */
+  forget(space: CodeSpace): void {
+    for (const [page, claim] of space.claims) this.unclaim(space, page, claim.frame);
+  }
+
+  private unclaim(space: CodeSpace, page: number, frame: number): void {
+    const spaces = this.codeFrames.get(frame);
+    const pages = spaces?.get(space);
+    if (!spaces || !pages?.delete(page) || pages.size > 0) return;
+    spaces.delete(space);
+    if (spaces.size === 0) this.codeFrames.delete(frame);
   }
 
   clearJumpCache(at: number): void {
@@ -135,8 +155,10 @@ export class CodeArena {
     for (let page = Math.floor(pc / PAGE) * PAGE; page < end; page += PAGE) {
       if (!space.claims.has(page)) {
         const frame = table.frame(page);
-        space.claims.set(page, { frame, sum: this.checksum(frame) });
+        space.claims.set(page, { frame, sum: 0 });
+        this.claimFrame(space, page, frame);
         table.markCode(page);
+        this.markWriters(table, page, frame);
         for (const other of space.users)
           if (other !== table && !claimPage(other, page, frame)) this.onDisagree(other);
       }
@@ -145,6 +167,22 @@ export class CodeArena {
       set.add(pc);
     }
     return head;
+  }
+
+  private claimFrame(space: CodeSpace, page: number, frame: number): void {
+    let spaces = this.codeFrames.get(frame);
+    if (!spaces) this.codeFrames.set(frame, (spaces = new Map<CodeSpace, Set<number>>()));
+    const pages = spaces.get(space);
+    if (pages) pages.add(page);
+    else spaces.set(space, new Set([page]));
+  }
+
+  /** The same bytes may be written through other pages, here or in another process. */
+  private markWriters(table: PageTable, page: number, frame: number): void {
+    if (this.memory.refs(frame) < 2) return;
+    table.writers?.(page, (other, at) => {
+      if (other.frame(at) === frame) other.markCode(at);
+    });
   }
 
   /** An address space that shares the code has something else on a page just decoded: it must leave. Set by the cpu. */
@@ -159,8 +197,16 @@ export class CodeArena {
       // Nobody guarded the bytes while no one ran them.
       if (idle && this.checksum(claim.frame) !== claim.sum) return false;
     }
-    for (const page of space.claims.keys()) table.markCode(page);
+    for (const [page, claim] of space.claims) {
+      table.markCode(page);
+      if (idle) this.markWriters(table, page, claim.frame);
+    }
     return true;
+  }
+
+  /** The last user is gone. */
+  seal(space: CodeSpace): void {
+    for (const claim of space.claims.values()) claim.sum = this.checksum(claim.frame);
   }
 
   private checksum(frame: number): number {
@@ -268,28 +314,47 @@ export class CodeArena {
     return n;
   }
 
-  /** Makes every block on [start, end) look itself up again; returns whether there was one. */
-  invalidate(space: CodeSpace, table: PageTable, start: number, end: number): boolean {
+  /** The bytes of a frame changed: every block decoded from it looks itself up again. Returns whether there was one. */
+  frameChanged(frame: number): boolean {
+    let any = false;
+    for (const [space, pages] of [...(this.codeFrames.get(frame) ?? [])])
+      for (const page of [...pages]) any = this.invalidate(space, page) || any;
+    return any;
+  }
+
+  /** Makes every block on a page look itself up again; returns whether there was one. */
+  invalidate(space: CodeSpace, page: number): boolean {
     let any = false;
     const { i32 } = this.memory;
-    for (let page = Math.floor(start / PAGE) * PAGE; page < end; page += PAGE) {
-      const set = space.pages.get(page);
-      if (set) {
-        for (const pc of set) {
-          const rec = space.blocks.get(pc);
-          if (rec === undefined) continue;
-          i32[(rec + R.handler) >> 2] = this.ids.stale;
-          space.blocks.delete(pc);
-          any = true;
-        }
-        space.pages.delete(page);
+    const set = space.pages.get(page);
+    if (set) {
+      for (const pc of set) {
+        const rec = space.blocks.get(pc);
+        if (rec === undefined) continue;
+        i32[(rec + R.handler) >> 2] = this.ids.stale;
+        space.blocks.delete(pc);
+        any = true;
       }
+      space.pages.delete(page);
+    }
+    const claim = space.claims.get(page);
+    if (claim) {
       space.claims.delete(page);
-      for (const user of space.users) user.unmarkCode(page);
-      table.unmarkCode(page);
+      this.unclaim(space, page, claim.frame);
+      for (const user of space.users) {
+        user.unmarkCode(page);
+        this.unmarkWriters(user, page, claim.frame);
+      }
     }
     if (any) this.clearJumpCache(space.jumpCache);
     return any;
+  }
+
+  private unmarkWriters(table: PageTable, page: number, frame: number): void {
+    if (this.codeFrames.has(frame) || this.memory.refs(frame) < 2 || table.frame(page) !== frame) return;
+    table.writers?.(page, (other, at) => {
+      if (other.frame(at) === frame) other.unmarkCode(at);
+    });
   }
 }
 

@@ -139,16 +139,21 @@ export class X86Cpu implements PageTableOwner {
   }
 
   codeChanged(table: PageTable, start: number, end: number): void {
-    const space = this.spaces.get(table);
-    if (!space) {
-      for (let page = Math.floor(start / PAGE) * PAGE; page < end; page += PAGE) table.unmarkCode(page);
-    } else if (this.arena.invalidate(space, table, start, end)) this.generation++;
+    for (let page = Math.floor(start / PAGE) * PAGE; page < end; page += PAGE) {
+      if (this.arena.frameChanged(table.frame(page))) this.generation++;
+      table.unmarkCode(page);
+    }
   }
 
   codeRemapped(table: PageTable, page: number): void {
     const space = this.spaces.get(table);
-    if (space && space.users.size > 1) this.detach(table);
-    else this.codeChanged(table, page, page + PAGE);
+    if (!space?.claims.has(page)) return;
+    if (space.users.size > 1) this.detach(table);
+    else if (this.arena.invalidate(space, page)) this.generation++;
+  }
+
+  isCodeFrame(frame: number): boolean {
+    return this.arena.isCodeFrame(frame);
   }
 
   destroyed(table: PageTable): void {
@@ -167,11 +172,13 @@ export class X86Cpu implements PageTableOwner {
     if (this.table === table) this.space = null;
     this.generation++;
     if (space.users.size > 0) return;
+    this.arena.seal(space);
     this.idle.push(space);
     if (this.idle.length > MAX_IDLE) this.drop(this.idle.shift()!);
   }
 
   private drop(space: CodeSpace): void {
+    this.arena.forget(space);
     if (space.jumpCache === this.sharedCache) return;
     for (let i = 0; i < JUMP_CACHE_PAGES; i++) this.memory.release(space.jumpCache + i * PAGE);
   }
@@ -423,7 +430,7 @@ export class X86Cpu implements PageTableOwner {
         repeats === 'rep' ||
         ((regs.num(RFLAGS) & ZF) !== 0) === (repeats === 'repe');
       this.unfinished = repeats !== undefined && count !== 1n && equal;
-      if (!this.unfinished) regs.pc = pc + n;
+      regs.pc = this.unfinished ? pc : pc + n;
     }
     for (const [from, to] of bounce.commit()) table.written(from, to - from);
     return EXIT.stop;

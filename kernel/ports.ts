@@ -54,6 +54,8 @@ export interface PageTable {
   written(address: number, length: number): void;
   /** Set by the address space: maps an executable page nobody touched yet, so that the cpu can look at it. */
   prefault: ((page: number) => void) | null;
+  /** Set by the address space: calls back for every page, of any process, through which this one's bytes may be written. */
+  writers: ((page: number, fn: (table: PageTable, page: number) => void) => void) | null;
   /** The address space is gone. */
   destroy(): void;
 }

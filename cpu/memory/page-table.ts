@@ -21,6 +21,8 @@ export interface PageTableOwner {
   codeChanged(table: PageTable, start: number, end: number): void;
   /** A page with decoded code is mapped differently now, or no longer executable. */
   codeRemapped(table: PageTable, page: number): void;
+  /** Whether code was decoded from a frame: whoever maps it writable must have its writes noticed. */
+  isCodeFrame(frame: number): boolean;
   destroyed(table: PageTable): void;
 }
 
@@ -31,6 +33,8 @@ export class PageTable {
   private readonly owner: PageTableOwner;
   /** Set by the kernel: maps an executable page that was not touched yet, if it is one. */
   prefault: ((page: number) => void) | null = null;
+  /** Set by the kernel: calls back for every page, of any address space, through which this one's bytes may be written. */
+  writers: ((page: number, fn: (table: PageTable, page: number) => void) => void) | null = null;
   private frames: number[] = [];
   private free: number[] = [];
 
@@ -79,11 +83,16 @@ export class PageTable {
     const i = this.entry(page, true);
     const { i32 } = this.memory;
     const old = i32[i];
-    i32[i] = frame | PTE_PRESENT | (prot & 7);
+    i32[i] = frame | PTE_PRESENT | (prot & 7) | this.codeBit(frame, prot);
     if (old !== 0) {
       this.owner.flush(this, page);
       if (old & PTE_CODE) this.owner.codeRemapped(this, page);
     }
+  }
+
+  /** A shared page with decoded code somewhere that can be written here. */
+  private codeBit(frame: number, prot: number): number {
+    return prot & 2 && this.memory.refs(frame) > 1 && this.owner.isCodeFrame(frame) ? PTE_CODE : 0;
   }
 
   frame(page: number): number {
@@ -105,7 +114,7 @@ export class PageTable {
     if (old & PTE_CODE && !(prot & 4)) {
       i32[i] = (old & ~(7 | PTE_CODE)) | prot;
       this.owner.codeRemapped(this, page);
-    } else i32[i] = (old & ~7) | prot;
+    } else i32[i] = (old & ~7) | prot | this.codeBit((old & ~(PAGE - 1)) >>> 0, prot);
     this.owner.flush(this, page);
   }
 
@@ -151,7 +160,7 @@ export class PageTable {
     }
   }
 
-  /** Marks a page as holding decoded code, so that writes to it are noticed. */
+  /** Marks a page whose bytes were decoded, here or elsewhere, so that writes to it are noticed. */
   markCode(page: number): void {
     const i = this.entry(page, false);
     if (i < 0) return;

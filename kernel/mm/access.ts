@@ -32,9 +32,11 @@ export abstract class UserAccess implements UserMemory {
       if (this.fault(address, access) !== 0) return -1;
       prot = this.pageTable.prot(page);
     }
-    // The cpu may hold decoded code of a page the kernel is about to change.
-    if (access === PROT_WRITE && prot & PROT_EXEC) this.pageTable.written(address, PAGE_SIZE - offset);
-    return this.pageTable.frame(page) + offset;
+    const frame = this.pageTable.frame(page);
+    // The cpu may hold decoded code of a page the kernel is about to change, here or where else it is mapped.
+    if (access === PROT_WRITE && (prot & PROT_EXEC || this.ram.refs(frame) > 1))
+      this.pageTable.written(address, PAGE_SIZE - offset);
+    return frame + offset;
   }
 
   iov(address: number, length: number, forWrite: boolean): IoBuf | number {

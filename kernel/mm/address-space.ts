@@ -1,7 +1,7 @@
 /** One process's memory (mm_struct): its areas, its page table, and what happens when a page is missing. */
 import { EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
 import type { File } from '../fs/file.ts';
-import { PAGE_SIZE, PROT_WRITE, type Arch } from '../ports.ts';
+import { PAGE_SIZE, PROT_WRITE, type Arch, type PageTable } from '../ports.ts';
 import { Areas, type MemoryOwner, type MemoryPorts } from './areas.ts';
 import {
   MAP_DENYWRITE, MAP_GROWSDOWN, MAP_LOCKED, MAP_NONBLOCK, MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_TYPE, RLIMIT_STACK,
@@ -412,6 +412,13 @@ export class AddressSpace extends Areas {
   changed(object: MemObject, from: number, to: number): void {
     this.eachMapped(object, from, to, (v, low, high) => {
       if (v.flags & VM_EXEC) this.pageTable.written(low, high - low);
+    });
+  }
+
+  /** ObjectMapper: where a page of the object may be written through this address space. */
+  writers(object: MemObject, index: number, fn: (table: PageTable, page: number) => void): void {
+    this.eachMapped(object, index, index + 1, (v, low) => {
+      if (!v.private && v.flags & VM_MAYWRITE) fn(this.pageTable, low);
     });
   }
 

@@ -1,7 +1,7 @@
 /** The areas of an address space: which ranges are mapped as what, how much there may be, and where room is. */
 import { EEXIST, EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
 import type { KernelPorts } from '../kernel.ts';
-import { PAGE_SIZE, PROT_EXEC, PROT_WRITE, type Arch, type Entropy } from '../ports.ts';
+import { PAGE_SIZE, PROT_EXEC, PROT_WRITE, type Arch, type Entropy, type PageTable } from '../ports.ts';
 import type { Rlimit } from '../task/thread-group.ts';
 import { UserAccess } from './access.ts';
 import {
@@ -100,10 +100,16 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
       const v = this.vmas.find(page);
       if (v && page >= v.start && v.object && v.prot & PROT_EXEC) this.fault(page, PROT_EXEC);
     };
+    this.pageTable.writers = (page, fn): void => {
+      const v = this.vmas.containing(page);
+      const object = v?.object;
+      if (object?.mappers) for (const mm of object.mappers) mm.writers?.(object, v!.index(page), fn);
+    };
   }
 
   abstract dropped(object: MemObject, start: number, end: number, truncated?: boolean): void;
   abstract changed(object: MemObject, start: number, end: number): void;
+  abstract writers(object: MemObject, index: number, fn: (table: PageTable, page: number) => void): void;
 
   /** RLIMIT_STACK, or Linux's default when nobody owns this. */
   get stackLimit(): number {

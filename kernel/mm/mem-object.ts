@@ -1,3 +1,5 @@
+import type { PageTable } from '../ports.ts';
+
 /** A mapping of a MemObject, as the object sees it. Owned by kernel/mm. */
 export interface ObjectMapper {
   /**
@@ -7,6 +9,8 @@ export interface ObjectMapper {
   dropped(object: MemObject, start: number, end: number, truncated?: boolean): void;
   /** write(2) changed the bytes of these pages behind the cpu's back. */
   changed?(object: MemObject, start: number, end: number): void;
+  /** Calls back for each guest page through which page `index` of the object may be written. */
+  writers?(object: MemObject, index: number, fn: (table: PageTable, page: number) => void): void;
 }
 
 /** What a mapping maps: the pages of a shared anonymous area or of a file, shared by every process that maps them. */

@@ -1,5 +1,6 @@
 /** Code that changes under the cpu: by itself, by the kernel, in one address space and not in another. */
 import { describe, expect, it } from 'vitest';
+import type { PageTable } from '../../cpu/index.ts';
 import { bytes, CODE, DATA, PAGE, R, Rig } from './rig.ts';
 
 const SYSCALL = [0x0f, 0x05];
@@ -58,6 +59,60 @@ describe('self-modifying code', () => {
     rig.regs.setNum(R.rdi, CODE + 2);
     expect(rig.run()).toBe('syscall');
     expect(rig.regs.num(R.rax)).toBe(9);
+  });
+
+  it('a string instruction over code starts again where it was, not where its block did', () => {
+    const rig = new Rig().usual();
+    // lea rdi, [rip+9]; mov al, 0x90; mov ecx, 2; rep stosb; mov eax, 7; then two bytes to become nops
+    rig.poke(CODE, [...bytes('48 8d 3d 0e 00 00 00 b0 90 b9 02 00 00 00 f3 aa'), ...movEax(7), ...bytes('ff c0'), ...SYSCALL]);
+    expect(rig.run()).toBe('syscall');
+    expect(rig.regs.num(R.rax)).toBe(7);
+    expect(rig.peek(CODE + 21, 2)).toEqual([0x90, 0x90]);
+  }); // prettier-ignore
+
+  it('what is written through another mapping of the same page counts, also one made later', () => {
+    const rig = new Rig().usual();
+    const frame = rig.map(CODE, 1, 5);
+    const shared: [PageTable, number][] = [];
+    const share = (table: PageTable, page: number): void => {
+      rig.cpu.memory.retain(frame);
+      table.set(page, frame, 3);
+      table.writers = (_page, fn): void => shared.forEach(([t, p]) => fn(t, p));
+      shared.push([table, page]);
+    };
+    const run = (): number => {
+      rig.regs.pc = CODE;
+      expect(rig.run()).toBe('syscall');
+      return rig.regs.num(R.rax);
+    };
+    /** mov byte [rbx], dl; syscall, on a page of its own, run in `table`. */
+    const store = (table: PageTable, address: number, value: number): void => {
+      const home = rig.table;
+      rig.table = table;
+      rig.regs.pc = CODE + 2 * PAGE;
+      rig.regs.setNum(R.rbx, address);
+      rig.regs.setNum(R.rdx, value);
+      expect(rig.run()).toBe('syscall');
+      rig.table = home;
+    };
+    rig.map(CODE + 2 * PAGE, 1, 7);
+    rig.poke(CODE + 2 * PAGE, [0x88, 0x13, ...SYSCALL]);
+    rig.poke(CODE, [...movEax(1), ...SYSCALL]);
+    share(rig.table, DATA + 4 * PAGE);
+    expect(run()).toBe(1);
+    for (const value of [2, 3, 4]) {
+      store(rig.table, DATA + 4 * PAGE + 1, value);
+      expect(run()).toBe(value);
+    }
+    const other = rig.cpu.newPageTable();
+    other.set(CODE + 2 * PAGE, rig.table.frame(CODE + 2 * PAGE), 7);
+    share(other, DATA);
+    for (const value of [5, 6]) {
+      store(other, DATA + 1, value);
+      expect(run()).toBe(value);
+      store(rig.table, DATA + 4 * PAGE + 1, value + 10);
+      expect(run()).toBe(value + 10);
+    }
   });
 
   it('code that the kernel wrote, remapped, or took its execute permission', () => {

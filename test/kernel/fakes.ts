@@ -65,6 +65,7 @@ export class FakeRegs implements Regs {
 
 export class FakePageTable implements PageTable {
   prefault: ((page: number) => void) | null = null;
+  writers: PageTable['writers'] = null;
   readonly pages = new Map<number, { frame: number; prot: number }>();
   readonly writes: [number, number][] = [];
   destroyed = false;

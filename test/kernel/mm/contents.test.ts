@@ -36,6 +36,7 @@ function ports() {
     flush: () => undefined,
     codeChanged: () => undefined,
     codeRemapped: () => undefined,
+    isCodeFrame: () => false,
     destroyed: () => undefined,
   };
   const memory = new Memory(ram);

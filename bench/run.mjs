@@ -60,15 +60,17 @@ function once(command, commandArgs) {
 
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
 
-/** Median time of a command, milliseconds. */
-function time(command, commandArgs) {
-  const times = [];
+/** Median times of several commands, in milliseconds. They take turns: what disturbs the machine disturbs all. */
+function timeInTurn(list) {
+  const times = list.map(() => []);
   let last;
-  for (let i = 0; i < RUNS; i++) {
-    last = once(command, commandArgs);
-    times.push(last.ms);
-  }
-  return { ms: median(times), stdout: last.stdout, stderr: last.stderr };
+  for (let i = 0; i < RUNS; i++)
+    last = list.map((c, k) => {
+      const r = once(c[0], c.slice(1));
+      times[k].push(r.ms);
+      return r;
+    });
+  return list.map((_, k) => ({ ms: median(times[k]), stdout: last[k].stdout }));
 }
 
 function commands(b, guest, size) {
@@ -105,18 +107,16 @@ for (const b of BENCHES) {
   }
   const size = b.size === null || b.fixed || !quick ? b.size : Math.ceil(b.size / 5);
   const result = {};
-  const outputs = new Set();
-  for (const [who, command] of Object.entries(commands(b, guest, size))) {
-    if (!command) continue;
-    const r = time(command[0], command.slice(1));
-    result[who] = r.ms;
-    outputs.add(r.stdout);
-    // Start-up is part of a run, and most of a short one: rates are over the rest.
-    if (b.kind !== 'start' && b.kind !== 'loop') {
-      const empty = commands(b, guest, 1)[who];
-      result[`${who}Rate`] = size / ((r.ms - time(empty[0], empty.slice(1)).ms) / 1000);
-    }
-  }
+  const sides = Object.entries(commands(b, guest, size)).filter(([, c]) => c);
+  // Start-up is part of a run, and most of a short one: rates are over the rest.
+  const rated = b.kind === 'rate' || b.kind === 'trace';
+  const empty = commands(b, guest, 1);
+  const runs = timeInTurn([...sides.map(([, c]) => c), ...(rated ? sides.map(([who]) => empty[who]) : [])]);
+  sides.forEach(([who], i) => {
+    result[who] = runs[i].ms;
+    if (rated) result[`${who}Rate`] = size / ((runs[i].ms - runs[i + sides.length].ms) / 1000);
+  });
+  const outputs = new Set(runs.slice(0, sides.length).map((r) => r.stdout));
   if (outputs.size !== 1) throw new Error(`${b.name}: the outputs differ: ${[...outputs].join(' / ')}`);
   let mips = null;
   if (b.kind === 'loop') {
@@ -136,7 +136,8 @@ const rate = (v) =>
 
 const text = `# Benchmark results
 
-Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: medians of ${RUNS} runs, the same binaries in each column.
+Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: medians of ${RUNS} runs taken in turn, the same
+binaries in each column.
 Machine: ${describeMachine()}. ring3's core here is the interpreter.
 
 ## Whole runs, start-up included (milliseconds)
@@ -164,7 +165,7 @@ ${rows
   .join('\n')}
 
 "native" of the traced line is strace, qemu's is \`-strace\`; both write to a file, as ring3 does.
-The bundle is ${(statSync(CLI).size / 1024).toFixed(0)} KiB of JavaScript and ${(statSync('dist/x86_64.wasm').size / 1024).toFixed(0)} KiB of WebAssembly.
+The bundle is ${(statSync('dist/cli.cjs').size / 1024).toFixed(0)} KiB of JavaScript and ${(statSync('dist/x86_64.wasm').size / 1024).toFixed(0)} KiB of WebAssembly.
 `;
 if (!args.includes('--no-write') && only.length === 0) writeFileSync('bench/RESULTS.md', text);
 else console.log(text);

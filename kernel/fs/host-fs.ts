@@ -13,6 +13,8 @@ import { O_ACCMODE, O_RDONLY, type File } from './file.ts';
 import type { HostDir, HostFs, HostHandle, HostStat } from './host-port.ts';
 import {
   Inode,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
@@ -22,7 +24,6 @@ import {
   type FsStat,
 } from './inode.ts';
 import { RegularFile } from './regular-file.ts';
-import { RENAME_EXCHANGE, RENAME_NOREPLACE } from './tmpfs.ts';
 
 /** Shown by statfs; the host's own type says nothing to a guest. V9FS_MAGIC, as for folders shared with a VM. */
 const HOSTFS_MAGIC = 0x01021997;

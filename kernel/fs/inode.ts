@@ -16,6 +16,11 @@ export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
 
+// renameat2(2).
+export const RENAME_NOREPLACE = 1;
+export const RENAME_EXCHANGE = 2;
+export const RENAME_WHITEOUT = 4;
+
 /** One mounted (or mountable) file system. */
 export interface FileSystem {
   /** "tmpfs", "proc", "ring3host"… as /proc/mounts shows it. */

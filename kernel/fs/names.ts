@@ -20,6 +20,9 @@ import {
   CAP_DAC_READ_SEARCH,
   CAP_FOWNER,
   CAP_MKNOD,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  RENAME_WHITEOUT,
   S_IFBLK,
   S_IFCHR,
   S_IFDIR,
@@ -31,7 +34,7 @@ import {
   type Inode,
 } from './inode.ts';
 import { IN_ATTRIB, IN_CREATE, IN_DELETE, IN_ISDIR } from './notify.ts';
-import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, TmpfsInode } from './tmpfs.ts';
+import { TmpfsInode } from './tmpfs-inode.ts';
 import { AT_EMPTY_PATH, AT_SYMLINK_FOLLOW, LOOKUP_EMPTY, LOOKUP_FOLLOW, type Vfs } from './vfs.ts';
 import { lookupChild, type Walk } from './walk.ts';
 

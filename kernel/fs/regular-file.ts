@@ -16,6 +16,11 @@ export const SEEK_END = 2;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
+// fallocate(2).
+export const FALLOC_FL_KEEP_SIZE = 1;
+export const FALLOC_FL_PUNCH_HOLE = 2;
+export const FALLOC_FL_ZERO_RANGE = 16;
+
 const RLIMIT_FSIZE = 1;
 const SIGXFSZ = 25;
 

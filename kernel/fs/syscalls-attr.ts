@@ -35,9 +35,14 @@ import {
 } from './inode.ts';
 import { IN_ATTRIB, IN_MODIFY } from './notify.ts';
 import { notify } from './open.ts';
-import { MAX_FILE_SIZE, sizeAllowed } from './regular-file.ts';
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  MAX_FILE_SIZE,
+  sizeAllowed,
+} from './regular-file.ts';
 import { lookupArg } from './syscalls-stat.ts';
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE } from './tmpfs.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, LOOKUP_EMPTY, LOOKUP_FOLLOW } from './vfs.ts';
 
 /** Where a descriptor's object is, for the f… forms of calls; objects without a mount are never read-only. */

@@ -4,7 +4,7 @@ import { File, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from '../../kernel/fs/file
 import { S_IFDIR, S_IFMT } from '../../kernel/fs/inode.ts';
 import { mkdirAt, symlinkAt } from '../../kernel/fs/names.ts';
 import { openPath } from '../../kernel/fs/open.ts';
-import { TmpfsInode } from '../../kernel/fs/tmpfs.ts';
+import { TmpfsInode } from '../../kernel/fs/tmpfs-inode.ts';
 import { AT_FDCWD, type Vfs } from '../../kernel/fs/vfs.ts';
 import { IoBuf } from '../../kernel/mm/iobuf.ts';
 import type { Task } from '../../kernel/task/task.ts';

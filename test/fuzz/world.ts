@@ -7,7 +7,7 @@ import { bootKernel, type KernelInstance } from '../../kernel/boot.ts';
 import { File, O_CREAT, O_WRONLY } from '../../kernel/fs/file.ts';
 import { HostInputFile, HostOutputFile } from '../../kernel/fs/dev/host-stream.ts';
 import { openPath } from '../../kernel/fs/open.ts';
-import type { TmpfsInode } from '../../kernel/fs/tmpfs.ts';
+import type { TmpfsInode } from '../../kernel/fs/tmpfs-inode.ts';
 import { IoBuf } from '../../kernel/mm/iobuf.ts';
 import { REG } from '../../kernel/ports.ts';
 import { sendToGroup } from '../../kernel/signal/send.ts';

@@ -7,7 +7,7 @@ import type { KernelOptions } from '../../kernel/kernel.ts';
 import { MAP_ANONYMOUS, MAP_PRIVATE } from '../../kernel/mm/flags.ts';
 import { IoBuf } from '../../kernel/mm/iobuf.ts';
 import { O_CREAT, O_WRONLY, File } from '../../kernel/fs/file.ts';
-import type { TmpfsInode } from '../../kernel/fs/tmpfs.ts';
+import type { TmpfsInode } from '../../kernel/fs/tmpfs-inode.ts';
 import { openPath } from '../../kernel/fs/open.ts';
 import { PROT_READ, PROT_WRITE, REG, type Limits } from '../../kernel/ports.ts';
 import { syscalls } from '../../kernel/syscall/table.ts';

@@ -1,11 +1,11 @@
-/** memfd_create(2): a nameless file of the kernel's own tmpfs; its seals are tmpfs.ts's. */
+/** memfd_create(2): a nameless file of the kernel's own tmpfs; its seals are tmpfs-file.ts's. */
 import { EFAULT, EINVAL, ENAMETOOLONG, ENODEV } from '../../abi/errno.ts';
 import type { Args } from '../../syscall/args.ts';
 import type { Task } from '../../task/task.ts';
 import { File, installFile, O_LARGEFILE, O_RDWR } from '../file.ts';
 import { S_IFREG } from '../inode.ts';
 import { openInode } from '../open.ts';
-import { F_SEAL_SEAL } from '../tmpfs.ts';
+import { F_SEAL_SEAL } from '../tmpfs-file.ts';
 
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;

@@ -16,7 +16,7 @@ const only = args.filter((a, i) => !a.startsWith('--') && i !== runsAt + 1);
 
 const GUESTS = 'build/guests/x86_64';
 const QEMU = '/usr/bin/qemu-x86_64';
-const CLI = 'dist/cli.js';
+const CLI = 'dist/ring3.cjs';
 const trace = join(tmpdir(), `ring3-bench-${process.pid}.trace`);
 
 /** `size`: the argument, chosen so that ring3 runs for about a second; `quick` takes a fifth. */

@@ -49,7 +49,7 @@ async function buildCpu(ifStale) {
   }
 }
 
-// elfy and memfs are CommonJS: inside an ES module their require('util') needs a real `require`.
+// elfy is CommonJS: inside an ES module its require('util') needs a real `require`.
 const banner = `import { createRequire as __ring3Require } from 'node:module';
 const require = __ring3Require(import.meta.url);`;
 
@@ -67,8 +67,8 @@ async function buildCli() {
     banner: { js: '(function (require, __ring3Url) {' },
     footer: { js: '})' },
   });
-  copyFileSync('scripts/launcher.mjs', 'dist/cli.js');
-  chmodSync('dist/cli.js', 0o755);
+  copyFileSync('scripts/launcher.cjs', 'dist/ring3.cjs');
+  chmodSync('dist/ring3.cjs', 0o755);
   const guest = 'guests/prebuilt/x86_64/hello';
   const args = existsSync(guest) ? ['run', guest] : ['version'];
   const made = spawnSync(process.execPath, ['scripts/code-cache.mjs', ...args], { encoding: 'utf8' });

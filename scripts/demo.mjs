@@ -9,7 +9,7 @@ const run = (...args) => spawnSync(process.execPath, args, { stdio: 'inherit' })
 
 function show(...args) {
   console.log(`\n$ ring3 ${args.join(' ')}`);
-  const status = run('dist/cli.js', ...args);
+  const status = run('dist/ring3.cjs', ...args);
   // From 124 on the status is ring3's own: below it is the guest's business.
   if (status >= 124) process.exit(status);
 }

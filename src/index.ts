@@ -22,6 +22,7 @@ export type {
 export type {
   EndEvent, EnterEvent, ExitEvent, Listeners, MachineEvent, SignalEvent, TaskEndEvent,
 } from './machine/events.ts'; // prettier-ignore
+export type { FsLike } from './host/host-fs.ts';
 export type { ExitStatus } from './machine/status.ts';
 /** Traces as strace prints them: give one to `BootOptions.tracer`, call `finish` at the end. */
 export { Strace, type StraceOptions } from '../kernel/trace/strace.ts';

@@ -1,18 +1,23 @@
 /** Opens a folder named on the command line. */
-import { accessSync, constants, statSync } from 'node:fs';
+import * as nodeFs from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { BootError } from '../machine/errors.ts';
-import { NodeHostFs } from './host-fs.ts';
+import { NodeHostFs, type FsLike } from './host-fs.ts';
 
 /** `file`: the name in the folder, when the path was a file's. `option` is named in the error. */
-export function openHostFolder(path: string, option: string): { host: NodeHostFs; file: string | null } {
+export function openHostFolder(
+  path: string,
+  option: string,
+  fs: FsLike = nodeFs,
+): { host: NodeHostFs; file: string | null } {
   const full = resolve(path);
   try {
-    const isDirectory = statSync(full).isDirectory();
-    accessSync(full, isDirectory ? constants.R_OK | constants.X_OK : constants.R_OK);
+    const isDirectory = fs.statSync(full).isDirectory();
+    const { R_OK, X_OK } = nodeFs.constants;
+    fs.accessSync(full, isDirectory ? R_OK | X_OK : R_OK);
     return isDirectory
-      ? { host: new NodeHostFs(full), file: null }
-      : { host: new NodeHostFs(dirname(full)), file: basename(full) };
+      ? { host: new NodeHostFs(full, { fs }), file: null }
+      : { host: new NodeHostFs(dirname(full), { fs }), file: basename(full) };
   } catch (e) {
     const code = (e as NodeJS.ErrnoException).code;
     const why =

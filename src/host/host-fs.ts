@@ -18,9 +18,9 @@ import type {
 /** The part of node:fs that is used. memfs volumes have it too. */
 export type FsLike = Pick<
   typeof nodeFs,
-  | 'chmodSync' | 'closeSync' | 'fstatSync' | 'fsyncSync' | 'ftruncateSync' | 'lchownSync' | 'linkSync' | 'lstatSync'
+  | 'accessSync' | 'chmodSync' | 'closeSync' | 'fstatSync' | 'fsyncSync' | 'ftruncateSync' | 'lchownSync' | 'linkSync' | 'lstatSync'
   | 'lutimesSync' | 'mkdirSync' | 'openSync' | 'readSync' | 'readdirSync' | 'readlinkSync' | 'realpathSync'
-  | 'renameSync' | 'rmdirSync' | 'statfsSync' | 'symlinkSync' | 'unlinkSync' | 'writeSync'
+  | 'renameSync' | 'rmdirSync' | 'statSync' | 'statfsSync' | 'symlinkSync' | 'unlinkSync' | 'writeSync'
 >; // prettier-ignore
 
 const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } = nodeFs.constants;

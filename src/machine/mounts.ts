@@ -17,7 +17,7 @@ export function hostRoot(folder: string, readOnly: boolean, vfs: Vfs, memory: Me
 
 /** Shows a host folder, or a single file, at a place in the guest, which is made when it is missing. */
 export function mountHost(kernel: Kernel, spec: MountSpec): void {
-  const { host, file } = openHostFolder(spec.host, '-v');
+  const { host, file } = openHostFolder(spec.host, '-v', spec.fs);
   const { vfs, memory } = kernel;
   const fs = new HostFileSystem(host, { dev: vfs.newDev(), memory, readOnly: spec.readOnly ?? false });
   const flags = MNT_RELATIME | (spec.readOnly ? MNT_READONLY : 0);

@@ -1,4 +1,5 @@
 /** What a machine is told at boot. */
+import type { FsLike } from '../host/host-fs.ts';
 import type { Tracer } from '../../kernel/trace/tracer.ts';
 
 /** A host folder shown in the guest. */
@@ -8,6 +9,8 @@ export interface MountSpec {
   /** Absolute path in the guest. */
   readonly guest: string;
   readonly readOnly?: boolean;
+  /** The file system `host` names a folder of: a memfs volume. Default: the host's. */
+  readonly fs?: FsLike;
 }
 
 /** A guest port reachable from the host. */

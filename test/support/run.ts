@@ -26,7 +26,7 @@ export interface RunResult {
   readonly status: number;
 }
 
-export const CLI = rootPath('dist/cli.js');
+export const CLI = rootPath('dist/ring3.cjs');
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const SIGNALS: Readonly<Record<string, number>> = {
   SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8, SIGKILL: 9, SIGUSR1: 10, SIGSEGV: 11,

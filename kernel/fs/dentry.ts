@@ -2,7 +2,7 @@
  * Names in the tree: dentries, mounts, and a place in the tree (struct path). A dentry keeps its place when it is
  * renamed, so a working directory or an open file knows its present name, as in Linux.
  */
-import type { FileSystem, Inode } from './inode.ts';
+import { S_IFDIR, type FileSystem, type Inode } from './inode.ts';
 
 /** One name of one inode. `parent` of a file system's root dentry is itself. */
 export class Dentry {
@@ -35,7 +35,10 @@ export class Dentry {
   add(name: string, inode: Inode): Dentry {
     const d = new Dentry(name, this, inode);
     const children = (this.children ??= new Map<string, Dentry>());
-    if (!inode.fs.dcache && children.size >= MAX_UNCACHED) this.prune();
+    const { fs } = inode;
+    if (!fs.dcache) {
+      if (children.size >= MAX_UNCACHED) this.prune();
+    } else if (fs.prunes && children.size % MAX_UNCACHED === MAX_UNCACHED - 1) this.prune();
     children.set(name, d);
     return d;
   }
@@ -85,7 +88,10 @@ export class Dentry {
   /** Forgets names that nothing hangs on. */
   private prune(): void {
     for (const [name, d] of this.children!) {
-      if (d.mounts === null && (d.children === null || d.children.size === 0)) this.children!.delete(name);
+      if (d.mounts !== null || (d.children !== null && d.children.size > 0)) continue;
+      // An authoritative name must stay one object while somebody may stand on it.
+      if (d.inode.fs.dcache && (d.inode.type === S_IFDIR || d.inode.opens > 0)) continue;
+      this.children!.delete(name);
     }
   }
 }

@@ -9,7 +9,7 @@ import type { Memory } from '../mm/memory.ts';
 import { PageCacheObject, type Backing } from '../mm/objects.ts';
 import type { Task } from '../task/task.ts';
 import type { Path } from './dentry.ts';
-import { O_ACCMODE, O_RDONLY, type File } from './file.ts';
+import { O_ACCMODE, O_RDONLY } from './file.ts';
 import type { HostDir, HostFs, HostHandle, HostStat } from './host-port.ts';
 import {
   Inode,
@@ -113,6 +113,8 @@ const GONE: HostStat = {
 export class HostInode extends Inode implements Backing {
   override readonly fs: HostFileSystem;
   readonly ino: number;
+  /** What the host knows the object by: its device and inode number. */
+  readonly key: string;
   mode: number;
   private parent: HostInode | null;
   private name: string;
@@ -130,6 +132,7 @@ export class HostInode extends Inode implements Backing {
     this.parent = parent;
     this.name = name;
     this.ino = st.ino;
+    this.key = key(st);
     this.mode = st.mode;
     if (parent === null) this.dir = fs.host.root;
     this.update(st);
@@ -360,7 +363,7 @@ export class HostInode extends Inode implements Backing {
 
   // Contents.
 
-  open(_t: Task | null, flags: number, _at: Path): File | number {
+  open(_t: Task | null, flags: number, _at: Path | null): HostFile | number {
     const type = this.mode & S_IFMT;
     if (type === S_IFDIR) return -EISDIR;
     // FIFOs, sockets and devices of the host are not the guest's.
@@ -441,6 +444,9 @@ export class HostFile extends RegularFile {
     this.handle = handle;
   }
 
+  override pread(buf: IoBuf, offset: number): number {
+    return this.readAt(buf, offset);
+  }
   protected readAt(buf: IoBuf, offset: number): number {
     const { host } = this.inode.fs;
     const cache = this.inode.mapped;

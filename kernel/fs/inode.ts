@@ -37,6 +37,8 @@ export interface FileSystem {
    * return the same Inode object for as long as the object is the same.
    */
   readonly dcache?: boolean;
+  /** With `dcache`: names of files that are not in use may be forgotten, since `lookup` finds the same object again. */
+  readonly prunes?: boolean;
   /** statfs(2); without it, the zeros a pseudo file system reports. */
   statfs?(): FsStat;
   /** Its own mount options in /proc/mounts, after "rw": "mode=620,ptmxmode=000". */

@@ -69,7 +69,7 @@ export class TmpfsInode extends Inode implements MemObject {
   seals = F_SEAL_SEAL;
   /** O_TMPFILE without O_EXCL: linkat may give it a name although it has none. */
   linkable = false;
-  private length = 0;
+  protected length = 0;
   private target = '';
   private xattrs: Map<string, Uint8Array> | null = null;
   /** Open files and mappings; with no link left, the last of them frees the contents. */

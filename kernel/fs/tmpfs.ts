@@ -28,7 +28,7 @@ export class Tmpfs implements FileSystem {
   readonly dcache = true;
   readonly root: TmpfsInode;
   readonly deps: TmpfsDeps;
-  private nextIno = 1;
+  protected nextIno = 1;
   inodes = 0;
 
   constructor(deps: TmpfsDeps, dev: number, options: { mode?: number; type?: string } = {}) {
@@ -46,6 +46,10 @@ export class Tmpfs implements FileSystem {
     if (quota.used + INODE_COST > quota.max) return null;
     quota.used += INODE_COST;
     this.inodes++;
+    return this.build(mode, uid, gid);
+  }
+
+  protected build(mode: number, uid: number, gid: number): TmpfsInode {
     return new TmpfsInode(this, this.nextIno++, mode, uid, gid);
   }
 

@@ -5,6 +5,8 @@ import type { Task } from '../task/task.ts';
 import { Dentry, MNT_RELATIME, Mount, Path } from './dentry.ts';
 import { S_IFDIR, S_IFMT, type FileSystem, type Inode } from './inode.ts';
 import type { FileQuota } from './file-pages.ts';
+import type { HostFileSystem } from './host-fs.ts';
+import { OverlayFs } from './overlay.ts';
 import { Tmpfs, type TmpfsDeps } from './tmpfs.ts';
 import { RESOLVE_BENEATH, RESOLVE_IN_ROOT, Walk } from './walk.ts';
 
@@ -107,6 +109,11 @@ export class Vfs {
   /** A new, empty tmpfs; all of them share the machine's file quota. */
   newTmpfs(mode = 0o1777, type = 'tmpfs'): Tmpfs {
     return new Tmpfs(this.tmpfsDeps, this.newDev(), { mode, type });
+  }
+
+  /** Changes over `lower` that stay in memory; they count against the same quota. */
+  newOverlay(lower: HostFileSystem): OverlayFs {
+    return new OverlayFs(this.tmpfsDeps, this.newDev(), lower);
   }
 
   /** st_dev for a file system without a device: makedev(0, minor). */

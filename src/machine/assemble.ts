@@ -95,7 +95,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
       cpus, hostname: options.hostname ?? 'ring3', seeded, aslr: options.aslr ?? false, hwcap: HWCAP, hwcap2: HWCAP2,
       minsigstksz: MINSIGSTKSZ, report: options.report ?? (() => {}),
     },
-    root === undefined ? undefined : (vfs, mem) => hostRoot(root, options.rootReadWrite !== true, vfs, mem),
+    root === undefined ? undefined : (vfs, mem) => hostRoot(root, options.rootReadWrite === true, vfs, mem),
   ); // prettier-ignore
   const loop = new Loop(kernel, cpu);
   let heard = (): void => {};

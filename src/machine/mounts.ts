@@ -1,5 +1,6 @@
 /** Host folders in the guest: `-v` mounts and `--root`. */
 import { Dentry, MNT_READONLY, MNT_RELATIME } from '../../kernel/fs/dentry.ts';
+import type { FileSystem } from '../../kernel/fs/inode.ts';
 import { HostFileSystem } from '../../kernel/fs/host-fs.ts';
 import type { Vfs } from '../../kernel/fs/vfs.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
@@ -9,10 +10,11 @@ import { BootError } from './errors.ts';
 import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
 import type { MountSpec } from './options.ts';
 
-/** The guest's root file system in a host folder. */
-export function hostRoot(folder: string, readOnly: boolean, vfs: Vfs, memory: Memory): HostFileSystem {
+/** The guest's root file system in a host folder; its changes go there with `readWrite`, else they stay in memory. */
+export function hostRoot(folder: string, readWrite: boolean, vfs: Vfs, memory: Memory): FileSystem {
   const { host } = openHostFolder(folder, '--root');
-  return new HostFileSystem(host, { dev: vfs.newDev(), memory, readOnly });
+  const fs = new HostFileSystem(host, { dev: vfs.newDev(), memory, readOnly: !readWrite });
+  return readWrite ? fs : vfs.newOverlay(fs);
 }
 
 /** Shows a host folder, or a single file, at a place in the guest, which is made when it is missing. */

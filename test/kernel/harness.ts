@@ -8,6 +8,9 @@ import { MAP_ANONYMOUS, MAP_PRIVATE } from '../../kernel/mm/flags.ts';
 import { IoBuf } from '../../kernel/mm/iobuf.ts';
 import { O_CREAT, O_WRONLY, File } from '../../kernel/fs/file.ts';
 import type { TmpfsInode } from '../../kernel/fs/tmpfs-inode.ts';
+import type { FileSystem } from '../../kernel/fs/inode.ts';
+import type { Vfs } from '../../kernel/fs/vfs.ts';
+import type { Memory } from '../../kernel/mm/memory.ts';
 import { openPath } from '../../kernel/fs/open.ts';
 import { PROT_READ, PROT_WRITE, REG, type Limits } from '../../kernel/ports.ts';
 import { syscalls } from '../../kernel/syscall/table.ts';
@@ -54,9 +57,11 @@ export class Harness {
       limits?: Partial<Limits>;
       init?: Partial<InitRequest>;
       frames?: number;
+      /** The root file system, unless it is a tmpfs. */
+      root?: (vfs: Vfs, memory: Memory) => FileSystem;
     } = {},
   ) {
-    const { limits, init, frames, ...rest } = options;
+    const { limits, init, frames, root, ...rest } = options;
     this.ram = new FakeRam(frames ?? 2048);
     this.kernel = bootKernel(
       {
@@ -67,6 +72,7 @@ export class Harness {
         limits: { ...fakeLimits, ...limits },
       },
       { report: (line) => this.reports.push(line), ...rest },
+      root,
     );
     this.file('/prog', tinyElf(), 0o755);
     const t = this.kernel.spawnInit({ path: '/prog', argv: ['prog'], envp: [], ...init });

@@ -1,0 +1,634 @@
+/** The overlay of `--root`: what the guest sees is what a copy of the folder would show, and the folder stays. */
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { ENOENT, ENOSPC, ERRNO, EWOULDBLOCK } from '../../../kernel/abi/errno.ts';
+import { File, O_CREAT, O_RDONLY, O_RDWR, O_TMPFILE, O_WRONLY } from '../../../kernel/fs/file.ts';
+import { HostFileSystem } from '../../../kernel/fs/host-fs.ts';
+import { openPath } from '../../../kernel/fs/open.ts';
+import { OverlayFs } from '../../../kernel/fs/overlay.ts';
+import { MAP_PRIVATE } from '../../../kernel/mm/flags.ts';
+import { PROT_READ } from '../../../kernel/ports.ts';
+import { NodeHostFs } from '../../../src/host/host-fs.ts';
+import { Harness } from '../harness.ts';
+
+const folders: string[] = [];
+const hosts: NodeHostFs[] = [];
+afterEach(() => {
+  for (const h of hosts.splice(0)) h.dispose();
+  for (const f of folders.splice(0)) fs.rmSync(f, { recursive: true, force: true });
+});
+
+function newFolder(): string {
+  const dir = fs.mkdtempSync(join(tmpdir(), 'ring3-overlay-'));
+  fs.chmodSync(dir, 0o755);
+  folders.push(dir);
+  return dir;
+}
+
+interface Seen {
+  readonly ino: number;
+  readonly dev: number;
+  readonly nlink: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly size: number;
+  readonly mtime: number;
+}
+
+/** System calls of a guest whose root is an overlay over `folder`; results as Linux gives them. */
+class Guest {
+  readonly h: Harness;
+  readonly overlay: OverlayFs;
+  private readonly at: number;
+
+  constructor(folder: string, maxFileBytes = 4 << 20) {
+    this.h = new Harness({
+      limits: { maxFileBytes },
+      frames: 4096,
+      root: (vfs, memory) => {
+        const host = new NodeHostFs(folder);
+        hosts.push(host);
+        return vfs.newOverlay(new HostFileSystem(host, { dev: vfs.newDev(), memory, readOnly: true }));
+      },
+    });
+    this.overlay = this.h.kernel.vfs.root.mnt.fs as OverlayFs;
+    this.at = this.h.scratch(this.h.init);
+  }
+
+  /** Strings go into the guest's memory: at most two, of less than 1 KiB. */
+  call(name: string, ...args: (number | string)[]): number {
+    let place = this.at;
+    const words = args.map((a) => {
+      if (typeof a === 'number') return a;
+      place += 1024;
+      return this.h.poke(this.h.init, place - 1024, a);
+    });
+    const r = this.h.call(this.h.init, name, ...words);
+    if (r === null) throw new Error(`${name} waits`);
+    return r;
+  }
+  /** Bytes the call stored in a buffer whose address it gets as the last of its arguments. */
+  private out(length: number): Uint8Array {
+    const bytes = this.h.init.mm.copyIn(this.at + 4096, length);
+    if (bytes === null) throw new Error('scratch');
+    return bytes;
+  }
+  get buffer(): number {
+    return this.at + 4096;
+  }
+
+  open(path: string, flags: number, mode = 0): number {
+    return this.call('open', path, flags, mode);
+  }
+  read(fd: number, length: number): string | number {
+    const n = this.call('read', fd, this.buffer, length);
+    return n < 0 ? n : Buffer.from(this.out(n)).toString('latin1');
+  }
+  write(fd: number, text: string): number {
+    this.h.poke(this.h.init, this.buffer, text);
+    return this.call('write', fd, this.buffer, text.length);
+  }
+  /** A whole file, or -errno. */
+  cat(path: string): string | number {
+    const fd = this.open(path, O_RDONLY);
+    if (fd < 0) return fd;
+    let out = '';
+    for (;;) {
+      const part = this.read(fd, 4000);
+      if (typeof part === 'number') {
+        this.call('close', fd);
+        return part;
+      }
+      if (part === '') break;
+      out += part;
+    }
+    this.call('close', fd);
+    return out;
+  }
+  put(path: string, text: string, flags = O_WRONLY | O_CREAT): number {
+    const fd = this.open(path, flags, 0o644);
+    if (fd < 0) return fd;
+    const n = this.write(fd, text);
+    this.call('close', fd);
+    return n;
+  }
+  stat(path: string, name = 'lstat'): Seen | number {
+    const r = this.call(name, path, this.buffer);
+    return r < 0 ? r : this.seen();
+  }
+  fstat(fd: number): Seen {
+    expect(this.call('fstat', fd, this.buffer)).toBe(0);
+    return this.seen();
+  }
+  private seen(): Seen {
+    const b = this.out(144);
+    const v = new DataView(b.buffer, b.byteOffset);
+    return {
+      dev: Number(v.getBigUint64(0, true)),
+      ino: Number(v.getBigUint64(8, true)),
+      nlink: Number(v.getBigUint64(16, true)),
+      mode: v.getUint32(24, true),
+      uid: v.getUint32(28, true),
+      size: Number(v.getBigInt64(48, true)),
+      mtime: Number(v.getBigInt64(88, true)),
+    };
+  }
+  /** Names (without "." and "..") and their d_ino. */
+  list(path: string): Map<string, number> | number {
+    const fd = this.open(path, O_RDONLY);
+    if (fd < 0) return fd;
+    const names = new Map<string, number>();
+    for (;;) {
+      const n = this.call('getdents64', fd, this.buffer, 4000);
+      if (n <= 0) {
+        this.call('close', fd);
+        if (n < 0) return n;
+        break;
+      }
+      const b = this.out(n);
+      const v = new DataView(b.buffer, b.byteOffset);
+      for (let i = 0; i < n; i += v.getUint16(i + 16, true)) {
+        let name = '';
+        for (let k = i + 19; b[k] !== 0; k++) name += String.fromCharCode(b[k]);
+        expect(names.has(name)).toBe(false);
+        names.set(name, Number(v.getBigUint64(i, true)));
+      }
+    }
+    expect(names.delete('.') && names.delete('..')).toBe(true);
+    return names;
+  }
+  names(path: string): string[] {
+    const list = this.list(path);
+    return typeof list === 'number' ? [String(list)] : [...list.keys()].sort();
+  }
+  readlink(path: string): string | number {
+    const n = this.call('readlink', path, this.buffer, 1000);
+    return n < 0 ? n : Buffer.from(this.out(n)).toString('latin1');
+  }
+  get room(): number {
+    return this.overlay.statfs().bfree;
+  }
+}
+
+const code = (r: number): string => ERRNO[-r][0];
+/** What a native call gives: its value, or the name of its errno. */
+function native<T>(fn: () => T): T | string {
+  try {
+    return fn();
+  } catch (e) {
+    const name = (e as NodeJS.ErrnoException).code;
+    if (name === undefined) throw e;
+    return name;
+  }
+}
+
+/** mulberry32: the same operations each time. */
+function random(seed: number): (n: number) => number {
+  let a = seed;
+  return (n) => {
+    a = (a + 0x6d2b79f5) | 0;
+    let t = Math.imul(a ^ (a >>> 15), a | 1);
+    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % n;
+  };
+}
+
+const START = 1_000_000_000;
+
+/** The content both sides start with, in `dir`/w. */
+function fill(dir: string): void {
+  const w = join(dir, 'w');
+  const file = (name: string, text: string, mode = 0o644): void => {
+    fs.writeFileSync(join(w, name), text);
+    fs.chmodSync(join(w, name), mode);
+    fs.utimesSync(join(w, name), START, START);
+  };
+  fs.mkdirSync(join(w, 'a/b/c'), { recursive: true });
+  fs.mkdirSync(join(w, 'd'));
+  file('a/a', 'first');
+  file('a/b/a', 'second '.repeat(2000), 0o755);
+  file('a/b/c/d', '');
+  file('b', 'linked');
+  fs.linkSync(join(w, 'b'), join(w, 'a/d'));
+  fs.linkSync(join(w, 'b'), join(w, 'd/b'));
+  fs.symlinkSync('a/b', join(w, 'c'));
+  fs.symlinkSync('../b', join(w, 'd/c'));
+  fs.symlinkSync('nothing', join(w, 'd/d'));
+}
+
+/** Everything below a folder, with contents and times. */
+function tree(dir: string): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  const visit = (path: string): void => {
+    const st = fs.lstatSync(join(dir, path));
+    const what = st.isDirectory()
+      ? fs.readdirSync(join(dir, path)).sort()
+      : st.isSymbolicLink()
+        ? fs.readlinkSync(join(dir, path))
+        : fs.readFileSync(join(dir, path), 'latin1');
+    out[path] = [st.mode, st.nlink, st.mtimeMs, st.ctimeMs, st.ino, what];
+    if (st.isDirectory()) for (const n of what as string[]) visit(path === '' ? n : `${path}/${n}`);
+  };
+  visit('');
+  return out;
+}
+
+const { O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
+const FLAGS = [
+  O_RDONLY, O_RDONLY, O_RDWR, O_WRONLY | O_CREAT, O_RDWR | O_CREAT, O_WRONLY | O_CREAT | O_EXCL, O_WRONLY | O_TRUNC,
+  O_RDWR | O_APPEND | O_CREAT, O_RDONLY | O_DIRECTORY, O_RDWR | O_NOFOLLOW, O_RDONLY | O_TRUNC,
+]; // prettier-ignore
+const MODES = [0o644, 0o600, 0o755, 0o700, 0o777, 0o4755];
+const TARGETS = ['a', 'b', 'a/b', './c', '../b', 'b/c', 'nothing'];
+
+describe.skipIf(process.platform !== 'linux')('overlay', () => {
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    'does what a copy of the folder does, operation by operation (%i)',
+    (seed) => {
+      const lower = newFolder();
+      const twin = newFolder();
+      fill(lower);
+      fill(twin);
+      const before = tree(lower);
+      const g = new Guest(lower);
+      const below = random(seed);
+      const pick = <T>(list: readonly T[]): T => list[below(list.length)];
+      const somewhere = (): string => {
+        let p = 'w';
+        do p += `/${pick(['a', 'b', 'c', 'd'])}`;
+        while (below(5) < 2);
+        return below(20) === 0 ? `${p}/` : p;
+      };
+      const fds: { here: number; there: number; from: string }[] = [];
+      const log: string[] = [];
+      const same = (what: string, here: number | string, there: unknown): void => {
+        const r = typeof here === 'number' && here < 0 ? code(here) : here;
+        log.push(`${what} = ${String(r).slice(0, 40)}`);
+        expect(r, log.slice(-30).join('\n')).toEqual(there);
+      };
+      const zero = (fn: () => void): number | string => native(() => (fn(), 0));
+      const umask = process.umask(0o022);
+      try {
+        for (let n = 0; n < 500; n++) {
+          const p = somewhere();
+          const q = somewhere();
+          const P = `/${p}`;
+          const N = `${twin}/${p}`;
+          const Q = `${twin}/${q}`;
+          switch (below(18)) {
+            case 0:
+            case 1: {
+              const flags = pick(FLAGS);
+              const mode = pick(MODES);
+              const here = g.open(P, flags, mode);
+              const there = native(() => fs.openSync(N, flags, mode));
+              same(
+                `open ${p} ${flags.toString(8)}`,
+                Math.min(here, 0),
+                typeof there === 'number' ? 0 : there,
+              );
+              if (typeof there === 'number') fds.push({ here, there, from: p });
+              if (fds.length > 4) {
+                const [f] = fds.splice(below(fds.length), 1);
+                g.call('close', f.here);
+                fs.closeSync(f.there);
+              }
+              break;
+            }
+            case 2:
+            case 3: {
+              if (fds.length === 0) break;
+              const f = pick(fds);
+              const text = String.fromCharCode(97 + below(26)).repeat(1 + below(3000));
+              same(
+                `write ${f.from}`,
+                g.write(f.here, text),
+                native(() => fs.writeSync(f.there, text)),
+              );
+              break;
+            }
+            case 4: {
+              if (fds.length === 0) break;
+              const f = pick(fds);
+              const length = 1 + below(4000);
+              const into = Buffer.alloc(length);
+              const there = native(() =>
+                into.toString('latin1', 0, fs.readSync(f.there, into, 0, length, null)),
+              );
+              same(`read ${f.from}`, g.read(f.here, length), there);
+              break;
+            }
+            case 5: {
+              if (fds.length === 0) break;
+              const f = pick(fds);
+              const length = below(10_000);
+              same(
+                `ftruncate ${f.from}`,
+                g.call('ftruncate', f.here, length),
+                zero(() => fs.ftruncateSync(f.there, length)),
+              );
+              break;
+            }
+            case 6:
+            case 7:
+              same(
+                `rename ${p} ${q}`,
+                g.call('rename', P, `/${q}`),
+                zero(() => fs.renameSync(N, Q)),
+              );
+              break;
+            case 8:
+              same(
+                `unlink ${p}`,
+                g.call('unlink', P),
+                zero(() => fs.unlinkSync(N)),
+              );
+              break;
+            case 9: {
+              const mode = pick([0o755, 0o700, 0o2775]);
+              same(
+                `mkdir ${p}`,
+                g.call('mkdir', P, mode),
+                zero(() => fs.mkdirSync(N, mode)),
+              );
+              break;
+            }
+            case 10:
+              same(
+                `rmdir ${p}`,
+                g.call('rmdir', P),
+                zero(() => fs.rmdirSync(N)),
+              );
+              break;
+            case 11:
+              same(
+                `link ${p} ${q}`,
+                g.call('link', P, `/${q}`),
+                zero(() => fs.linkSync(N, Q)),
+              );
+              break;
+            case 12: {
+              const target = pick(TARGETS);
+              same(
+                `symlink ${target} ${p}`,
+                g.call('symlink', target, P),
+                zero(() => fs.symlinkSync(target, N)),
+              );
+              break;
+            }
+            case 13: {
+              const mode = pick(MODES) | 0o500;
+              same(
+                `chmod ${p}`,
+                g.call('chmod', P, mode),
+                zero(() => fs.chmodSync(N, mode)),
+              );
+              break;
+            }
+            case 14: {
+              const list = g.list(P);
+              const there = native(() => fs.readdirSync(N).sort().join());
+              same(`readdir ${p}`, typeof list === 'number' ? list : [...list.keys()].sort().join(), there);
+              break;
+            }
+            case 15: {
+              const follow = below(2) === 0;
+              const st = g.stat(P, follow ? 'stat' : 'lstat');
+              const there = native(() => describeStat((follow ? fs.statSync : fs.lstatSync)(N)));
+              same(`stat ${p}`, typeof st === 'number' ? st : describeStat(st), there);
+              break;
+            }
+            case 16: {
+              const time = START + below(1000);
+              const at = g.buffer;
+              const v = new DataView(new ArrayBuffer(16));
+              v.setBigInt64(0, BigInt(time), true);
+              v.setBigInt64(8, BigInt(time), true);
+              g.h.init.mm.copyOut(at, new Uint8Array(v.buffer));
+              same(
+                `utime ${p}`,
+                g.call('utime', P, at),
+                zero(() => fs.utimesSync(N, time, time)),
+              );
+              break;
+            }
+            default:
+              same(
+                `readlink ${p}`,
+                g.readlink(P),
+                native(() => fs.readlinkSync(N)),
+              );
+          }
+        }
+        for (const f of fds) {
+          same(`fstat ${f.from}`, describeStat(g.fstat(f.here)), describeStat(fs.fstatSync(f.there)));
+          g.call('close', f.here);
+          fs.closeSync(f.there);
+        }
+        compareTrees(g, twin, 'w', new Map());
+      } finally {
+        process.umask(umask);
+      }
+      expect(tree(lower)).toEqual(before);
+    },
+  );
+
+  it('shows removed names no more, and a directory made anew is empty', () => {
+    const lower = newFolder();
+    fill(lower);
+    const g = new Guest(lower);
+    expect(g.call('unlink', '/w/a/a')).toBe(0);
+    expect(g.stat('/w/a/a')).toBe(-ENOENT);
+    expect(g.names('/w/a')).toEqual(['b', 'd']);
+    expect(g.put('/w/a/a', 'anew')).toBe(4);
+    expect(g.names('/w/a')).toEqual(['a', 'b', 'd']);
+    for (const p of ['b', 'c', 'd']) expect(g.call('unlink', `/w/d/${p}`)).toBe(0);
+    expect(g.call('rmdir', '/w/d')).toBe(0);
+    expect(g.call('mkdir', '/w/d', 0o755)).toBe(0);
+    expect(g.names('/w/d')).toEqual([]);
+    // A lower directory keeps its contents wherever it goes, and leaves nothing behind.
+    expect(g.call('rename', '/w/a', '/w/d/moved')).toBe(0);
+    expect(g.call('mkdir', '/w/a', 0o755)).toBe(0);
+    expect(g.names('/w/a')).toEqual([]);
+    expect(g.cat('/w/d/moved/b/a')).toBe('second '.repeat(2000));
+    expect(g.cat('/w/d/moved/a')).toBe('anew');
+  });
+
+  it('makes the folders a system needs, in memory', () => {
+    const lower = newFolder();
+    const g = new Guest(lower);
+    expect(g.names('/')).toEqual(['dev', 'proc', 'prog', 'sys', 'tmp']);
+    expect(g.names('/dev')).toContain('null');
+    expect(g.cat('/proc/mounts')).toMatch(/^overlay \/ overlay rw,/);
+    expect(fs.readdirSync(lower)).toEqual([]);
+  });
+
+  it('keeps a file one file when it is copied up', () => {
+    const lower = newFolder();
+    fill(lower);
+    const g = new Guest(lower);
+    const watcher = g.call('inotify_init1', 0o4000);
+    expect(g.call('inotify_add_watch', watcher, '/w/b', 2)).toBe(1); // IN_MODIFY
+    const reader = g.open('/w/b', O_RDONLY);
+    const was = g.fstat(reader);
+    expect((g.list('/w') as Map<string, number>).get('b')).toBe(was.ino);
+    expect(g.call('flock', reader, 2)).toBe(0);
+    const writer = g.open('/w/d/b', O_RDWR); // by another of its names
+    expect(g.write(writer, 'changed')).toBe(7);
+    expect(g.call('flock', writer, 6)).toBe(-EWOULDBLOCK);
+    expect(g.read(reader, 100)).toBe('changed');
+    for (const now of [g.fstat(reader), g.fstat(writer), g.stat('/w/a/d') as Seen]) {
+      expect([now.dev, now.ino, now.nlink, now.size]).toEqual([was.dev, was.ino, 3, 7]);
+    }
+    expect((g.list('/w') as Map<string, number>).get('b')).toBe(was.ino);
+    expect((g.read(watcher, 100) as string).charCodeAt(4)).toBe(2);
+    expect(g.call('unlink', '/w/b')).toBe(0);
+    expect(g.cat('/w/a/d')).toBe('changed');
+    expect(g.fstat(reader).nlink).toBe(2);
+  });
+
+  it('maps the pages of the lower file until it is copied up', () => {
+    const lower = newFolder();
+    fill(lower);
+    const g = new Guest(lower);
+    const { vfs } = g.h.kernel;
+    const t = g.h.init;
+    const object = (): unknown => {
+      const file = openPath(vfs, t, -100, '/w/a/b/a', O_RDONLY);
+      if (!(file instanceof File)) throw new Error('open');
+      file.retain();
+      const mapped = file.mmap(t, PROT_READ, MAP_PRIVATE);
+      file.drop();
+      return mapped;
+    };
+    const shared = object();
+    expect(object()).toBe(shared);
+    const fd = g.open('/w/a/b/a', O_RDONLY);
+    const at = g.call('mmap', 0, 16384, PROT_READ, MAP_PRIVATE, fd, 0);
+    expect(Buffer.from(t.mm.copyIn(at, 6)!).toString()).toBe('second');
+    expect(g.put('/w/a/b/a', 'SECOND', O_WRONLY)).toBe(6);
+    expect(object()).not.toBe(shared);
+    const after = g.call('mmap', 0, 16384, PROT_READ, MAP_PRIVATE, fd, 0);
+    expect(Buffer.from(t.mm.copyIn(after, 13)!).toString()).toBe('SECOND second');
+    // As on Linux, the old mapping shows the lower file, pages not yet read included.
+    expect(Buffer.from(t.mm.copyIn(at, 6)!).toString()).toBe('second');
+    expect(Buffer.from(t.mm.copyIn(at + 8192, 7)!).toString()).toBe('second '.repeat(2000).slice(8192, 8199));
+  });
+
+  it('takes room for what changes, and gives it back', () => {
+    const lower = newFolder();
+    fs.writeFileSync(join(lower, 'big'), 'x'.repeat(100_000));
+    fs.writeFileSync(join(lower, 'small'), 'y'.repeat(20_000));
+    fs.writeFileSync(join(lower, 'hole'), '');
+    fs.truncateSync(join(lower, 'hole'), 1 << 20);
+    const g = new Guest(lower, 64 << 10);
+    const { room } = g;
+    expect(room).toBeGreaterThan(8);
+    expect(g.open('/big', O_RDWR)).toBe(-ENOSPC);
+    expect((g.cat('/big') as string).length).toBe(100_000);
+    expect(g.room).toBe(room);
+    expect(g.put('/hole', 'z', O_WRONLY)).toBe(1);
+    expect(room - g.room).toBeLessThanOrEqual(2);
+    expect(g.stat('/hole')).toMatchObject({ size: 1 << 20 });
+    expect(g.put('/small', 'z', O_WRONLY)).toBe(1);
+    const less = g.room;
+    expect(room - less).toBeGreaterThanOrEqual(5);
+    expect(g.call('truncate', '/big', 4)).toBe(0);
+    expect(g.cat('/big')).toBe('xxxx');
+    // Full: names can still go.
+    let n = 0;
+    while (g.call('mknod', `/tmp/${n}`, 0o100644, 0) === 0) g.put(`/tmp/${n++}`, 'full');
+    expect(g.call('mkdir', '/more', 0o755)).toBe(-ENOSPC);
+    expect(g.call('unlink', '/small')).toBe(0);
+    expect(g.call('unlink', '/big')).toBe(0);
+    expect(g.call('unlink', '/hole')).toBe(0);
+    for (let i = 0; i <= n; i++) g.call('unlink', `/tmp/${i}`);
+    expect(g.names('/')).toEqual(['dev', 'proc', 'prog', 'sys', 'tmp']);
+    expect(g.room).toBe(room);
+  });
+
+  it('holds pipes, sockets, devices and nameless files', () => {
+    const lower = newFolder();
+    fill(lower);
+    const g = new Guest(lower);
+    expect(g.call('mknod', '/w/fifo', 0o010644, 0)).toBe(0);
+    const fifo = g.open('/w/fifo', O_RDWR);
+    expect(g.write(fifo, 'through')).toBe(7);
+    expect(g.read(fifo, 100)).toBe('through');
+    expect(g.call('mknod', '/w/null', 0o020666, 0x103)).toBe(0);
+    expect(g.put('/w/null', 'gone', O_WRONLY)).toBe(4);
+    const socket = g.call('socket', 1, 1, 0);
+    expect(g.h.init.mm.copyOut(g.buffer, Uint8Array.from(Buffer.from('\x01\0/w/d/sock\0', 'latin1')))).toBe(
+      0,
+    );
+    expect(g.call('bind', socket, g.buffer, 13)).toBe(0);
+    expect(g.call('listen', socket, 1)).toBe(0);
+    expect((g.stat('/w/d/sock') as Seen).mode & 0o170000).toBe(0o140000);
+    g.h.init.mm.copyOut(g.buffer, Uint8Array.from(Buffer.from('\x01\0/w/d/sock\0', 'latin1')));
+    expect(g.call('connect', g.call('socket', 1, 1, 0), g.buffer, 13)).toBe(0);
+    const nameless = g.open('/w/a', O_TMPFILE | O_RDWR, 0o600);
+    expect(g.write(nameless, 'text')).toBe(4);
+    expect(g.call('linkat', -100, `/proc/self/fd/${nameless}`, -100, '/w/a/named', 0x400)).toBe(0);
+    expect(g.cat('/w/a/named')).toBe('text');
+    expect(g.names('/w/a')).toEqual(['a', 'b', 'd', 'named']);
+  });
+
+  it('forgets unused names of large folders and nothing else', () => {
+    const lower = newFolder();
+    fs.mkdirSync(join(lower, 'many'));
+    const COUNT = 2500;
+    for (let i = 0; i < COUNT; i++) fs.writeFileSync(join(lower, `many/${i}`), String(i));
+    const g = new Guest(lower);
+    const fd = g.open('/many/7', O_RDONLY);
+    expect(g.call('chmod', '/many/8', 0o600)).toBe(0);
+    expect(g.put('/many/9', 'nine', O_WRONLY)).toBe(4);
+    expect(g.call('flock', fd, 2)).toBe(0);
+    for (let i = 0; i < COUNT; i++) expect(g.stat(`/many/${i}`)).toMatchObject({ nlink: 1 });
+    const many = g.h.kernel.vfs.find('/many');
+    if (typeof many === 'number') throw new Error('find');
+    expect(many.dentry.children!.size).toBeLessThan(COUNT);
+    expect(g.call('flock', g.open('/many/7', O_RDONLY), 6)).toBe(-EWOULDBLOCK);
+    expect((g.stat('/many/8') as Seen).mode & 0o777).toBe(0o600);
+    expect(g.cat('/many/9')).toBe('nine');
+    expect(g.names('/many').length).toBe(COUNT);
+    for (let i = 0; i < COUNT; i++) expect(g.call('unlink', `/many/${i}`)).toBe(0);
+    expect(g.call('rmdir', '/many')).toBe(0);
+  });
+});
+
+const root = process.getuid?.() === 0;
+
+/** What both sides must agree on. Directories' sizes and link counts are each file system's own business. */
+function describeStat(st: Pick<Seen, 'mode' | 'nlink' | 'size' | 'uid'>): string {
+  const dir = (st.mode & 0o170000) === 0o040000;
+  return `${st.mode.toString(8)} ${dir ? '' : `${st.nlink} ${st.size}`} ${root ? st.uid : ''}`;
+}
+
+/** The whole trees; `inodes` maps the twin's inode numbers to the overlay's, one to one. */
+function compareTrees(g: Guest, twin: string, path: string, inodes: Map<number, number>): void {
+  const there = fs.lstatSync(join(twin, path));
+  const here = g.stat(`/${path}`) as Seen;
+  expect(describeStat(here), path).toBe(describeStat(there));
+  if (!inodes.has(there.ino)) {
+    expect([...inodes.values()], path).not.toContain(here.ino);
+    inodes.set(there.ino, here.ino);
+  }
+  expect(here.ino, path).toBe(inodes.get(there.ino));
+  if (there.isSymbolicLink()) expect(g.readlink(`/${path}`)).toBe(fs.readlinkSync(join(twin, path)));
+  else if (there.isFile()) {
+    expect(g.cat(`/${path}`), path).toBe(fs.readFileSync(join(twin, path), 'latin1'));
+    // Times somebody set are the same; the others are each clock's own.
+    const set = there.mtimeMs < (START + 2000) * 1000;
+    if (set) expect(here.mtime, path).toBe(there.mtimeMs / 1000);
+    else expect(here.mtime, path).not.toBe(START);
+  } else {
+    const list = g.list(`/${path}`) as Map<string, number>;
+    expect([...list.keys()].sort(), path).toEqual(fs.readdirSync(join(twin, path)).sort());
+    for (const [name, ino] of list) {
+      expect((g.stat(`/${path}/${name}`) as Seen).ino).toBe(ino);
+      compareTrees(g, twin, `${path}/${name}`, inodes);
+    }
+  }
+}

@@ -106,7 +106,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   if (program) writeGuestFile(kernel.vfs, null, program.path, { data: program.bytes, mode: program.mode });
   for (const mount of options.mounts ?? []) mountHost(kernel, mount);
   const cwd = options.cwd ?? '/';
-  if (root === undefined) makeDirs(kernel.vfs, cwd);
+  if (root === undefined || !options.rootReadWrite) makeDirs(kernel.vfs, cwd);
   for (const [path, content] of Object.entries(options.files ?? {}))
     writeGuestFile(kernel.vfs, null, path, content);
 

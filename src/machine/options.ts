@@ -92,7 +92,7 @@ export interface BootOptions {
   readonly argv?: readonly string[];
   /** Environment. Default: PATH, HOME and HOSTNAME alone. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Working directory, made if it is missing. Default: /. */
+  /** Working directory, made if it is missing (in memory: not with `rootReadWrite`). Default: /. */
   readonly cwd?: string;
   /** Real, effective and saved ids. Default: 0:0. */
   readonly uid?: number;
@@ -109,7 +109,10 @@ export interface BootOptions {
   /** Files to be there at the start, by absolute guest path. */
   readonly files?: Readonly<Record<string, FileContent>>;
   readonly mounts?: readonly MountSpec[];
-  /** Host folder that is the guest's root file system; changes stay in memory unless `rootReadWrite`. */
+  /**
+   * Host folder that is the guest's root file system; changes stay in memory unless `rootReadWrite`. It must not change
+   * meanwhile. Missing /dev, /proc, /sys and /tmp are made (with `rootReadWrite`: in the folder).
+   */
   readonly root?: string;
   readonly rootReadWrite?: boolean;
   readonly publish?: readonly PublishSpec[];

@@ -7,7 +7,7 @@ import { ENOENT, ENOSPC, ERRNO, EWOULDBLOCK } from '../../../kernel/abi/errno.ts
 import { File, O_CREAT, O_RDONLY, O_RDWR, O_TMPFILE, O_WRONLY } from '../../../kernel/fs/file.ts';
 import { HostFileSystem } from '../../../kernel/fs/host-fs.ts';
 import { openPath } from '../../../kernel/fs/open.ts';
-import { OverlayFs } from '../../../kernel/fs/overlay.ts';
+import type { OverlayFs } from '../../../kernel/fs/overlay.ts';
 import { MAP_PRIVATE } from '../../../kernel/mm/flags.ts';
 import { PROT_READ } from '../../../kernel/ports.ts';
 import { NodeHostFs } from '../../../src/host/host-fs.ts';

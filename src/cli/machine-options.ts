@@ -87,7 +87,7 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     },
     { names: names('-w', '--workdir'), arg: 'DIR', apply: (o, v) => (o.workdir = v), help: "the guest's working directory" },
     { names: names('-u', '--user'), arg: 'UID[:GID]', apply: (o, v) => (o.user = v), help: 'run as this user (0:0 unless given)' },
-    { names: ['--root'], arg: 'DIR', apply: (o, v) => (o.root = v), help: "a folder with the guest's root file system; PROG is a path in it;\nthe guest's changes stay in memory and end with it" },
+    { names: ['--root'], arg: 'DIR', apply: (o, v) => (o.root = v), help: "a folder with the guest's root file system; PROG is in it;\nthe guest's changes stay in memory and end with it" },
     { names: ['--rw'], apply: (o) => (o.readWrite = true), help: 'let the guest change the folder given with --root;\n/dev, /proc, /sys and /tmp are made in it where it has none' },
     { names: ['--argv0'], arg: 'NAME', apply: (o, v) => (o.argv0 = v), help: 'what PROG sees as argv[0]' },
     { names: ['--hostname'], arg: 'NAME', apply: (o, v) => (o.hostname = v), help: 'the name uname gives (ring3)' },

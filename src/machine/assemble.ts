@@ -19,7 +19,7 @@ import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
 import { Loop } from './loop.ts';
 import type { BootOptions, Output, OutputSink, TerminalPort } from './options.ts';
 import { hostRoot, mountHost } from './mounts.ts';
-import { findProgram, spawnError } from './program.ts';
+import { findInRoot, findProgram, spawnError } from './program.ts';
 import { populateRoot } from './root.ts';
 import { Capture, hostOutput, InputQueue } from './stdio.ts';
 
@@ -112,8 +112,9 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
 
   const stdio = new Stdio(kernel, options, onInput);
   const env = options.env ?? defaultEnvironment(options);
-  const name = program?.name ?? (options.program as string);
-  const argv = (options.argv ?? [name]).map(toBinary);
+  const given = program?.name ?? (options.program as string);
+  const name = program ? given : findInRoot(kernel.vfs, given, env.PATH ?? '');
+  const argv = (options.argv ?? [given]).map(toBinary);
   const envp = Object.entries(env).map(([k, v]) => toBinary(`${k}=${v}`));
   const first = kernel.spawnInit({
     path: toBinary(name),

@@ -1,9 +1,12 @@
 /** The machine's first program: found and checked on the host, where there are words for what is wrong with it. */
 import { ERRNO } from '../../kernel/abi/errno.ts';
+import { S_IFREG } from '../../kernel/fs/inode.ts';
+import type { Vfs } from '../../kernel/fs/vfs.ts';
 import { type ElfPlan, planElf, type RefusalKind } from '../../loader/elf.ts';
 import { parseScript } from '../../loader/script.ts';
 import { readProgram } from '../host/program.ts';
 import { BootError } from './errors.ts';
+import { toBinary } from './guest-files.ts';
 import type { BootOptions } from './options.ts';
 
 const PAGE = 4096;
@@ -72,6 +75,16 @@ export function findProgram(options: BootOptions): Program {
   return {
     bytes, path, name, mode, needs: plan.interp === null ? null : { path: plan.interp, script: false },
   }; // prettier-ignore
+}
+
+/** A bare name's first executable on the guest's PATH, as docker finds it; otherwise the name as it is. */
+export function findInRoot(vfs: Vfs, name: string, path: string): string {
+  if (name.includes('/')) return name;
+  for (const dir of path.split(':').filter((d) => d.startsWith('/'))) {
+    const at = vfs.find(toBinary(`${dir}/${name}`));
+    if (typeof at !== 'number' && at.inode.type === S_IFREG && at.inode.mode & 0o111) return `${dir}/${name}`;
+  }
+  return name;
 }
 
 /** A whole page of a segment is missing: Linux would start it and kill it when it gets there, without a word. */

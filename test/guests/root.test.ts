@@ -87,7 +87,7 @@ describe.skipIf(busybox === null || !native)('a folder as root', () => {
       const script =
         'pwd; ls /; ls /dev/null /dev/shm/.. /dev/pts /proc/self/maps; echo x > /tmp/x; cat /tmp/x; busybox ls -ld /tmp | cut -c1-10';
       const machine = await Machine.boot({
-        root, program: '/bin/busybox', argv: ['busybox', 'sh', '-c', script], cwd: '/some/where', env: { PATH: '/bin' },
+        root, program: 'busybox', argv: ['busybox', 'sh', '-c', script], cwd: '/some/where', env: { PATH: '/bin' },
       }); // prettier-ignore
       const end = await machine.run();
       expect(machine.stderr).toBe('');

@@ -3,9 +3,10 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ENOENT, ENOSPC, ERRNO, EWOULDBLOCK } from '../../../kernel/abi/errno.ts';
+import { EACCES, EEXIST, ENOENT, ENOSPC, ENOTEMPTY, ERRNO, EWOULDBLOCK } from '../../../kernel/abi/errno.ts';
 import { File, O_CREAT, O_RDONLY, O_RDWR, O_TMPFILE, O_WRONLY } from '../../../kernel/fs/file.ts';
 import { HostFileSystem } from '../../../kernel/fs/host-fs.ts';
+import type { HostDir, HostEntry, HostOpen } from '../../../kernel/fs/host-port.ts';
 import { openPath } from '../../../kernel/fs/open.ts';
 import type { OverlayFs } from '../../../kernel/fs/overlay.ts';
 import { MAP_PRIVATE } from '../../../kernel/mm/flags.ts';
@@ -43,12 +44,12 @@ class Guest {
   readonly overlay: OverlayFs;
   private readonly at: number;
 
-  constructor(folder: string, maxFileBytes = 4 << 20) {
+  constructor(folder: string, maxFileBytes = 4 << 20, Host = NodeHostFs) {
     this.h = new Harness({
       limits: { maxFileBytes },
       frames: 4096,
       root: (vfs, memory) => {
-        const host = new NodeHostFs(folder);
+        const host = new Host(folder);
         hosts.push(host);
         return vfs.newOverlay(new HostFileSystem(host, { dev: vfs.newDev(), memory, readOnly: true }));
       },
@@ -456,6 +457,24 @@ describe.skipIf(process.platform !== 'linux')('overlay', () => {
     expect(g.cat('/w/d/moved/a')).toBe('anew');
   });
 
+  it('exchanges lower names, and replaces none that may not be', () => {
+    const lower = newFolder();
+    fill(lower);
+    const g = new Guest(lower);
+    const ino = (p: string): number => (g.stat(p) as Seen).ino;
+    const [a, b] = [ino('/w/a'), ino('/w/d/b')];
+    expect(g.call('renameat2', -100, '/w/a', -100, '/w/d/b', 1)).toBe(-EEXIST); // RENAME_NOREPLACE
+    expect(g.call('renameat2', -100, '/w/a', -100, '/w/d/b', 2)).toBe(0); // RENAME_EXCHANGE
+    expect([ino('/w/d/b'), ino('/w/a')]).toEqual([a, b]);
+    expect(g.names('/w/d/b')).toEqual(['a', 'b', 'd']);
+    expect(g.names('/w/d')).toEqual(['b', 'c', 'd']);
+    expect(g.cat('/w/a')).toBe('linked');
+    expect(ino('/w/d/b/..')).toBe(ino('/w/d'));
+    // What RENAME_WHITEOUT leaves is a device to the guest, as on any other file system.
+    expect(g.call('renameat2', -100, '/w/a', -100, '/w/e', 4)).toBe(0);
+    expect((g.stat('/w/a') as Seen).mode & 0o170000).toBe(0o020000);
+  });
+
   it('makes the folders a system needs, in memory', () => {
     const lower = newFolder();
     const g = new Guest(lower);
@@ -573,6 +592,35 @@ describe.skipIf(process.platform !== 'linux')('overlay', () => {
     expect(g.call('linkat', -100, `/proc/self/fd/${nameless}`, -100, '/w/a/named', 0x400)).toBe(0);
     expect(g.cat('/w/a/named')).toBe('text');
     expect(g.names('/w/a')).toEqual(['a', 'b', 'd', 'named']);
+  });
+
+  it('passes on what the host refuses, and lets go of it all the same', () => {
+    const lower = newFolder();
+    fill(lower);
+    /** The host's user may neither list w/a nor read w/b. */
+    class Refusing extends NodeHostFs {
+      override list(dir: HostDir): HostEntry[] | number {
+        const list = super.list(dir);
+        return typeof list !== 'number' && list.some((e) => e.name === 'a') && this.stat(dir, 'c') === -ENOENT
+          ? -EACCES
+          : list;
+      }
+      override open(dir: HostDir, name: string, how: HostOpen): number {
+        return name === 'b' ? -EACCES : super.open(dir, name, how);
+      }
+    }
+    const g = new Guest(lower, undefined, Refusing);
+    expect(g.cat('/w/b')).toBe(-EACCES);
+    expect(g.put('/w/b', 'x', O_WRONLY)).toBe(-EACCES);
+    expect(g.call('chmod', '/w/b', 0o600)).toBe(0);
+    expect(g.put('/w/b', 'anew', O_WRONLY | fs.constants.O_TRUNC)).toBe(4);
+    expect(g.cat('/w/d/b')).toBe('anew');
+    expect(g.call('unlink', '/w/b')).toBe(0);
+    expect(g.list('/w/a')).toBe(-EACCES);
+    expect(g.call('rmdir', '/w/a')).toBe(-ENOTEMPTY);
+    expect(g.call('rename', '/w/a', '/w/x')).toBe(0);
+    expect(g.cat('/w/x/a')).toBe('first');
+    expect(g.names('/w')).toEqual(['c', 'd', 'x']);
   });
 
   it('forgets unused names of large folders and nothing else', () => {

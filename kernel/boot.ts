@@ -15,6 +15,7 @@ import { AT_FDCWD, FsContext, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, Vfs } from './fs/
 import { FutexTable } from './futex/futex.ts';
 import type { ExceptionKind, Kernel, KernelOptions, KernelPorts, Utsname } from './kernel.ts';
 import { AddressSpace } from './mm/address-space.ts';
+import type { KernelMemory } from './mm/kernel-memory.ts';
 import { Memory } from './mm/memory.ts';
 import { NetStack } from './net/stack.ts';
 import { SignalHandlers, SignalQueue } from './signal/state.ts';
@@ -79,6 +80,7 @@ export class KernelInstance implements Kernel {
   readonly limits;
   readonly options: KernelOptions;
   readonly memory: Memory;
+  readonly kmem: KernelMemory;
   readonly scheduler: Scheduler;
   readonly processes: ProcessTable;
   readonly programs = new RunningPrograms();
@@ -90,7 +92,7 @@ export class KernelInstance implements Kernel {
   readonly devices = new Devices();
   readonly ttys: Ttys;
   readonly procfs: ProcFs;
-  readonly notify = new Notifier();
+  readonly notify: Notifier;
   readonly net: NetStack;
   readonly syscalls = buildSyscallTable();
   readonly uts: Utsname;
@@ -112,6 +114,8 @@ export class KernelInstance implements Kernel {
     this.limits = ports.limits;
     this.options = options;
     this.memory = new Memory(ports.ram);
+    this.kmem = this.memory.kmem;
+    this.notify = new Notifier(this.kmem);
     this.scheduler = new Scheduler(ports.entropy, options);
     this.timers = new Timers(ports.clock);
     const init = new ThreadGroup(1, null, new SignalQueue(), defaultRlimits(ports.limits));
@@ -125,7 +129,7 @@ export class KernelInstance implements Kernel {
     };
     this.vfs = new Vfs(ports, makeRoot && ((vfs) => makeRoot(vfs, this.memory)));
     this.pseudo = new PseudoFs(ports.clock, () => this.vfs.newDev());
-    this.net = new NetStack({ pseudo: this.pseudo, clock: ports.clock });
+    this.net = new NetStack({ pseudo: this.pseudo, clock: ports.clock, kmem: this.kmem });
     this.shmem = this.vfs.newTmpfs();
     addMemDevices(this.devices, ports.entropy);
     this.ttys = new Ttys(this, this.vfs.newDev());

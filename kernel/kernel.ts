@@ -7,6 +7,7 @@ import type { Scheduler } from './task/scheduler.ts';
 import type { ProcessTable } from './task/process-table.ts';
 import type { RunningPrograms } from './task/programs.ts';
 import type { Task } from './task/task.ts';
+import type { KernelMemory } from './mm/kernel-memory.ts';
 import type { Memory } from './mm/memory.ts';
 import type { Timers } from './time/timers.ts';
 import type { FutexTable } from './futex/futex.ts';
@@ -72,6 +73,8 @@ export interface Kernel extends KernelPorts {
   readonly options: KernelOptions;
   /** What all address spaces share. */
   readonly memory: Memory;
+  /** What the kernel holds for its guests outside of RAM, counted. */
+  readonly kmem: KernelMemory;
   readonly scheduler: Scheduler;
   readonly processes: ProcessTable;
   /** Files that running programs came from. */

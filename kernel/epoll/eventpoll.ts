@@ -1,7 +1,8 @@
 /** epoll instances (fs/eventpoll.c): items keyed by (file, fd), and a ready list fed by the files' wait queues. */
-import { EEXIST, EINVAL, ELOOP, ENOENT, EPERM } from '../abi/errno.ts';
+import { EEXIST, EINVAL, ELOOP, ENOENT, ENOSPC, EPERM } from '../abi/errno.ts';
 import { File, O_RDWR, POLLERR, POLLHUP, POLLIN, POLLRDNORM } from '../fs/file.ts';
 import type { FileWatch } from '../fs/file.ts';
+import { WATCH_COST, type KernelMemory } from '../mm/kernel-memory.ts';
 import type { Inode } from '../fs/inode.ts';
 import type { WaitQueue, Waiter } from '../wait.ts';
 import { WaitQueue as Queue } from '../wait.ts';
@@ -83,8 +84,11 @@ export class EventPoll extends File {
   /** Tasks in epoll_wait. `waiters`, from File, is for those who poll this epoll file itself. */
   readonly sleepers = new Queue('epoll_wait');
 
-  constructor(inode: Inode | null) {
+  private readonly kmem: KernelMemory;
+
+  constructor(inode: Inode | null, kmem: KernelMemory) {
     super(O_RDWR, inode, 'epoll');
+    this.kmem = kmem;
   }
 
   get name(): string {
@@ -130,11 +134,14 @@ export class EventPoll extends File {
   }
 
   private insert(file: File, fd: number, e: EpollEvent): number {
+    // fs.epoll.max_user_watches says the same of a user's items.
+    if (!this.kmem.charge(WATCH_COST)) return -ENOSPC;
     const item = new EpollItem(this, file, fd, e);
     file.watches ??= new Set();
     file.watches.add(item);
     if (pathsTooMany(file instanceof EventPoll ? leavesOf(file) : this.watches?.size ? [file] : [])) {
       file.watches.delete(item);
+      this.kmem.uncharge(WATCH_COST);
       return -EINVAL;
     }
     const same = this.items.get(fd);
@@ -146,6 +153,7 @@ export class EventPoll extends File {
   }
 
   remove(item: EpollItem): void {
+    this.kmem.uncharge(WATCH_COST);
     item.file.waiters.remove(item);
     item.file.watches?.delete(item);
     this.ready.delete(item);

@@ -21,14 +21,18 @@ export function epollEventLayout(t: Task): { size: number; data: number } {
 /** epoll_create(2). The size has had no meaning since 2.6.8, but must be positive. */
 export function epoll_create(t: Task, a: Args): SysResult {
   if (a.i32(0) <= 0) return -EINVAL;
-  return installFile(t, new EventPoll(t.kernel.pseudo.anonInode), false);
+  return installFile(t, new EventPoll(t.kernel.pseudo.anonInode, t.kernel.kmem), false);
 }
 
 /** epoll_create1(2). */
 export function epoll_create1(t: Task, a: Args): SysResult {
   const flags = a.i32(0);
   if (flags & ~EPOLL_CLOEXEC) return -EINVAL;
-  return installFile(t, new EventPoll(t.kernel.pseudo.anonInode), (flags & EPOLL_CLOEXEC) !== 0);
+  return installFile(
+    t,
+    new EventPoll(t.kernel.pseudo.anonInode, t.kernel.kmem),
+    (flags & EPOLL_CLOEXEC) !== 0,
+  );
 }
 
 /** epoll_ctl(2). EPOLL_CTL_DEL does not look at the event pointer; every other operation, even a wrong one, reads it. */

@@ -1,11 +1,12 @@
 /** An open file description (struct file): what file descriptors point at, shared by dup and fork. */
-import { EBADF, EINVAL, EMFILE, ENODEV, ENOTTY, EOPNOTSUPP, ESPIPE } from '../abi/errno.ts';
+import { EBADF, EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ENOTTY, EOPNOTSUPP, ESPIPE } from '../abi/errno.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
 import { WaitQueue } from '../wait.ts';
 import type { Path } from './dentry.ts';
 import type { Inode } from './inode.ts';
 import { releasePosixLocks } from './locks.ts';
+import { FD_COST, FILE_COST, type KernelMemory } from '../mm/kernel-memory.ts';
 import type { MemObject } from '../mm/mem-object.ts';
 import type { Pipe } from './pipe/pipe.ts';
 
@@ -76,6 +77,8 @@ export abstract class File {
   readonly inode: Inode | null;
   /** Epoll items on this file (struct file's f_ep). */
   watches: Set<FileWatch> | null = null;
+  /** Where it counts, from its first descriptor on. */
+  private account: KernelMemory | null = null;
 
   constructor(flags: number, inode: Inode | null, what: string) {
     this.flags = flags;
@@ -175,8 +178,20 @@ export abstract class File {
     this.refs++;
     return this;
   }
+  /** Counts it against what the kernel may hold. False: there is no room (alloc_empty_file's ENFILE). */
+  charge(kmem: KernelMemory): boolean {
+    if (this.account !== null) return true;
+    if (!kmem.charge(FILE_COST)) return false;
+    this.account = kmem;
+    return true;
+  }
+  uncharge(): void {
+    this.account?.uncharge(FILE_COST);
+    this.account = null;
+  }
   drop(): void {
     if (--this.refs !== 0) return;
+    this.uncharge();
     if (this.watches) for (const w of [...this.watches]) w.fileGone();
     this.closed?.(this);
     this.release();
@@ -185,10 +200,12 @@ export abstract class File {
 
 export const RLIMIT_NOFILE = 7;
 
-/** Puts a new file at the lowest free descriptor below RLIMIT_NOFILE; -EMFILE when there is none. */
+/** Puts a file at the lowest free descriptor below RLIMIT_NOFILE: -EMFILE when there is none, -ENFILE, -ENOMEM. */
 export function installFile(t: Task, file: File, cloexec: boolean): number {
   const fd = t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE].cur);
   if (fd < 0) return -EMFILE;
+  if (!t.fds.reserve(t.kernel.kmem)) return -ENOMEM;
+  if (!file.charge(t.kernel.kmem)) return -ENFILE;
   t.fds.set(fd, file, cloexec, t);
   return fd;
 }
@@ -198,12 +215,29 @@ export interface Descriptor {
   cloexec: boolean;
 }
 
+/** Descriptors paid for at a time. */
+const FD_BLOCK = 64;
+
 /** A process's descriptors (files_struct); shared by CLONE_FILES. Owner: tasks, counted in `users`. */
 export class FdTable {
   private slots: (Descriptor | undefined)[] = [];
   /** No number below it is free. */
   private hint = 0;
   users = 1;
+  private count = 0;
+  /** Slots paid for, in blocks; where. */
+  private paid = 0;
+  private account: KernelMemory | null = null;
+
+  /** Room for one more descriptor (expand_files). False: the kernel may hold no more. */
+  reserve(kmem: KernelMemory, more = 1): boolean {
+    const blocks = Math.ceil((this.count + more) / FD_BLOCK) * FD_BLOCK;
+    if (blocks <= this.paid) return true;
+    if (!kmem.charge((blocks - this.paid) * FD_COST)) return false;
+    this.account = kmem;
+    this.paid = blocks;
+    return true;
+  }
 
   get(fd: number): File | undefined {
     return this.slots[fd]?.file;
@@ -226,12 +260,14 @@ export class FdTable {
     file.retain();
     const old = this.slots[fd];
     this.slots[fd] = { file, cloexec };
+    if (!old) this.count++;
     if (old) this.let(old.file, t);
   }
   close(fd: number, t: Task | null): number {
     const d = this.slots[fd];
     if (!d) return -EBADF;
     this.slots[fd] = undefined;
+    this.count--;
     if (fd < this.hint) this.hint = fd;
     return this.let(d.file, t);
   }
@@ -242,8 +278,22 @@ export class FdTable {
     file.drop();
     return r;
   }
-  clone(): FdTable {
+  /** A copy for a new process (dup_fd); null when there is no memory for it. */
+  clone(kmem: KernelMemory): FdTable | null {
     const out = new FdTable();
+    if (!out.reserve(kmem, this.count)) return null;
+    return this.copyTo(out);
+  }
+  /** Whether `clone` would succeed. */
+  copyable(kmem: KernelMemory): boolean {
+    return kmem.used + (this.count + FD_BLOCK) * FD_COST <= kmem.max;
+  }
+  /** The copy exec needs when it is too late to fail; it is paid for with its next descriptor. */
+  cloneUnpaid(): FdTable {
+    return this.copyTo(new FdTable());
+  }
+  private copyTo(out: FdTable): FdTable {
+    out.count = this.count;
     this.slots.forEach((d, fd) => {
       if (!d) return;
       d.file.retain();
@@ -260,6 +310,9 @@ export class FdTable {
     this.slots.forEach((_d, fd) => this.close(fd, t));
     this.slots = [];
     this.hint = 0;
+    this.account?.uncharge(this.paid * FD_COST);
+    this.account = null;
+    this.paid = 0;
   }
   /** Open numbers, ascending. */
   list(): number[] {

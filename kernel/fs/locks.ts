@@ -2,6 +2,7 @@
  * Advisory locks of one inode (fs/locks.c): POSIX record locks (owned by a process), open-file-description locks and
  * flock(2) (owned by an open file). Waiting is by `waiters`: whoever is woken tries again.
  */
+import { LOCK_COST, type KernelMemory } from '../mm/kernel-memory.ts';
 import type { Task } from '../task/task.ts';
 import type { ThreadGroup } from '../task/thread-group.ts';
 import { WaitQueue } from '../wait.ts';
@@ -31,6 +32,23 @@ export class FileLocks {
   readonly flocks = new Map<File, { type: typeof F_RDLCK | typeof F_WRLCK; pid: number }>();
   /** Woken whenever a lock is given up or weakened. */
   readonly waiters = new WaitQueue('file lock');
+
+  private readonly kmem: KernelMemory;
+  private paid = 0;
+
+  constructor(kmem: KernelMemory) {
+    this.kmem = kmem;
+  }
+
+  /** Whether a lock may be added, which can split another in two (-ENOLCK). */
+  get room(): boolean {
+    return this.kmem.used + 2 * LOCK_COST <= this.kmem.max;
+  }
+  private settle(): void {
+    const due = (this.records.length + this.flocks.size) * LOCK_COST;
+    this.kmem.uncharge(this.paid - due);
+    this.paid = due;
+  }
 
   get empty(): boolean {
     return this.records.length === 0 && this.flocks.size === 0 && this.waiters.empty;
@@ -70,6 +88,7 @@ export class FileLocks {
       out.push({ owner, pid, type: type === F_WRLCK ? F_WRLCK : F_RDLCK, start: from, end: to });
     }
     this.records = out.sort((a, b) => a.start - b.start);
+    this.settle();
     if (released) this.waiters.wake();
   }
 
@@ -78,6 +97,7 @@ export class FileLocks {
     const kept = this.records.filter((l) => l.owner !== owner);
     const had = kept.length !== this.records.length;
     this.records = kept;
+    this.settle();
     if (had) this.waiters.wake();
   }
 
@@ -93,6 +113,7 @@ export class FileLocks {
     const had = this.flocks.get(file);
     if (type === F_UNLCK) this.flocks.delete(file);
     else this.flocks.set(file, { type: type === F_WRLCK ? F_WRLCK : F_RDLCK, pid });
+    this.settle();
     if (had && (type === F_UNLCK || type < had.type)) this.waiters.wake();
   }
 }

@@ -5,6 +5,7 @@ import {
   EDEADLK,
   EFAULT,
   EINVAL,
+  ENOLCK,
   EOVERFLOW,
   EPERM,
   ERESTARTSYS,
@@ -212,7 +213,7 @@ function setLock(t: Task, file: File, cmd: number, address: number): SysResult {
   const inode = file.inode;
   if (inode === null) return -EBADF;
   const owner: LockOwner = ofd ? file : t.fds;
-  const locks = (inode.locks ??= new FileLocks());
+  const locks = (inode.locks ??= new FileLocks(t.kernel.kmem));
   if (want.type !== F_UNLCK) {
     const blocker = locks.conflict(owner, want.type, want.start, want.end);
     if (blocker !== null) {
@@ -223,6 +224,8 @@ function setLock(t: Task, file: File, cmd: number, address: number): SysResult {
       return park({ on: locks.waiters, interrupted: ERESTARTSYS, data });
     }
   }
+  // An unlock may split a lock, too, but is never refused: it cannot go on for long.
+  if (want.type !== F_UNLCK && !locks.room) return -ENOLCK;
   locks.set(owner, ofd ? -1 : t.pid, want.type, want.start, want.end);
   if (locks.empty) inode.locks = null;
   return 0;
@@ -251,7 +254,7 @@ export function flock(t: Task, a: Args): SysResult {
   }
   if (!file.readable && !file.writable) return -EBADF;
   const type = kind === LOCK_EX ? F_WRLCK : F_RDLCK;
-  const locks = (inode.locks ??= new FileLocks());
+  const locks = (inode.locks ??= new FileLocks(t.kernel.kmem));
   if (locks.flockConflict(file, type)) {
     const had = locks.flocks.get(file);
     if (had !== undefined && had.type !== type) locks.flock(file, F_UNLCK, 0);
@@ -259,6 +262,7 @@ export function flock(t: Task, a: Args): SysResult {
     if (t.woken === 'signal') return -t.parked!.interrupted;
     return park({ on: locks.waiters, interrupted: ERESTARTSYS });
   }
+  if (!locks.room) return -ENOLCK;
   locks.flock(file, type, t.pid);
   return 0;
 }

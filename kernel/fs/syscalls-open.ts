@@ -1,5 +1,5 @@
 /** open(2) and its family; close(2), dup(2), close_range(2). */
-import { E2BIG, EBADF, EFAULT, EINVAL, EMFILE } from '../abi/errno.ts';
+import { E2BIG, EBADF, EFAULT, EINVAL, EMFILE, ENOMEM } from '../abi/errno.ts';
 import type { Arch } from '../ports.ts';
 import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
@@ -131,8 +131,10 @@ export function closeRange(t: Task, a: Args): number {
   if (flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) return -EINVAL;
   if (first > last) return -EINVAL;
   if (flags & CLOSE_RANGE_UNSHARE && t.fds.users > 1) {
+    const own = t.fds.clone(t.kernel.kmem);
+    if (own === null) return -ENOMEM;
     t.fds.users--;
-    t.fds = t.fds.clone();
+    t.fds = own;
   }
   for (const fd of t.fds.list()) {
     if (fd < first || fd > last) continue;
@@ -154,6 +156,7 @@ export function dupFrom(t: Task, file: File, from: number, cloexec: boolean): nu
   if (from >= limit) return -EINVAL;
   const fd = t.fds.lowest(from, limit);
   if (fd < 0) return -EMFILE;
+  if (!t.fds.reserve(t.kernel.kmem)) return -ENOMEM;
   t.fds.set(fd, file, cloexec, t);
   return fd;
 }
@@ -178,6 +181,7 @@ function dupTo(t: Task, oldfd: number, newfd: number, cloexec: boolean): number 
   if (newfd >= t.group.rlimits[RLIMIT_NOFILE].cur) return -EBADF;
   const file = t.fds.get(oldfd);
   if (file === undefined) return -EBADF;
+  if (!t.fds.reserve(t.kernel.kmem)) return -ENOMEM;
   t.fds.set(newfd, file, cloexec, t);
   return newfd;
 }

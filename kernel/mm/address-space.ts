@@ -1,4 +1,5 @@
 /** One process's memory (mm_struct): its areas, its page table, and what happens when a page is missing. */
+import { AREA_COST } from './kernel-memory.ts';
 import { EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
 import type { File } from '../fs/file.ts';
 import { PAGE_SIZE, PROT_WRITE, type Arch, type PageTable } from '../ports.ts';
@@ -71,9 +72,10 @@ export class AddressSpace extends Areas {
     return new AddressSpace(ports, arch, owner);
   }
 
-  /** Whether there is RAM for the page tables of a copy. */
+  /** Whether there is memory for its areas, and RAM for the page tables of a copy. */
   canFork(): boolean {
-    const { spare } = this.memory;
+    const { spare, kmem } = this.memory;
+    if (kmem.used + this.vmas.count * AREA_COST > kmem.max) return false;
     // At worst each page needs a 2 KiB table at each of three levels.
     if (spare > 2 * this.rss + 8) return true;
     let tables = 8;
@@ -108,6 +110,7 @@ export class AddressSpace extends Areas {
       });
     }
     child.maxRss = child.rss;
+    child.payAreas(0);
     for (const k of [
       'startBrk', 'brk', 'startStack', 'argStart', 'argEnd', 'envStart', 'envEnd', 'startCode', 'endCode',
       'startData', 'endData', 'vdso',
@@ -129,13 +132,14 @@ export class AddressSpace extends Areas {
     if (--this.users > 0) return;
     this.unmap(0, this.taskSize);
     this.pageTable.destroy();
+    this.unpayAreas();
   }
 
   /** mmap for the kernel's own use and for handlers that have made their checks: the address, or -errno. */
   map(req: MapRequest): number {
     const length = pageUp(req.length);
     if (length <= 0) return req.length > 0 ? -ENOMEM : -EINVAL;
-    if (this.vmas.count > this.memory.maxMapCount) return -ENOMEM;
+    if (this.vmas.count > this.memory.maxMapCount || !this.payAreas(2)) return -ENOMEM;
     const start = this.unmappedArea(req.start ?? 0, length, req.flags);
     return start < 0 ? start : this.mapAt(start, length, req);
   }

@@ -9,6 +9,7 @@ import {
 } from './flags.ts'; // prettier-ignore
 import { layoutOf, mmapBase, MMAP_MIN_ADDR, pageDown, STACK_GUARD_GAP, type Layout } from './layout.ts';
 import type { MemObject, ObjectMapper } from './mem-object.ts';
+import { AREA_COST } from './kernel-memory.ts';
 import type { Memory } from './memory.ts';
 import { VmaSet, VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_SHARED, VM_WRITE, type Vma } from './vma.ts';
 
@@ -26,12 +27,17 @@ export type MemoryPorts = Pick<KernelPorts, 'cpu'> & { readonly memory: Memory }
 /** Lengths whose searches are remembered. */
 const MAX_SEARCHED = 32;
 
+/** Areas are paid for this many at a time. */
+const AREA_BLOCK = 64;
+
 export abstract class Areas extends UserAccess implements ObjectMapper {
   readonly id: number;
   readonly arch: Arch;
   readonly layout: Layout;
   readonly memory: Memory;
   readonly vmas = new VmaSet();
+  /** Areas that count, in blocks. */
+  private areasPaid = 0;
   /** Mapped objects, with how many areas map each. */
   private readonly objects = new Map<MemObject, number>();
   /** By length: no free range of that many bytes ends above this address. Saves thousands of areas' worth of looking. */
@@ -176,12 +182,26 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
     this.account(v.flags, v.pages);
   }
 
+  /** Whether the kernel may hold `more` areas than there are: processes times vm.max_map_count would be too many. */
+  payAreas(more: number): boolean {
+    const blocks = Math.ceil((this.vmas.count + more) / AREA_BLOCK) * AREA_BLOCK;
+    if (blocks <= this.areasPaid) return true;
+    if (!this.memory.kmem.charge((blocks - this.areasPaid) * AREA_COST)) return false;
+    this.areasPaid = blocks;
+    return true;
+  }
+  /** The address space is empty for good. */
+  protected unpayAreas(): void {
+    this.memory.kmem.uncharge(this.areasPaid * AREA_COST);
+    this.areasPaid = 0;
+  }
+
   /** Makes `address` the border of two areas, if it is inside one: 0 or -errno. */
   split(address: number): number {
     const v = this.vmas.containing(address);
     if (!v || v.start === address) return 0;
     if (v.name === '[vdso]' || v.name === '[vvar]') return -EINVAL; // special_mapping_split
-    if (this.vmas.count >= this.memory.maxMapCount) return -ENOMEM;
+    if (this.vmas.count >= this.memory.maxMapCount || !this.payAreas(1)) return -ENOMEM;
     const upper = v.part(address, v.end);
     this.resize(v, v.start, address);
     this.link(upper);

@@ -1,6 +1,7 @@
 /** What all address spaces share: RAM with someone to ask when it runs out, and the vm.* settings. */
 import type { MemObject } from './mem-object.ts';
-import type { Ram } from '../ports.ts';
+import { PAGE_SIZE, type Ram } from '../ports.ts';
+import { KernelMemory, kernelMemoryFor } from './kernel-memory.ts';
 
 /** Gives frames back under pressure; returns how many. */
 export type Shrinker = () => number;
@@ -10,6 +11,8 @@ export const frameReserve = (ram: Ram): number => Math.min(64, ram.total >> 6);
 
 export class Memory {
   readonly ram: Ram;
+  /** What the kernel holds for its guests outside of RAM. */
+  readonly kmem: KernelMemory;
   private readonly reserve: number;
   /** vm.max_map_count. */
   maxMapCount = 65530;
@@ -19,6 +22,7 @@ export class Memory {
 
   constructor(ram: Ram) {
     this.ram = ram;
+    this.kmem = new KernelMemory(kernelMemoryFor(ram.total * PAGE_SIZE));
     this.reserve = frameReserve(ram);
   }
 

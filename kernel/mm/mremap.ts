@@ -85,7 +85,7 @@ function mremapTo(
   // Checked first, as since 6.17: 6.1 had unmapped things by then.
   const bad = resizable(mm, mm.vmas.containing(start)!, start, Math.min(oldLength, length), length, flags);
   if (bad < 0) return bad;
-  if (mm.vmas.count + 2 >= mm.memory.maxMapCount - 3) return -ENOMEM;
+  if (mm.vmas.count + 2 >= mm.memory.maxMapCount - 3 || !mm.payAreas(4)) return -ENOMEM;
   if (flags & MREMAP_FIXED) {
     const r = mm.unmap(to, to + length);
     if (r < 0) return r;
@@ -134,7 +134,7 @@ function move(
   to: number,
   flags: number,
 ): number {
-  if (mm.vmas.count >= mm.memory.maxMapCount - 3) return -ENOMEM;
+  if (mm.vmas.count >= mm.memory.maxMapCount - 3 || !mm.payAreas(4)) return -ENOMEM;
   if (mm.memory.spare < Math.min(mm.rss, oldLength / 2 ** 21)) return -ENOMEM; // page tables
   const dontUnmap = (flags & MREMAP_DONTUNMAP) !== 0;
   if (v.flags & VM_ACCOUNT && !mm.memory.enough(length / PAGE_SIZE)) return -ENOMEM;

@@ -57,7 +57,7 @@ export function mmap(t: Task, a: Args): number {
   const offset = a.i64(5);
   // pgoff + pages must not wrap: offsets past 2^63 do with any length that reaches the end.
   if (offset < 0 && offset + length > 0) return -EOVERFLOW;
-  if (mm.vmas.count > mm.memory.maxMapCount) return -ENOMEM;
+  if (mm.vmas.count > mm.memory.maxMapCount || !mm.payAreas(2)) return -ENOMEM;
   mm.mapsLow = (t.creds.capEffective & CAP_SYS_RAWIO) !== 0n;
   const start = mm.unmappedArea(a.ptr(0), length, flags);
   if (start < 0) return start;

@@ -3,6 +3,8 @@ import { IoBuf } from '../mm/iobuf.ts';
 
 /** Small writes share a chunk of this size. */
 const CHUNK = 2048;
+/** Larger ones come in parts, so that a little unread does not keep much. */
+const MAX_CHUNK = 65536;
 
 export class ByteQueue {
   private chunks: Uint8Array[] = [];
@@ -10,6 +12,8 @@ export class ByteQueue {
   private start = 0;
   private end = 0;
   length = 0;
+  /** Bytes its chunks take, read and unread. */
+  memory = 0;
 
   /** Copies bytes [from, to) of `src` in. */
   push(src: IoBuf, from: number, to: number): void {
@@ -17,7 +21,8 @@ export class ByteQueue {
     while (at < to) {
       let last = this.chunks[this.chunks.length - 1];
       if (last === undefined || this.end === last.length) {
-        last = new Uint8Array(Math.max(CHUNK, to - at));
+        last = new Uint8Array(Math.min(Math.max(CHUNK, to - at), MAX_CHUNK));
+        this.memory += last.length;
         this.chunks.push(last);
         this.end = 0;
       }
@@ -81,7 +86,7 @@ export class ByteQueue {
 
   clear(): void {
     this.chunks = [];
-    this.start = this.end = this.length = 0;
+    this.start = this.end = this.length = this.memory = 0;
   }
 
   private forget(chunks: number, start: number, bytes: number): void {
@@ -90,7 +95,7 @@ export class ByteQueue {
       this.clear();
       return;
     }
-    if (chunks > 0) this.chunks.splice(0, chunks);
+    if (chunks > 0) for (const c of this.chunks.splice(0, chunks)) this.memory -= c.length;
     this.start = start;
   }
 }

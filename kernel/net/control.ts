@@ -1,6 +1,6 @@
 /** Ancillary data: struct cmsghdr in and out (cmsg(3)). */
 import { EBADF, EFAULT, EINVAL, ENOBUFS, EPERM, ETOOMANYREFS } from '../abi/errno.ts';
-import { installFile } from '../fs/file.ts';
+import { RLIMIT_NOFILE, installFile } from '../fs/file.ts';
 import type { File } from '../fs/file.ts';
 import type { Task } from '../task/task.ts';
 import {
@@ -11,6 +11,7 @@ const HEADER = 16;
 /** More than this many control bytes are refused (net.core.optmem_max). */
 const OPTMEM_MAX = 131072;
 const CAP_SYS_ADMIN = 21n;
+const CAP_SYS_RESOURCE = 24n;
 const CAP_SETUID = 7n;
 const CAP_SETGID = 6n;
 
@@ -68,7 +69,10 @@ export function readControl(
     } else if (type === SCM_RIGHTS) {
       const n = Math.floor((size - HEADER) / 4);
       if (files.length + n > SCM_MAX_FD) return refuse(EINVAL);
-      if (files.length + n > t.group.rlimits[7].cur * 8) return refuse(ETOOMANYREFS);
+      // too_many_unix_fds: unread messages may hold as many files as a process may, unless it is privileged.
+      const free = ((t.creds.capEffective >> CAP_SYS_RESOURCE) & 1n) === 1n;
+      if (!free && t.kernel.net.inFlight.count + n > t.group.rlimits[RLIMIT_NOFILE].cur)
+        return refuse(ETOOMANYREFS);
       for (let i = 0; i < n; i++) {
         const file = t.fds.get(v.getInt32(at + HEADER + 4 * i, true));
         if (!file) return refuse(EBADF);

@@ -14,6 +14,7 @@ import { interfaceFlags } from './interface-flags.ts';
 import { Socket, WAKE_READABLE } from './socket.ts';
 import type { Received, Sending } from './socket.ts';
 import type { Interface, NetStack } from './stack.ts';
+import { truesize } from './truesize.ts';
 
 const NETLINK_ROUTE = 0;
 const NLMSG_ERROR = 2;
@@ -63,6 +64,7 @@ export class NetlinkSocket extends Socket {
   private groups = 0;
   private destination = 0;
   private readonly rx: Uint8Array[] = [];
+  private charged = 0;
 
   static create(net: NetStack, type: number, protocol: number): NetlinkSocket | number {
     if (type !== SOCK_RAW && type !== SOCK_DGRAM) return -ESOCKTNOSUPPORT;
@@ -190,6 +192,12 @@ export class NetlinkSocket extends Socket {
   }
 
   private queue(bytes: Uint8Array): void {
+    const charge = truesize(bytes.length);
+    if (this.charged + charge > this.options.rcvbuf || !this.net.kmem.charge(charge)) {
+      this.fail(ENOBUFS);
+      return;
+    }
+    this.charged += charge;
     this.rx.push(bytes);
     this.waiters.wake(WAKE_READABLE);
   }
@@ -267,6 +275,7 @@ export class NetlinkSocket extends Socket {
 
   receive(_t: Task, buf: IoBuf, flags: number, r: Received): number {
     if (flags & MSG_OOB) return -EOPNOTSUPP;
+    if (this.error) return -this.takeError();
     const m = this.rx[0];
     if (!m) return -EAGAIN;
     const n = buf.put(m);
@@ -275,7 +284,10 @@ export class NetlinkSocket extends Socket {
       r.full = m.length;
     }
     r.from = this.address(0, 0);
-    if (!(flags & MSG_PEEK)) this.rx.shift();
+    if (!(flags & MSG_PEEK)) {
+      this.rx.shift();
+      this.free(truesize(m.length));
+    }
     return n;
   }
 
@@ -299,7 +311,13 @@ export class NetlinkSocket extends Socket {
     if (level !== SOL_NETLINK || name < 1 || name > 12) return -ENOPROTOOPT;
     return new Uint8Array(4);
   }
+  private free(bytes: number): void {
+    this.charged -= bytes;
+    this.net.kmem.uncharge(bytes);
+  }
   override release(): void {
+    this.rx.length = 0;
+    this.free(this.charged);
     if (this.pid) this.net.netlinkPids.delete(this.pid);
   }
 }

@@ -7,6 +7,9 @@ import type { InetSocket } from './inet.ts';
 export const EPHEMERAL_FIRST = 32768;
 export const EPHEMERAL_LAST = 60999;
 
+/** net.ipv4.tcp_max_tw_buckets: more are not waited for. */
+const MAX_TIME_WAIT = 16384;
+
 /** One socket's hold on a port. */
 export interface Binding {
   ip: Ip;
@@ -37,6 +40,8 @@ function overlap(a: Binding, b: Binding): boolean {
 export class PortTable {
   private readonly ports = new Map<number, Binding[]>();
   private next: number;
+  /** Bindings in TIME_WAIT. */
+  private waiting = 0;
   /** TCP: SO_REUSEADDR does not help against a listener. */
   private readonly tcp: boolean;
   private readonly now: () => number;
@@ -61,6 +66,7 @@ export class PortTable {
     if (!list) return [];
     const now = this.now();
     const live = list.filter((b) => b.socket !== null || b.until > now);
+    this.waiting -= list.length - live.length;
     if (live.length === 0) this.ports.delete(port);
     else if (live.length < list.length) this.ports.set(port, live);
     return live;
@@ -103,8 +109,19 @@ export class PortTable {
     if (list!.length === 0) this.ports.delete(b.port);
   }
 
-  /** The socket keeps nothing, the port stays taken until `until`. */
+  /** Forgets what has left TIME_WAIT. */
+  private sweep(): void {
+    for (const port of [...this.ports.keys()]) this.at(port);
+  }
+
+  /** The socket keeps nothing, the port stays taken until `until`, if there is room in the table. */
   timeWait(b: Binding, until: number): void {
+    if (this.waiting >= MAX_TIME_WAIT) this.sweep();
+    if (this.waiting >= MAX_TIME_WAIT) {
+      this.remove(b);
+      return;
+    }
+    this.waiting++;
     b.socket = null;
     b.listening = false;
     b.until = until;

@@ -2,6 +2,7 @@
 import { EAFNOSUPPORT, EINVAL, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT } from '../abi/errno.ts';
 import type { PseudoFs } from '../fs/anon/pseudo-fs.ts';
 import type { Inode } from '../fs/inode.ts';
+import type { KernelMemory } from '../mm/kernel-memory.ts';
 import type { Clock } from '../ports.ts';
 import type { Task } from '../task/task.ts';
 import type { Endpoint, Ip } from './address.ts';
@@ -17,6 +18,7 @@ import { EPHEMERAL_FIRST, EPHEMERAL_LAST, PortTable, portHash } from './ports.ts
 import type { Socket } from './socket.ts';
 import { TcpSocket } from './tcp.ts';
 import { UdpSocket } from './udp.ts';
+import { InFlight } from './unix-gc.ts';
 import { UnixSocket } from './unix.ts';
 
 /** eth0 and the host on the other end of it, as QEMU's user network numbers them. */
@@ -65,9 +67,15 @@ export class NetStack {
   private readonly hostPeers = new Map<number, HostDatagramPeer>();
   private nextHostPort = EPHEMERAL_FIRST;
 
-  constructor(ports: { pseudo: PseudoFs; clock: Clock }, options: NetOptions = {}) {
+  /** What sockets hold counts here. */
+  readonly kmem: KernelMemory;
+  /** Files inside of AF_UNIX messages. */
+  readonly inFlight = new InFlight((f) => f instanceof UnixSocket);
+
+  constructor(ports: { pseudo: PseudoFs; clock: Clock; kmem: KernelMemory }, options: NetOptions = {}) {
     this.pseudo = ports.pseudo;
     this.clock = ports.clock;
+    this.kmem = ports.kmem;
     this.host = options.host ?? null;
     this.eth0 = options.eth0 ?? false;
     this.tcp = new PortTable(true, () => this.now());

@@ -61,7 +61,10 @@ export function writeAddress(t: Task, raw: Uint8Array, address: number, lengthAt
 function install(t: Task, s: Socket, flags: number): number {
   s.flags |= flags & SOCK_NONBLOCK;
   const fd = installFile(t, s, (flags & SOCK_CLOEXEC) !== 0);
-  if (fd < 0) s.release();
+  if (fd < 0) {
+    s.uncharge();
+    s.release();
+  }
   return fd;
 }
 

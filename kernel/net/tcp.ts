@@ -31,6 +31,7 @@ import type { NetStack } from './stack.ts';
 /** net.ipv4.tcp_wmem and tcp_rmem defaults, and what autotuning makes of the send buffer once connected on loopback. */
 const TCP_WMEM_DEFAULT = 16384;
 const TCP_RMEM_DEFAULT = 131072;
+const TCP_MEM_MIN = 4096;
 const TCP_WMEM_CONNECTED = 2626560;
 /** MSS on loopback: MTU 65536 less headers and timestamps. */
 const LOOPBACK_MSS = 32741;
@@ -87,6 +88,8 @@ export class TcpSocket extends InetSocket implements StreamPeer {
   private readonly acceptQueue: TcpSocket[] = [];
   /** Connection attempts that found the accept queue full: their SYNs are being repeated. */
   private readonly syns: StreamPeer[] = [];
+  /** Bytes of the receive queue that count (sk_rmem_alloc). */
+  private paid = 0;
   bytesSent = 0;
   bytesReceived = 0;
 
@@ -186,6 +189,10 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     }
     const at = from.target;
     const child = new TcpSocket(this.net, this.family);
+    if (!child.charge(this.net.kmem)) {
+      from.refused();
+      return;
+    }
     Object.assign(child.options, this.options, { linger: { ...this.options.linger } });
     for (const [k, v] of this.options.values) child.options.values.set(k, v);
     child.sndbufLocked = this.sndbufLocked;
@@ -255,6 +262,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     this.unbind();
     this.local = this.remote = null;
     this.rx.clear();
+    this.settle();
     this.state = TCP_CLOSE;
     this.phase = 'unconnected';
     this.down = 0;
@@ -311,7 +319,10 @@ export class TcpSocket extends InetSocket implements StreamPeer {
   }
 
   private stopListening(): void {
-    for (const child of this.acceptQueue.splice(0)) child.abort();
+    for (const child of this.acceptQueue.splice(0)) {
+      child.uncharge();
+      child.abort();
+    }
     for (const peer of this.syns.splice(0)) peer.refused();
     this.binding!.listening = false;
     this.net.notListening(this);
@@ -333,8 +344,22 @@ export class TcpSocket extends InetSocket implements StreamPeer {
       return;
     }
     this.rx.push(src, from, to);
+    this.settle();
     this.bytesReceived += to - from;
     this.waiters.wake(WAKE_READABLE);
+  }
+
+  /** The receive queue changed: what it holds counts against what the kernel may. */
+  private settle(): void {
+    this.net.kmem.uncharge(this.paid - this.rx.memory);
+    this.paid = this.rx.memory;
+  }
+
+  /** Bytes that memory leaves room for: under pressure a queue is only what the smallest buffer is (tcp_rmem[0]). */
+  get roomInMemory(): number {
+    const { kmem } = this.net;
+    if (kmem.tight) return Math.max(0, TCP_MEM_MIN - this.rx.length);
+    return kmem.max - kmem.used;
   }
 
   fin(): void {
@@ -358,6 +383,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     // What was still on its way is lost; what had arrived can be read.
     const inFlight = this.rx.length - this.window;
     if (inFlight > 0) this.rx.truncate(this.window);
+    this.settle();
     this.done();
     this.fail(errno);
   }
@@ -391,7 +417,11 @@ export class TcpSocket extends InetSocket implements StreamPeer {
       this.nospace = true;
       return -EAGAIN;
     }
-    const n = Math.min(buf.length, room);
+    const n = Math.min(buf.length, room, peer instanceof TcpSocket ? peer.roomInMemory : Infinity);
+    if (n === 0) {
+      this.nospace = true;
+      return -EAGAIN;
+    }
     if (n < buf.length) this.nospace = true;
     this.bytesSent += n;
     peer.push(buf, 0, n);
@@ -416,6 +446,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
       n = Math.min(buf.length, this.rx.length);
       this.rx.skip(n);
     } else n = this.rx.pull(buf, peek);
+    this.settle();
     if (!peek) this.peer?.drained();
     return n;
   }
@@ -463,6 +494,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     const peer = this.peer;
     this.done();
     this.rx.clear();
+    this.settle();
     this.unbind();
     peer?.reset();
   }
@@ -488,6 +520,8 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     }
     const active = this.state === TCP_ESTABLISHED || this.closedFirst;
     this.orphan = true;
+    this.rx.clear();
+    this.settle();
     this.sendFin();
     if (active && this.binding && this.peer) {
       this.net.tcp.timeWait(this.binding, this.net.now() + TIME_WAIT_NS);

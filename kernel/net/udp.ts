@@ -21,7 +21,7 @@ import type { PortTable } from './ports.ts';
 import { WAKE_READABLE } from './socket.ts';
 import type { Received, Sending } from './socket.ts';
 import type { NetStack } from './stack.ts';
-import { truesize } from './unix.ts';
+import { truesize } from './truesize.ts';
 
 /** Largest payload: 65535 less the IP and UDP headers. */
 const MAX_PAYLOAD = 65507;
@@ -158,6 +158,7 @@ export class UdpSocket extends InetSocket {
   deliver(data: Uint8Array, from: Endpoint, to: Ip): void {
     const charge = truesize(data.length);
     if (this.charged + charge > this.options.rcvbuf || this.down & RCV_SHUTDOWN) return;
+    if (!this.net.kmem.charge(charge)) return;
     this.charged += charge;
     this.rx.push({ data, from, to, charge, time: this.net.realtime() });
     this.waiters.wake(WAKE_READABLE);
@@ -178,6 +179,7 @@ export class UdpSocket extends InetSocket {
     if (!(flags & MSG_PEEK)) {
       this.rx.shift();
       this.charged -= d.charge;
+      this.net.kmem.uncharge(d.charge);
     }
     return n;
   }
@@ -265,6 +267,8 @@ export class UdpSocket extends InetSocket {
 
   override release(): void {
     this.rx.length = 0;
+    this.net.kmem.uncharge(this.charged);
+    this.charged = 0;
     if (this.binding) this.net.host?.datagramPortClosed(this.binding.port);
     this.unbind();
   }

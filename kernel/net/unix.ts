@@ -1,22 +1,24 @@
 /** AF_UNIX sockets (net/unix/af_unix.c): stream, datagram and sequenced-packet, named by path or abstract name. */
 import {
-  EACCES, EADDRINUSE, EAGAIN, ECONNREFUSED, ECONNRESET, EEXIST, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP,
+  EACCES, EADDRINUSE, EAGAIN, ECONNREFUSED, ECONNRESET, EEXIST, EINVAL, EISCONN, EMSGSIZE, ENOBUFS, ENOMEM, ENOTCONN, EOPNOTSUPP,
   EPERM, EPIPE, EPROTOTYPE,
 } from '../abi/errno.ts'; // prettier-ignore
 import {
   POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
 } from '../fs/file.ts'; // prettier-ignore
+import type { File } from '../fs/file.ts';
 import type { Inode } from '../fs/inode.ts';
 import { S_IFMT, S_IFSOCK } from '../fs/inode.ts';
 import { mknodAt } from '../fs/names.ts';
 import { AT_FDCWD } from '../fs/vfs.ts';
+import { FD_COST } from '../mm/kernel-memory.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
 import { fieldText } from '../trace/args.ts';
 import { quoteBytes } from '../trace/text.ts';
 import { familyOf } from './address.ts';
 import type { Control, Ucred } from './control.ts';
-import { dropFiles, ucredOf } from './control.ts';
+import { ucredOf } from './control.ts';
 import {
   AF_UNIX, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SOCK_DGRAM,
   SOCK_SEQPACKET, SOCK_STREAM, SOMAXCONN, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN,
@@ -24,6 +26,7 @@ import {
 import { Socket, WAKE_READABLE } from './socket.ts';
 import type { Received, Sending } from './socket.ts';
 import type { NetStack } from './stack.ts';
+import { DATAGRAM_HEAD, truesize } from './truesize.ts';
 
 const SUN_PATH = 108;
 /** net.unix.max_dgram_qlen. */
@@ -32,16 +35,6 @@ const MAX_DGRAM_QLEN = 10;
 const STREAM_PART = 3776 + 32768;
 /** Bytes that go into a buffer's head rather than into pages: SKB_MAX_HEAD(0) of streams, SKB_MAX_ALLOC of others. */
 const STREAM_HEAD = 3776;
-const DATAGRAM_HEAD = 16064;
-
-/** Memory a message counts for: struct sk_buff, the head rounded as kmalloc does, page fragments (SKB_TRUESIZE). */
-export function truesize(length: number, linear = DATAGRAM_HEAD): number {
-  const paged = length > linear ? Math.ceil((length - linear) / 4096) * 4096 : 0;
-  const head = Math.max(0, length - paged) + 320;
-  let room = 512;
-  while (room < head) room *= 2;
-  return 256 + room + paged;
-}
 
 interface Message {
   readonly data: Uint8Array;
@@ -179,6 +172,7 @@ export class UnixSocket extends Socket {
     }
     if (this.state !== TCP_CLOSE) return this.state === TCP_ESTABLISHED ? -EISCONN : -EINVAL;
     const child = new UnixSocket(this.net, this.type);
+    if (!child.charge(this.net.kmem)) return -ENOMEM;
     child.options.sndbuf = other.options.sndbuf;
     child.options.passcred = other.options.passcred;
     child.bound = other.bound;
@@ -253,19 +247,51 @@ export class UnixSocket extends Socket {
     return this.peer ? UnixSocket.address(this.peer.bound) : -ENOTCONN;
   }
 
-  /** Puts one message into `to`'s queue, charged to this socket. */
-  private deliver(t: Task, to: UnixSocket, data: Uint8Array, control: Control | null): void {
-    const charge = truesize(data.length, this.type === SOCK_STREAM ? STREAM_HEAD : DATAGRAM_HEAD);
+  /** Puts one message into `to`'s queue, charged to this socket; -ENOBUFS when the machine has no memory for it. */
+  private deliver(t: Task, to: UnixSocket, part: IoBuf, control: Control | null): number {
+    const charge = truesize(part.length, this.type === SOCK_STREAM ? STREAM_HEAD : DATAGRAM_HEAD);
+    const files = control?.files ?? [];
+    if (!this.net.kmem.charge(charge + files.length * FD_COST)) return -ENOBUFS;
     this.charged += charge;
+    this.net.inFlight.sent(files);
+    const data = part.bytes();
     to.rx.push({
       data, at: 0, charge, sender: this, from: this.bound ? UnixSocket.address(this.bound) : null,
-      creds: control?.creds ?? ucredOf(t), control: control?.files.length ? control : null,
+      creds: control?.creds ?? ucredOf(t), control: files.length ? control : null,
     }); // prettier-ignore
     to.waiters.wake(WAKE_READABLE);
+    return 0;
+  }
+
+  /** The files of a message are no longer in it. */
+  private landed(m: Message): File[] {
+    const files = m.control?.files ?? [];
+    m.control = null;
+    this.net.inFlight.left(files);
+    this.net.kmem.uncharge(files.length * FD_COST);
+    return files;
+  }
+
+  /** Files in unread messages, those of connections nobody accepted included. */
+  *carried(): Iterable<File> {
+    for (const m of this.rx) if (m.control) yield* m.control.files;
+    for (const child of this.queue) yield* child.carried();
+  }
+  /** Takes them all out. */
+  uncarry(): File[] {
+    const out = this.rx.flatMap((m) => this.landed(m));
+    for (const child of this.queue) out.push(...child.uncarry());
+    return out;
+  }
+
+  override drop(): void {
+    super.drop();
+    if (this.refs > 0) this.net.inFlight.dropped(this);
   }
 
   /** A message left a receiver's queue: its sender has room again (sock_wfree). */
   private consumed(m: Message): void {
+    this.net.kmem.uncharge(m.charge);
     m.sender.charged -= m.charge;
     if (m.sender.charged * 4 <= m.sender.options.sndbuf && !m.sender.dead) m.sender.waiters.wake(WRITABLE);
   }
@@ -290,7 +316,8 @@ export class UnixSocket extends Socket {
         return sent || -EAGAIN;
       }
       const n = Math.min(buf.length - sent, (this.options.sndbuf >> 1) - 64, STREAM_PART);
-      this.deliver(t, to, buf.slice(sent, sent + n).bytes(), control);
+      const r = this.deliver(t, to, buf.slice(sent, sent + n), control);
+      if (r < 0) return sent || r;
       control = null;
       sent += n;
     }
@@ -323,8 +350,8 @@ export class UnixSocket extends Socket {
       to.crowd.add(this);
       return -EAGAIN;
     }
-    this.deliver(t, to, buf.bytes(), s.control);
-    return buf.length;
+    const r = this.deliver(t, to, buf, s.control);
+    return r < 0 ? r : buf.length;
   }
 
   receive(t: Task, buf: IoBuf, flags: number, r: Received): number {
@@ -359,7 +386,7 @@ export class UnixSocket extends Socket {
         };
       if (flags & MSG_PEEK) i++;
       else {
-        m.control = null;
+        this.landed(m);
         m.at += part.length;
         if (m.at === m.data.length) {
           this.rx.shift();
@@ -396,6 +423,7 @@ export class UnixSocket extends Socket {
       };
     }
     if (!(flags & MSG_PEEK)) {
+      this.landed(m);
       this.rx.shift();
       this.consumed(m);
       this.wakeCrowd();
@@ -457,8 +485,11 @@ export class UnixSocket extends Socket {
     this.dead = true;
     if (this.node) this.net.unixNodes.delete(this.node);
     else if (this.bound) this.net.forgetAbstract(this.bound, this);
-    for (const child of this.queue.splice(0)) child.release();
-    for (const m of this.rx) dropFiles(m.control);
+    for (const child of this.queue.splice(0)) {
+      child.uncharge();
+      child.release();
+    }
+    const files = this.rx.flatMap((m) => this.landed(m));
     const unread = this.rx.length > 0;
     for (const m of this.rx.splice(0)) this.consumed(m);
     const peer = this.peer;
@@ -470,5 +501,6 @@ export class UnixSocket extends Socket {
     this.peer = this.connected ? peer : null;
     this.state = TCP_CLOSE;
     this.wakeCrowd();
+    this.net.inFlight.discard(files);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { EAGAIN, EINVAL, EPERM, ESRCH } from '../abi/errno.ts';
 import type { Kernel } from '../kernel.ts';
+import { RECORD_COST } from '../mm/kernel-memory.ts';
 import type { Task } from '../task/task.ts';
 import type { ThreadGroup } from '../task/thread-group.ts';
 import { continueGroup } from './job-control.ts';
@@ -118,22 +119,26 @@ export function wakeTask(t: Task, kill: boolean): void {
   else if (kill && t.state === 'stopped') t.kernel.scheduler.resume(t);
 }
 
-/** Signals of all queues charged to a user, against RLIMIT_SIGPENDING. */
-function queuedFor(kernel: Kernel, uid: number): number {
-  let n = 0;
+/** Signals of all queues and timers: a user's, against RLIMIT_SIGPENDING, and everybody's. */
+function queued(kernel: Kernel, uid: number): { own: number; all: number } {
+  let own = 0;
+  let all = 0;
   for (const g of kernel.processes.groups.values()) {
-    if (g.leader.creds.uid !== uid) continue;
-    n += g.pending.infos.length;
+    let n = g.pending.infos.length;
     for (const t of g.tasks) n += t.pending.infos.length;
     if (g.timers !== null) n += g.timers.posix.size;
+    all += n;
+    if (g.leader.creds.uid === uid) own += n;
   }
-  return n;
+  return { own, all };
 }
 
 /** Whether one more record may be queued for the target's user. Counting is lazy: few signals are ever pending. */
 export function sigqueueAllowed(t: Task): boolean {
   const limit = t.group.rlimits[RLIMIT_SIGPENDING]?.cur ?? Infinity;
-  return queuedFor(t.kernel, t.creds.uid) < limit;
+  const { own, all } = queued(t.kernel, t.creds.uid);
+  // Root may lift its limit, and be many users: all records together are an eighth of what the kernel may hold.
+  return own < limit && all * 8 * RECORD_COST < t.kernel.kmem.max;
 }
 
 function send(t: Task, q: SignalQueue, info: SigInfo, group: boolean, force = false): number {

@@ -103,11 +103,14 @@ export function copyProcess(t: Task, a: CloneArgs): Task | number {
   let pidfd = -1;
   if (has(CLONE_PIDFD)) {
     pidfd = t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE].cur);
+    if (!t.fds.reserve(k.kmem)) return -ENOMEM;
     if (pidfd < 0 || t.mm.putU32(a.pidfd, pidfd) !== 0) {
       return pidfd < 0 ? -EMFILE : -EFAULT;
     }
   }
 
+  const fds = has(CLONE_FILES) ? t.fds : t.fds.clone(k.kmem);
+  if (fds === null) return -ENOMEM;
   const regs = k.cpu.newRegs(t.regs.arch);
   regs.copyFrom(t.regs);
   const sighand = has(CLONE_SIGHAND) ? t.sighand : new SignalHandlers(t.sighand.actions);
@@ -126,7 +129,7 @@ export function copyProcess(t: Task, a: CloneArgs): Task | number {
     group,
     regs,
     mm,
-    fds: has(CLONE_FILES) ? t.fds : t.fds.clone(),
+    fds,
     fs: has(CLONE_FS) ? t.fs : t.fs.clone(),
     creds: t.creds,
     sighand,

@@ -2,7 +2,7 @@
  * Replacing a process's program, after do_execveat_common and begin_new_exec of fs/exec.c: find what the name leads to
  * (through `#!` lines), plan it, build the new image, and only then give up the old one.
  */
-import { ELIBBAD, ELOOP, ENOENT, ENOEXEC, E2BIG } from '../abi/errno.ts';
+import { ELIBBAD, ELOOP, ENOENT, ENOMEM, ENOEXEC, E2BIG } from '../abi/errno.ts';
 import { MNT_NOSUID, type Path } from '../fs/dentry.ts';
 import type { File } from '../fs/file.ts';
 import { openExec } from '../fs/open.ts';
@@ -54,6 +54,8 @@ export function execProgram(t: Task, req: ExecRequest): number {
     return file;
   };
 
+  // Descriptors that are shared become its own, and that cannot fail any more later on (unshare_files).
+  if (t.fds.users > 1 && !t.fds.copyable(k.kmem)) return -ENOMEM;
   let at = req.at;
   let argv = req.argv.length === 0 ? [''] : req.argv;
   let name = req.filename;
@@ -177,7 +179,7 @@ function becomeFresh(t: Task, creds: Credentials, filename: string): void {
   t.altstack = { sp: 0, size: 0, flags: 2 };
   if (t.fds.users > 1) {
     const shared = t.fds;
-    t.fds = shared.clone();
+    t.fds = shared.clone(t.kernel.kmem) ?? shared.cloneUnpaid();
     shared.users--;
   }
   t.fds.closeOnExec(t);

@@ -1,13 +1,12 @@
 /** Descriptors of processes (pidfd_open(2)). */
-import { EBADF, EFAULT, EINVAL, EMFILE, EPERM, ESRCH } from '../abi/errno.ts';
-import { File, O_NONBLOCK, O_RDWR, POLLIN, POLLRDNORM } from '../fs/file.ts';
+import { EBADF, EFAULT, EINVAL, EPERM, ESRCH } from '../abi/errno.ts';
+import { File, O_NONBLOCK, O_RDWR, POLLIN, POLLRDNORM, installFile } from '../fs/file.ts';
 import { SI_TKILL, SI_USER } from '../signal/numbers.ts';
 import { checkKill, sendToGroup } from '../signal/send.ts';
 import { decodeSigInfo, SIGINFO_SIZE } from '../signal/siginfo.ts';
 import type { SigInfo } from '../signal/state.ts';
 import type { Args } from '../syscall/args.ts';
 import { CAP_SYS_PTRACE, hasCapability } from './creds.ts';
-import { RLIMIT_NOFILE } from './rlimits.ts';
 import type { Task } from './task.ts';
 import type { ThreadGroup } from './thread-group.ts';
 
@@ -45,10 +44,7 @@ export function pidfd_open(t: Task, a: Args): number {
   if (pid <= 0) return -EINVAL;
   const g = t.kernel.processes.group(pid);
   if (g === undefined) return t.kernel.processes.task(pid) === undefined ? -ESRCH : -EINVAL;
-  const fd = t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE].cur);
-  if (fd < 0) return -EMFILE;
-  t.fds.set(fd, pidfdCreate(g, flags), true, t);
-  return fd;
+  return installFile(t, pidfdCreate(g, flags), true);
 }
 
 /** pidfd_send_signal(2). */
@@ -83,10 +79,7 @@ export function pidfd_getfd(t: Task, a: Args): number {
   if (!mayAccess(t, g)) return -EPERM;
   const wanted = g.leader.fds.get(a.i32(1));
   if (wanted === undefined) return -EBADF;
-  const fd = t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE].cur);
-  if (fd < 0) return -EMFILE;
-  t.fds.set(fd, wanted, true, t);
-  return fd;
+  return installFile(t, wanted, true);
 }
 
 /** ptrace_may_access(PTRACE_MODE_ATTACH_REALCREDS), without security modules. */

@@ -1,5 +1,5 @@
 /** fork, vfork, clone, clone3, unshare. */
-import { E2BIG, EFAULT, EINTR, EINVAL, EPERM } from '../abi/errno.ts';
+import { E2BIG, EFAULT, EINTR, EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
 import { SIGCHLD } from '../signal/numbers.ts';
 import type { Args } from '../syscall/args.ts';
 import { park, type SysResult } from '../wait.ts';
@@ -120,7 +120,9 @@ export function unshare(t: Task, a: Args): number {
   }
   if ((flags & CLONE_FILES) !== 0 && t.fds.users > 1) {
     const shared = t.fds;
-    t.fds = shared.clone();
+    const own = shared.clone(t.kernel.kmem);
+    if (own === null) return -ENOMEM;
+    t.fds = own;
     shared.users--;
   }
   return 0;

@@ -1,6 +1,7 @@
 /** inotify(7): watches on inodes, and queues of what happened to them. After fs/notify/ of Linux 6.1. */
-import { EAGAIN, EEXIST, EFAULT, EINVAL, EMFILE, ENOSPC, ENOTTY } from '../../abi/errno.ts';
+import { EAGAIN, EEXIST, EFAULT, EINVAL, EMFILE, ENOMEM, ENOSPC, ENOTTY } from '../../abi/errno.ts';
 import type { IoBuf } from '../../mm/iobuf.ts';
+import { RECORD_COST, WATCH_COST, type KernelMemory } from '../../mm/kernel-memory.ts';
 import type { Task } from '../../task/task.ts';
 import { File, O_RDONLY, POLLIN, POLLRDNORM } from '../file.ts';
 import { S_IFDIR, type Inode } from '../inode.ts';
@@ -49,6 +50,11 @@ export class Notifier implements FsNotify {
   private readonly instances = new Map<number, number>();
   private readonly watchCount = new Map<number, number>();
   private cookie = 0;
+  readonly kmem: KernelMemory;
+
+  constructor(kmem: KernelMemory) {
+    this.kmem = kmem;
+  }
 
   get active(): boolean {
     return this.watches.size > 0;
@@ -112,20 +118,22 @@ export class Notifier implements FsNotify {
   closed(uid: number): void {
     this.instances.set(uid, (this.instances.get(uid) ?? 1) - 1);
   }
-  add(w: Watch, uid: number): boolean {
+  add(w: Watch, uid: number): number {
     const n = this.watchCount.get(uid) ?? 0;
-    if (n >= this.limits.maxUserWatches) return false;
+    if (n >= this.limits.maxUserWatches) return -ENOSPC;
+    if (!this.kmem.charge(WATCH_COST)) return -ENOMEM;
     this.watchCount.set(uid, n + 1);
     const list = this.watches.get(w.inode);
     if (list) list.push(w);
     else this.watches.set(w.inode, [w]);
-    return true;
+    return 0;
   }
   remove(w: Watch, uid: number): void {
     const list = this.watches.get(w.inode);
     if (!list) return;
     list.splice(list.indexOf(w), 1);
     if (list.length === 0) this.watches.delete(w.inode);
+    this.kmem.uncharge(WATCH_COST);
     this.watchCount.set(uid, (this.watchCount.get(uid) ?? 1) - 1);
   }
 }
@@ -161,7 +169,7 @@ export class InotifyFile extends File {
       taken++;
     }
     if (taken === 0) return -EINVAL;
-    this.events.splice(0, taken);
+    for (const e of this.events.splice(0, taken)) this.notifier.kmem.uncharge(cost(e));
     return at;
   }
 
@@ -181,7 +189,8 @@ export class InotifyFile extends File {
       return old.wd;
     }
     const w: Watch = { wd: this.lastWd + 1, inode, owner: this, mask: kept };
-    if (!this.notifier.add(w, this.uid)) return -ENOSPC;
+    const err = this.notifier.add(w, this.uid);
+    if (err < 0) return err;
     this.lastWd++;
     this.byWd.set(w.wd, w);
     this.byInode.set(inode, w);
@@ -205,12 +214,11 @@ export class InotifyFile extends File {
   queue(wd: number, mask: number, cookie: number, name: string): void {
     const last = this.events[this.events.length - 1];
     if (last && last.mask === mask && last.wd === wd && last.name === name && !(mask & IN_IGNORED)) return;
-    if (this.events.length >= this.notifier.limits.maxQueuedEvents) {
-      if (last && last.mask === IN_Q_OVERFLOW) return;
-      this.events.push({ wd: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: '' });
-    } else {
-      this.events.push({ wd, mask, cookie, name });
-    }
+    const { limits, kmem } = this.notifier;
+    const event = { wd, mask, cookie, name };
+    if (this.events.length < limits.maxQueuedEvents && kmem.charge(cost(event))) this.events.push(event);
+    else if (last?.mask === IN_Q_OVERFLOW) return;
+    else this.events.push({ wd: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: '' });
     this.waiters.wake(0);
   }
 
@@ -232,9 +240,13 @@ export class InotifyFile extends File {
 
   override release(): void {
     for (const w of [...this.byWd.values()]) this.forget(w);
+    for (const e of this.events.splice(0)) this.notifier.kmem.uncharge(cost(e));
     this.notifier.closed(this.uid);
   }
 }
+
+/** What an event takes; the overflow mark, of which there is one, is the instance's own. */
+const cost = (e: Event): number => (e.mask === IN_Q_OVERFLOW ? 0 : RECORD_COST + e.name.length);
 
 function nameSize(name: string): number {
   return name === '' ? 0 : Math.ceil((name.length + 1) / EVENT_SIZE) * EVENT_SIZE;

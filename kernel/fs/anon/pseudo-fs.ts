@@ -80,8 +80,6 @@ export class PseudoFs {
   readonly anonInode: PseudoInode;
   /** The pipes behind FIFO inodes of any file system. */
   readonly fifos = new WeakMap<Inode, PipeShared>();
-  /** Pages held by all pipes, against a guest that fills pipes without end. */
-  pipePages = 0;
 
   /** `newDev`: the next st_dev of major 0 (Vfs.newDev). */
   constructor(clock: Kernel['clock'], newDev: () => number) {

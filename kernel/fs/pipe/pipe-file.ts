@@ -39,7 +39,7 @@ export class PipeShared {
 
   constructor(kernel: Kernel, what: string) {
     this.kernel = kernel;
-    this.pipe = new Pipe(kernel.pseudo);
+    this.pipe = new Pipe(kernel.kmem);
     this.openWait = new WaitQueue(`open of ${what}`);
   }
 
@@ -138,14 +138,14 @@ export class PipeFile extends File {
 
   override write(buf: IoBuf, t: Task): number {
     if (buf.length === 0) return 0;
-    const { pipe, kernel } = this.shared;
+    const { pipe } = this.shared;
     if (this.shared.readers === 0) return this.broken(t);
     const wasEmpty = pipe.empty;
-    if (kernel.pseudo.pipePages * PAGE_SIZE > kernel.limits.maxFileBytes) return -ENOMEM;
     // A write that goes on after a wait fills new slots only: it must not split what another writer merged.
     const n = pipe.write(buf, t.parked === null, (this.flags & O_DIRECT) !== 0);
     if (n > 0) this.afterProduce(wasEmpty);
-    return n > 0 ? n : -EAGAIN;
+    if (n > 0) return n;
+    return pipe.full ? -EAGAIN : -ENOMEM;
   }
 
   /** SIGPIPE and -EPIPE: no reader is left. */

@@ -4,6 +4,7 @@
  */
 import { EBUSY, EINVAL, EPERM } from '../../abi/errno.ts';
 import { IoBuf } from '../../mm/iobuf.ts';
+import type { KernelMemory } from '../../mm/kernel-memory.ts';
 import { PAGE_SIZE } from '../../ports.ts';
 
 /** Slots of a new pipe: 64 KiB. */
@@ -20,17 +21,12 @@ interface Slot {
   readonly packet: boolean;
 }
 
-/** Where pages are counted, so that pipes together cannot eat the host's memory. */
-export interface PipeAccount {
-  pipePages: number;
-}
-
 export class Pipe {
   private slots: Slot[] = [];
   /** Index of the oldest slot in `slots`; kept low by shifting in bulk. */
   private tail = 0;
   private spare: Uint8Array | null = null;
-  private readonly account: PipeAccount;
+  private readonly account: KernelMemory;
   /** Slots it may fill (pipe->max_usage). */
   maxUsage = PIPE_DEF_BUFFERS;
   /** Unread bytes, for FIONREAD. */
@@ -38,7 +34,7 @@ export class Pipe {
   /** An epoll looked at it: from then on every write is an edge (pipe->poll_usage). */
   pollUsage = false;
 
-  constructor(account: PipeAccount) {
+  constructor(account: KernelMemory) {
     this.account = account;
   }
 
@@ -92,6 +88,7 @@ export class Pipe {
     while (done < buf.length && !this.full) {
       const n = Math.min(PAGE_SIZE, buf.length - done);
       const page = this.takePage();
+      if (page === null) break;
       buf.get(page.subarray(0, n), done);
       this.slots.push({ page, offset: 0, length: n, merge: !packet, packet });
       this.bytes += n;
@@ -140,18 +137,20 @@ export class Pipe {
   /** Frees everything: the last file is gone. */
   destroy(): void {
     while (this.used > 0) this.dropOldest();
+    if (this.spare !== null) this.account.uncharge(PAGE_SIZE);
     this.spare = null;
   }
 
-  private takePage(): Uint8Array {
-    this.account.pipePages++;
-    const page = this.spare ?? new Uint8Array(PAGE_SIZE);
+  /** A page that counts, as the spare one does; null: there is no memory for it. */
+  private takePage(): Uint8Array | null {
+    const page = this.spare;
     this.spare = null;
-    return page;
+    if (page !== null) return page;
+    return this.account.charge(PAGE_SIZE) ? new Uint8Array(PAGE_SIZE) : null;
   }
 
   private dropOldest(): void {
-    this.account.pipePages--;
+    if (this.spare !== null) this.account.uncharge(PAGE_SIZE);
     this.spare = this.slots[this.tail].page;
     this.tail++;
     if (this.tail === this.slots.length) {

@@ -3,6 +3,7 @@ import { File, FdTable, O_RDWR } from '../../../kernel/fs/file.ts';
 import { PseudoFs } from '../../../kernel/fs/anon/pseudo-fs.ts';
 import { SignalHandlers, SignalQueue } from '../../../kernel/signal/state.ts';
 import { IoBuf } from '../../../kernel/mm/iobuf.ts';
+import { KernelMemory } from '../../../kernel/mm/kernel-memory.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import type { UserMemory } from '../../../kernel/mm/user-memory.ts';
 import { userCredentials } from '../../../kernel/task/creds.ts';
@@ -82,6 +83,7 @@ export function testKernel(extra: Record<string, unknown> = {}): TestKernel {
   let dev = 1;
   const k = {
     now: 1000,
+    kmem: new KernelMemory(1 << 28),
     clock: { monotonic: () => k.now, realtimeOffset: 0n, setRealtimeOffset: () => undefined },
     limits: { maxTasks: 100, maxFds: 65536, maxFileBytes: 1 << 26 },
     tracer: null,

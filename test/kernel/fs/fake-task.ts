@@ -1,6 +1,7 @@
 /** Just enough of a task and a kernel for the files of kernel/fs that need no memory map and no scheduler. */
 import { IoBuf } from '../../../kernel/mm/iobuf.ts';
 import type { UserMemory } from '../../../kernel/mm/user-memory.ts';
+import { KernelMemory } from '../../../kernel/mm/kernel-memory.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import type { Task } from '../../../kernel/task/task.ts';
 import { ProcessTable } from '../../../kernel/task/process-table.ts';
@@ -52,11 +53,13 @@ export interface FakeKernel extends Kernel {
 
 export function fakeKernel(): FakeKernel {
   let dev = 1;
+  const kmem = new KernelMemory(1 << 26);
   const k = {
     now: 0,
     clock: { monotonic: () => k.now, realtimeOffset: 0n, setRealtimeOffset: () => undefined },
     limits: { maxTasks: 100, maxFds: 1024, maxFileBytes: 1 << 26 },
-    notify: new Notifier(),
+    kmem,
+    notify: new Notifier(kmem),
     devices: new Devices(),
     tracer: null,
     entropy: { fill: (b: Uint8Array) => b.fill(0x5a), below: () => 0 },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { netRows as rows } from '../../../kernel/net/rows.ts';
-import { truesize } from '../../../kernel/net/unix.ts';
+import { truesize } from '../../../kernel/net/truesize.ts';
 import * as E from '../../../kernel/abi/errno.ts';
 import { FakeFile } from '../epoll/harness.ts';
 import { AF_INET, AF_UNIX, DGRAM, NONBLOCK, SEQPACKET, STREAM, network } from './harness.ts';

@@ -1,13 +1,42 @@
 /** Decoded code: an arena of records, and per address space the map from guest pc to block. */
-import { FIXED_END, R, RECORD_SIZE, S } from './layout.ts';
+import { FIXED_END, R, RECORD_SIZE } from './layout.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
-import type { EncodingProperties, HandlerIds } from './interp/generate.ts';
-import { NEED_MORE, UNDEFINED, type Decoded, type Decoder } from './isa/x86_64/decoder.ts';
 import type { Memory } from './memory/memory.ts';
 import type { PageTable } from './memory/page-table.ts';
 
 const PAGE = 4096;
 const MAX_BLOCK = 64;
+
+/** `Translator.decode`: the bytes are no instruction, or more bytes are needed than were given. */
+export const UNDEFINED = -1;
+export const NEED_MORE = -2;
+
+/** Numbers of the handlers every architecture has. */
+export interface CommonIds {
+  readonly stop: number;
+  readonly stale: number;
+  /** Goes on at link1: a block that was cut. */
+  readonly end: number;
+}
+
+/** An architecture's decoder and how it writes records. */
+export interface Translator {
+  readonly ids: CommonIds;
+  /** Handler that raises the undefined-instruction exception. */
+  readonly undefinedHandler: number;
+  /** Bytes of the longest instruction. */
+  readonly maxLength: number;
+  /** Decodes the instruction at bytes[at] (`end` − at may be read), guest address `pc`: its length, UNDEFINED or NEED_MORE. */
+  decode(bytes: Uint8Array, at: number, end: number, pc: number): number;
+  // What decode found last:
+  /** It says itself where to go on. */
+  readonly ends: boolean;
+  readonly name: string;
+  /** Writes its records at `at`; returns the address behind them. `count`: of its place in the block, from 1. */
+  write(at: number, pc: number, count: number): number;
+  /** If it is a conditional branch and the record at `rec` a compare: makes that record both. */
+  fuse(rec: number): void;
+}
 
 /** A page of guest code as it was decoded: which frame it was, and while nobody runs it a checksum of its bytes. */
 interface Claim {
@@ -40,9 +69,7 @@ const SPLIT = new Uint8Array(32);
 
 export class CodeArena {
   private readonly memory: Memory;
-  private readonly decoder: Decoder;
-  private readonly ids: HandlerIds;
-  private readonly undefinedHandler: number;
+  private readonly translator: Translator;
   readonly start: number;
   private readonly end: number;
   private next: number;
@@ -51,17 +78,14 @@ export class CodeArena {
   /** Frame → where code was decoded from it. */
   private readonly codeFrames = new Map<number, Map<CodeSpace, Set<number>>>();
 
-  constructor(memory: Memory, decoder: Decoder, ids: HandlerIds, undefinedHandler: number, bytes: number) {
+  constructor(memory: Memory, translator: Translator, bytes: number) {
     this.memory = memory;
-    this.decoder = decoder;
-    this.ids = ids;
-    this.undefinedHandler = undefinedHandler;
-    this.singleDefinition = decoder.out.encoding.def;
+    this.translator = translator;
     this.empty = FIXED_END;
     this.start = FIXED_END + 64;
     this.end = FIXED_END + bytes;
     this.next = this.start;
-    memory.i32[(this.empty + R.handler) >> 2] = ids.stale;
+    memory.i32[(this.empty + R.handler) >> 2] = translator.ids.stale;
     memory.view.setBigInt64(this.empty + R.pc, -1n, true);
   }
 
@@ -116,10 +140,11 @@ export class CodeArena {
    * Instructions past the first that cannot be fetched or decoded just end the block.
    */
   decodeBlock(space: CodeSpace, table: PageTable, pc: number): number {
+    const { translator } = this;
     const head = this.next;
     let at = pc;
     let count = 0;
-    let last = -1; // record a branch may be fused to
+    let last = -1; // the record before, which a branch may be fused to
     for (;;) {
       const length = this.decodeAt(table, at);
       if (length === NEED_MORE) {
@@ -128,23 +153,18 @@ export class CodeArena {
       }
       count++;
       if (length === UNDEFINED) {
-        this.bare(this.undefinedHandler, at, count);
+        this.bare(translator.undefinedHandler, at, count);
         this.next += RECORD_SIZE;
         return this.finish(space, table, pc, at + 1, head);
       }
-      const d = this.decoder.out;
-      const { def } = d.encoding;
-      if (def.condition !== undefined && last >= 0) {
-        const variant = this.memory.i32[(last + R.handler) >> 2];
-        this.memory.i32[(last + R.handler) >> 2] = this.ids.fused.get(variant)! + def.condition;
-      }
-      this.write(d, at, count);
-      last = this.ids.fused.has(d.handler) && d.segment === 0 && !d.address32 ? this.next - RECORD_SIZE : -1;
+      if (last >= 0) translator.fuse(last);
+      this.next = translator.write(this.next, at, count);
+      last = this.next - RECORD_SIZE;
       at += length;
-      if (def.ends) return this.finish(space, table, pc, at, head);
+      if (translator.ends) return this.finish(space, table, pc, at, head);
       if (count === MAX_BLOCK) break;
     }
-    this.bare(this.ids.end, at, count);
+    this.bare(translator.ids.end, at, count);
     this.memory.view.setBigUint64(this.next + R.imm, BigInt(at), true);
     this.next += RECORD_SIZE;
     return this.finish(space, table, pc, at, head);
@@ -229,7 +249,7 @@ export class CodeArena {
     const frame = table.frame(page);
     const offset = pc - page;
     const { u8 } = this.memory;
-    const n = this.decoder.decode(u8, frame + offset, frame + PAGE, pc);
+    const n = this.translator.decode(u8, frame + offset, frame + PAGE, pc);
     if (n !== NEED_MORE) return n;
     // It goes on on the next page.
     const nextPage = page + PAGE;
@@ -240,63 +260,15 @@ export class CodeArena {
     const first = PAGE - offset;
     SPLIT.set(u8.subarray(frame + offset, frame + PAGE));
     const other = table.frame(nextPage);
-    SPLIT.set(u8.subarray(other, other + 15), first);
-    return this.decoder.decode(SPLIT, 0, first + 15, pc);
+    const { maxLength } = this.translator;
+    SPLIT.set(u8.subarray(other, other + maxLength), first);
+    return this.translator.decode(SPLIT, 0, first + maxLength, pc);
   }
 
   /** A record with a handler, pc and count alone. */
   private bare(handler: number, pc: number, count: number): void {
-    const { u8, i32, view } = this.memory;
-    u8.fill(0, this.next, this.next + RECORD_SIZE);
-    i32[(this.next + R.handler) >> 2] = handler;
-    view.setUint16(this.next + R.count, count, true);
-    view.setFloat64(this.next + R.pc, 0, true);
-    view.setBigUint64(this.next + R.pc, BigInt(pc), true);
+    bareRecord(this.memory, this.next, handler, pc, count);
   }
-
-  /** Writes the decoded instruction (and its preparing record, if any) at the arena's end. */
-  private write(d: Decoded, pc: number, count: number): void {
-    let { base, index, scale, disp } = d;
-    if (d.segment !== 0 || d.address32) {
-      this.bare(d.address32 ? this.ids.address32 : this.ids.address, pc, count);
-      const { view } = this.memory;
-      view.setUint16(this.next + R.r1, d.segment || S.zero, true);
-      view.setUint16(this.next + R.base, base, true);
-      view.setUint16(this.next + R.index, index, true);
-      view.setUint8(this.next + R.scale, scale);
-      if (d.address32) {
-        view.setBigInt64(this.next + R.disp, disp, true);
-        disp = 0n;
-      }
-      base = S.tmp;
-      index = S.zero;
-      scale = 0;
-      this.next += RECORD_SIZE;
-    }
-    this.fill(this.next, d, pc, count);
-    const { view } = this.memory;
-    view.setUint16(this.next + R.base, base, true);
-    view.setUint16(this.next + R.index, index, true);
-    view.setUint8(this.next + R.scale, scale);
-    view.setBigInt64(this.next + R.disp, disp, true);
-    this.next += RECORD_SIZE;
-  }
-
-  private fill(at: number, d: Decoded, pc: number, count: number): void {
-    const { view, i32 } = this.memory;
-    i32[(at + R.handler) >> 2] = d.handler;
-    view.setUint16(at + R.r1, d.r1, true);
-    view.setUint16(at + R.r2, d.r2, true);
-    view.setUint8(at + R.backward, d.disp <= BigInt(pc) ? 0xff : 0);
-    view.setUint16(at + R.count, count, true);
-    view.setBigInt64(at + R.imm, d.imm, true);
-    i32[(at + R.link0) >> 2] = 0;
-    i32[(at + R.link1) >> 2] = 0;
-    view.setBigUint64(at + R.pc, BigInt(pc), true);
-  }
-
-  /** What `decodeSingle` last found. */
-  singleDefinition: EncodingProperties;
 
   /**
    * Decodes the one instruction at `pc` to `at`, followed by a stop record. Returns its length, UNDEFINED or NEED_MORE.
@@ -305,11 +277,9 @@ export class CodeArena {
   decodeSingle(table: PageTable, pc: number, at: number): number {
     const n = this.decodeAt(table, pc);
     if (n < 0) return n;
-    this.singleDefinition = this.decoder.out.encoding.def;
     const saved = this.next;
-    this.next = at;
-    this.write(this.decoder.out, pc, 1);
-    this.bare(this.ids.stop, pc + n, 0);
+    this.next = this.translator.write(at, pc, 1);
+    this.bare(this.translator.ids.stop, pc + n, 0);
     this.next = saved;
     return n;
   }
@@ -331,7 +301,7 @@ export class CodeArena {
       for (const pc of set) {
         const rec = space.blocks.get(pc);
         if (rec === undefined) continue;
-        i32[(rec + R.handler) >> 2] = this.ids.stale;
+        i32[(rec + R.handler) >> 2] = this.translator.ids.stale;
         space.blocks.delete(pc);
         any = true;
       }
@@ -364,4 +334,13 @@ function claimPage(table: PageTable, page: number, frame: number): boolean {
   if (table.frame(page) !== frame || !(table.prot(page) & 4)) return false;
   table.markCode(page);
   return true;
+}
+
+/** Writes a record with a handler, pc and count alone. */
+export function bareRecord(memory: Memory, at: number, handler: number, pc: number, count: number): void {
+  const { u8, i32, view } = memory;
+  u8.fill(0, at, at + RECORD_SIZE);
+  i32[(at + R.handler) >> 2] = handler;
+  view.setUint16(at + R.count, count, true);
+  view.setBigUint64(at + R.pc, BigInt(pc), true);
 }

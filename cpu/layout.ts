@@ -40,30 +40,30 @@ export const S = {
   fpuOpcode: 656,
   fpuIp: 664,
   fpuDp: 672,
-  /** End of what a context switch saves. */
+  /** Behind what a context switch saves, of any architecture. */
 
   /** Why and where the cpu stopped. */
-  exitRec: 704,
-  faultAccess: 708,
-  faultAddress: 712,
-  faultSize: 720,
+  exitRec: 1088,
+  faultAccess: 1092,
+  faultAddress: 1096,
+  faultSize: 1104,
   /** Instructions left before preemption. */
-  fuel: 728,
+  fuel: 1112,
   /** Record of the jump cache's owner: base address of the current jump cache. */
-  jumpCache: 736,
+  jumpCache: 1120,
   /** Root of the current page table. */
-  pageTable: 740,
+  pageTable: 1124,
   /** An SSE operation raised an exception that MXCSR does not mask. */
-  simdPending: 744,
+  simdPending: 1128,
   /** A crossing read that has no TLB slot to itself (cpu/bounce.ts): its guest address and where it lies, 0: none. */
-  apartAddress: 752,
-  apartAt: 760,
+  apartAddress: 1136,
+  apartAt: 1144,
 } as const;
 
 export const CONTEXT_SIZE = 704;
 
 /** Two decoded records for running one instruction alone: the instruction and a stop. */
-export const SINGLE = STATE + 0x400;
+export const SINGLE = STATE + 0x500;
 
 /** Software TLB: TLB_ENTRIES entries of 16 bytes each: i64 page address, i32 (frame − page address) mod 2^32. */
 export const TLB_ENTRIES = 1024;

@@ -1,7 +1,7 @@
-/** A task's x86_64 registers: a block of linear memory laid out as the cpu state, wherever it lies now. */
+/** A task's x86_64 registers. */
 import { ARITH_FLAGS, DF } from './isa/x86_64/builder.ts';
 import { CONTEXT_SIZE, S } from './layout.ts';
-import type { Memory } from './memory/memory.ts';
+import { TaskRegs } from './regs.ts';
 
 const RIP = 16;
 export const RFLAGS = 17;
@@ -11,27 +11,17 @@ const GS_BASE = 19;
 const REST = 0x100 | 0x4000 | 0x10000 | 0x40000 | 0x200000;
 export const MXCSR_DEFAULT = 0x1f80;
 
-export class X86Regs {
+export class X86Regs extends TaskRegs {
   readonly arch = 'x86_64' as const;
-  /** Linear address of the block: its own, or the cpu's state while it runs. Managed by the cpu. */
-  base: number;
-  readonly home: number;
-  private readonly memory: Memory;
-  private readonly onRelease: (regs: X86Regs) => void;
-  /** Where to go on inside a block after a fault was handled: record and the code generation it belongs to. */
-  resumeRec = 0;
-  resumeGeneration = -1;
 
-  constructor(memory: Memory, home: number, onRelease: (regs: X86Regs) => void) {
-    this.memory = memory;
-    this.home = home;
-    this.base = home;
-    this.onRelease = onRelease;
-    this.reset();
+  protected get size(): number {
+    return CONTEXT_SIZE;
   }
 
-  private at(i: number): number {
+  protected at(i: number): number {
     switch (i) {
+      case RFLAGS:
+        return -1;
       case RIP:
         return this.base + S.rip;
       case FS_BASE:
@@ -41,43 +31,6 @@ export class X86Regs {
       default:
         return this.base + S.gpr + 8 * i;
     }
-  }
-
-  get(i: number): bigint {
-    if (i === RFLAGS) return BigInt(this.flags());
-    return this.memory.view.getBigUint64(this.at(i), true);
-  }
-
-  set(i: number, value: bigint): void {
-    if (i === RFLAGS) this.setFlags(Number(BigInt.asUintN(32, value)));
-    else this.memory.view.setBigUint64(this.at(i), BigInt.asUintN(64, value), true);
-  }
-
-  num(i: number): number {
-    if (i === RFLAGS) return this.flags();
-    const w = this.at(i) >> 2;
-    const { i32 } = this.memory;
-    return (i32[w + 1] >>> 0) * 4294967296 + (i32[w] >>> 0);
-  }
-
-  setNum(i: number, value: number): void {
-    if (i === RFLAGS) {
-      this.setFlags(value);
-      return;
-    }
-    const w = this.at(i) >> 2;
-    const { i32 } = this.memory;
-    i32[w] = value | 0;
-    i32[w + 1] = Math.floor(value / 4294967296) | 0;
-  }
-
-  lo(i: number): number {
-    if (i === RFLAGS) return this.flags();
-    return this.memory.i32[this.at(i) >> 2];
-  }
-  hi(i: number): number {
-    if (i === RFLAGS) return 0;
-    return this.memory.i32[(this.at(i) >> 2) + 1];
   }
 
   get pc(): number {
@@ -93,18 +46,11 @@ export class X86Regs {
     this.setNum(4, v);
   }
 
-  private field(offset: number): number {
-    return this.memory.i32[(this.base + offset) >> 2];
-  }
-  private setField(offset: number, value: number): void {
-    this.memory.i32[(this.base + offset) >> 2] = value;
-  }
-
-  private flags(): number {
+  protected getFlags(): number {
     return this.arith() | 0x202 | this.field(S.rflagsRest) | (this.field(S.df) ? DF : 0);
   }
 
-  private setFlags(v: number): void {
+  protected setFlags(v: number): void {
     this.setField(S.ccResult, v & ARITH_FLAGS);
     this.setField(S.ccResult + 4, 0);
     this.setField(S.ccOp, -1);
@@ -175,19 +121,11 @@ export class X86Regs {
     u8.set(image.subarray(160, 416), this.base + S.xmm);
   }
 
-  copyFrom(other: X86Regs): void {
-    this.memory.u8.copyWithin(this.base, other.base, other.base + CONTEXT_SIZE);
-  }
-
   reset(): void {
     this.memory.u8.fill(0, this.base, this.base + CONTEXT_SIZE);
     this.setFlags(0);
     this.setField(S.mxcsr, MXCSR_DEFAULT);
     this.setField(S.fpuControl, 0x37f);
     this.resumeGeneration = -1;
-  }
-
-  release(): void {
-    this.onRelease(this);
   }
 }

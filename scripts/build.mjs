@@ -33,7 +33,7 @@ function newest(dir) {
 
 const common = { bundle: true, format: 'esm', platform: 'node', target: 'node20', logLevel: 'warning' };
 
-/** Runs cpu/gen.ts and writes what it returns: `wasm` → dist/x86_64.wasm, any other name → dist/x86_64.NAME. */
+/** Runs cpu/gen.ts and writes the files it returns to dist/. */
 async function buildCpu(ifStale) {
   const entry = 'cpu/gen.ts';
   if (!existsSync(entry)) return;
@@ -45,7 +45,7 @@ async function buildCpu(ifStale) {
   const parts = await generate();
   mkdirSync('dist', { recursive: true });
   for (const [name, bytes] of Object.entries(parts)) {
-    if (bytes instanceof Uint8Array || typeof bytes === 'string') writeFileSync(`dist/x86_64.${name}`, bytes);
+    if (bytes instanceof Uint8Array || typeof bytes === 'string') writeFileSync(`dist/${name}`, bytes);
   }
 }
 

@@ -2,25 +2,24 @@
  * Functions the handlers share: the TLB miss path, the indirect jump, flag images. Instruction families add their own
  * (soft-float, wide division) through the same `Helper` type.
  */
-import { AF, CF, OF, PF, SF, ZF } from '../isa/x86_64/builder.ts';
+import type { GuestBuilder } from '../guest-builder.ts';
 import { EXIT, PTE_CODE, R, S, STATE, TLB_ENTRIES, TLB_READ, TLB_WRITE, PTE_PRESENT } from '../layout.ts';
 import type { Val } from '../wasm/function.ts';
 import type { ValType } from '../wasm/ops.ts';
-import type { HandlerBuilder } from './handler-builder.ts';
 
 /** A shared function: written against the same builder as instructions, called by `callHelper(name, …)`. */
-export interface Helper {
+export interface Helper<B extends GuestBuilder> {
   readonly name: string;
   readonly params: readonly ValType[];
   readonly result: ValType | null;
   /** Ends every path with `b.fn.return(…)` (or falls off the end where there is no result). */
-  readonly build: (b: HandlerBuilder, ...params: Val[]) => void;
+  readonly build: (b: B, ...params: Val[]) => void;
 }
 
 export const JUMP_CACHE_ENTRIES = 2048;
 
 /** Last-level entry of a page: 0 when any table on the way is absent or the address is no user address. */
-const walk: Helper = {
+const walk: Helper<GuestBuilder> = {
   name: 'walk',
   params: ['i64'],
   result: 'i32',
@@ -42,37 +41,12 @@ const walk: Helper = {
   },
 };
 
-/** Arithmetic flags as an rflags image. */
-const arithFlags: Helper = {
-  name: 'arith_flags',
-  params: [],
-  result: 'i32',
-  build: (b) => {
-    const op = b.getState('i32.load', S.ccOp);
-    const result = b.getState('i64.load', S.ccResult);
-    b.if(b.ltS(op, 0), () => {
-      b.fn.return(b.wrap(result));
-    });
-    const carry = b.getState('i64.load', S.ccCarry);
-    const shift = b.extU(op);
-    const bit = (cond: Val, mask: number): Val => b.shl(cond, Math.log2(mask));
-    const low = b.and(b.wrap(b.shrU(result, shift)), 0xff);
-    let f = b.wrap(b.shrU(carry, 63));
-    f = b.or(f, bit(b.eqz(b.and(b.popcnt(low), 1)), PF));
-    f = b.or(f, b.shl(b.and(b.wrap(b.shrU(b.shrU(carry, shift), 3)), 1), Math.log2(AF)));
-    f = b.or(f, bit(b.eqz(result), ZF));
-    f = b.or(f, bit(b.ltS(result, 0), SF));
-    f = b.or(f, bit(b.ltS(b.xor(carry, b.shl(carry, 1)), 0), OF));
-    b.fn.return(b.and(f, CF | PF | AF | ZF | SF | OF));
-  },
-};
-
-/** Shared by all instruction sets' handlers, in this order. */
-export const CORE_HELPERS: readonly Helper[] = [walk, arithFlags];
+/** Shared by all architectures' handlers. */
+export const CORE_HELPERS: readonly Helper<GuestBuilder>[] = [walk];
 
 /** (record, address, size << 4 | access) → exit. Fills the TLB and runs the record again, or leaves. */
 export function buildMiss(
-  b: HandlerBuilder,
+  b: GuestBuilder,
   rec: Val,
   address: Val,
   info: Val,
@@ -108,7 +82,7 @@ export function buildMiss(
 }
 
 /** (record, target) → exit: the jump cache, then the host. */
-export function buildIndirect(b: HandlerBuilder, rec: Val, target: Val, type: number): void {
+export function buildIndirect(b: GuestBuilder, rec: Val, target: Val, type: number): void {
   const t = b.wrap(target);
   const hash = b.and(b.xor(t, b.shrU(t, 11)), JUMP_CACHE_ENTRIES - 1);
   const entry = b.add(b.getState('i32.load', S.jumpCache), b.shl(hash, 4));

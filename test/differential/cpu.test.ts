@@ -6,7 +6,8 @@
 import { execFileSync } from 'node:child_process';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { definitions, helpers } from '../../cpu/isa/x86_64/instructions.ts';
-import { generate as generateModule, numberHandlers } from '../../cpu/interp/generate.ts';
+import { generate as generateModule } from '../../cpu/interp/generate.ts';
+import { handlerSet, numberHandlers } from '../../cpu/isa/x86_64/handlers.ts';
 import { guestPath, nativeReason } from '../support/guests.ts';
 import { encodeTests } from './driver-format.ts';
 import { describeCase, DirectRunner, executions, outOfRange } from './direct.ts';
@@ -29,7 +30,7 @@ describe.skipIf(reason !== null)('instructions, natively and here', () => {
   let total = 0;
 
   beforeAll(() => {
-    const bytes = generateModule(definitions, helpers, { pages: { min: 1, max: 65536 } });
+    const bytes = generateModule(handlerSet(definitions, helpers), { pages: { min: 1, max: 65536 } });
     runner = new DirectRunner(
       new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>),
       numberHandlers(definitions),

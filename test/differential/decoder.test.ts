@@ -3,8 +3,9 @@ import { createRequire } from 'node:module';
 import type * as Iced from 'iced-x86';
 import { describe, expect, it } from 'vitest';
 import { definitions } from '../../cpu/isa/x86_64/instructions.ts';
-import { numberHandlers } from '../../cpu/interp/generate.ts';
-import { Decoder, NEED_MORE } from '../../cpu/isa/x86_64/decoder.ts';
+import { numberHandlers } from '../../cpu/isa/x86_64/handlers.ts';
+import { NEED_MORE } from '../../cpu/code-space.ts';
+import { Decoder } from '../../cpu/isa/x86_64/decoder.ts';
 import { Random } from './gen-x86.ts';
 
 const iced = createRequire(import.meta.url)('iced-x86') as typeof Iced;

@@ -1,6 +1,7 @@
 /** What x86_64 instruction definitions see: operands, flags, stack, exits. */
-import { Builder, type Val, type Var } from '../../builder.ts';
-import { EXIT, S } from '../../layout.ts';
+import type { Val, Var } from '../../builder.ts';
+import { GuestBuilder } from '../../guest-builder.ts';
+import { S } from '../../layout.ts';
 
 export type OperandKind = 'reg' | 'mem' | 'imm' | 'xmm' | 'mmx' | 'rel';
 
@@ -41,17 +42,11 @@ export const RBP = 5;
 export const RSI = 6;
 export const RDI = 7;
 
-export type ExitKind = 'undefined' | 'divide' | 'protection' | 'breakpoint' | 'syscall' | 'simd' | 'x87';
-
-export abstract class X86Builder extends Builder {
+export abstract class X86Builder extends GuestBuilder {
   /** Operand size in bits of this variant (the `v` of the encoding), 0 where it has none. */
   abstract readonly bits: number;
 
   // ---- state -----------------------------------------------------------------------------------------------------
-
-  /** Reads and writes a field of the cpu state by its offset, with a load or store instruction's name. */
-  abstract getState(load: string, offset: number): Val;
-  abstract setState(store: string, offset: number, value: Val): void;
 
   /** A general register by number as i64; narrower widths are zero-extended. */
   gpr(n: number, bits = 64): Val {
@@ -85,8 +80,6 @@ export abstract class X86Builder extends Builder {
   abstract writeMmx(o: Operand, value: Val): void;
   /** Effective address of a memory operand, i64. */
   abstract ea(o: Operand): Val;
-  /** The immediate (or the low byte of a third operand) as i64. */
-  abstract imm(): Val;
   /** Base of the segment a string instruction's source lies in, i64 (0 without an override). */
   abstract stringSegment(): Val;
   /** Offset from STATE of a register operand as i32, for definitions that index the state themselves. */
@@ -94,25 +87,6 @@ export abstract class X86Builder extends Builder {
 
   readS(o: Operand): Val {
     return this.sext(this.read(o), o.bits);
-  }
-
-  // ---- memory ----------------------------------------------------------------------------------------------------
-
-  /**
-   * Linear (host) address as i32 of `size` bytes at a guest address. Does not come back when they cannot be accessed:
-   * so it must come before the instruction's first write to any state.
-   */
-  abstract translate(address: Val, size: number, access: 'r' | 'w'): Val;
-
-  /** As `translate` for reading, but independent of the TLB slot an earlier read of the same instruction uses. */
-  abstract translateApart(address: Val, size: number): Val;
-
-  /** Loads with a load instruction's name (i64.load16_u…) from a guest address. */
-  load(name: string, address: Val, size: number): Val {
-    return this.rawLoad(name, this.translate(address, size, 'r'));
-  }
-  store(name: string, address: Val, value: Val, size: number): void {
-    this.rawStore(name, this.translate(address, size, 'w'), value);
   }
 
   // ---- stack -----------------------------------------------------------------------------------------------------
@@ -136,8 +110,12 @@ export abstract class X86Builder extends Builder {
     return bits === 64 ? v : this.shl(v, 64 - bits);
   }
 
+  /** What the last flag-setting operation of this handler left, for a branch fused to it. */
+  private lastFlags: { result: Val; carry: Val; bits: number } | null = null;
+
   /** Stores the lazy flag state: result and carry vector, both shifted left to bit 63. */
   setLazy(bits: number, result: Val, carry: Val): void {
+    this.lastFlags = { result, carry, bits };
     this.setState('i64.store', S.ccResult, result);
     this.setState('i64.store', S.ccCarry, carry);
     this.setState('i32.store', S.ccOp, this.i32(64 - bits));
@@ -184,8 +162,22 @@ export abstract class X86Builder extends Builder {
     this.setLazy(bits, this.left(result, bits), carry);
   }
 
+  fusedCondition(cc: number): Val {
+    if (!this.lastFlags) throw new Error('a fused compare must set the flags');
+    const { result, carry, bits } = this.lastFlags;
+    const v = this.lazyCondition(
+      cc & ~1,
+      result,
+      () => carry,
+      () => this.i64(64 - bits),
+    );
+    return cc & 1 ? this.eqz(v) : v;
+  }
+
   /** All arithmetic flags as an rflags image (i32). */
-  abstract arithFlags(): Val;
+  arithFlags(): Val {
+    return this.callHelper('arith_flags')!;
+  }
   /** Sets all arithmetic flags from an rflags image (i32; other bits are ignored). */
   setArithFlags(image: Val): void {
     this.setState('i64.store', S.ccResult, this.extU(this.and(image, ARITH_FLAGS)));
@@ -227,7 +219,7 @@ export abstract class X86Builder extends Builder {
   }
 
   /** Condition of an even `cc` from the lazy state; `shift` is 64 − operand bits as i64. */
-  protected lazyCondition(cc: number, r: Val, c: () => Val, shift: () => Val): Val {
+  private lazyCondition(cc: number, r: Val, c: () => Val, shift: () => Val): Val {
     const overflow = (): Val => this.xor(c(), this.shl(c(), 1)); // in bit 63
     switch (cc) {
       case 0:
@@ -273,42 +265,4 @@ export abstract class X86Builder extends Builder {
         return this.or(less(), bit(ZF));
     }
   }
-
-  // ---- leaving ---------------------------------------------------------------------------------------------------
-
-  /** Ends the instruction here without effect: an exception (or a syscall). */
-  abstract raise(kind: ExitKind): void;
-  /** Raises when the condition (i32) holds. */
-  raiseIf(cond: Val, kind: ExitKind): void {
-    this.if(cond, () => {
-      this.raise(kind);
-    });
-  }
-
-  // Only in definitions that end a block.
-  /** Goes to the record's direct target. `retire`: this is the path's last act. */
-  abstract jumpDirect(): void;
-  /** Goes on behind this instruction (a branch not taken). */
-  abstract fallThrough(): void;
-  /** Goes to an address known only now (i64). */
-  abstract jumpIndirect(target: Val): void;
-  /** The address behind this instruction, i64 (only in `call`). */
-  abstract nextPc(): Val;
-  /** Goes on with the next instruction. Every path of a definition that does not end otherwise ends so by itself. */
-  abstract next(): void;
-
-  /** Calls the host: `name` is one of the imports (cpuid, rdtsc…); they work on the state in memory. */
-  abstract callHost(name: string, ...args: Val[]): Val | null;
-  /** Calls a shared helper function defined beside the handlers (see helpers.ts). */
-  abstract callHelper(name: string, ...args: Val[]): Val | null;
 }
-
-export const EXIT_OF: Readonly<Record<ExitKind, number>> = {
-  undefined: EXIT.undefined,
-  divide: EXIT.divide,
-  protection: EXIT.protection,
-  breakpoint: EXIT.breakpoint,
-  syscall: EXIT.syscall,
-  simd: EXIT.simd,
-  x87: EXIT.x87,
-};

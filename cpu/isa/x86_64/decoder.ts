@@ -1,7 +1,8 @@
 /** x86_64 instruction decoder: bytes to one decoded instruction, by the tables the definitions give. SDM vol. 2A ch. 2. */
+import { NEED_MORE, UNDEFINED } from '../../code-space.ts';
 import { S } from '../../layout.ts';
 import { FIXED, type Encoding as FullEncoding } from './encoding.ts';
-import type { EncodingProperties } from '../../interp/generate.ts';
+import type { EncodingProperties } from './handlers.ts';
 
 type Encoding = Omit<FullEncoding, 'def'> & { readonly def: EncodingProperties };
 
@@ -23,10 +24,6 @@ export interface Decoded {
   /** 67 prefix: the address is cut to 32 bits. */
   address32: boolean;
 }
-
-/** decode() failed: the bytes are no instruction, or more bytes are needed than were given. */
-export const UNDEFINED = -1;
-export const NEED_MORE = -2;
 
 export class Decoder {
   private readonly table: Encoding[][] = [];

@@ -135,7 +135,7 @@ export const muldiv: readonly Definition[] = [
 ]; // prettier-ignore
 
 /** Upper 64 bits of a 64 × 64 product, from four 32-bit ones. */
-const mulhiU: Helper = {
+const mulhiU: Helper<X86Builder> = {
   name: 'mulhi_u',
   params: ['i64', 'i64'],
   result: 'i64',
@@ -149,7 +149,7 @@ const mulhiU: Helper = {
   },
 };
 
-const mulhiS: Helper = {
+const mulhiS: Helper<X86Builder> = {
   name: 'mulhi_s',
   params: ['i64', 'i64'],
   result: 'i64',
@@ -160,7 +160,7 @@ const mulhiS: Helper = {
 };
 
 /** (high · 2^64 + low) / d for high < d: schoolbook division with two 32-bit quotient digits (Knuth, TAOCP 4.3.1 D). */
-const udiv128: Helper = {
+const udiv128: Helper<X86Builder> = {
   name: 'udiv128',
   params: ['i64', 'i64', 'i64'],
   result: 'i64',
@@ -194,4 +194,4 @@ const udiv128: Helper = {
   },
 };
 
-export const muldivHelpers: readonly Helper[] = [mulhiU, mulhiS, udiv128];
+export const muldivHelpers: readonly Helper<X86Builder>[] = [mulhiU, mulhiS, udiv128];

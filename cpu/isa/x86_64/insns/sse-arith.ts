@@ -7,8 +7,8 @@
  * Dekker 1971, Knuth TAOCP 4.2.2).
  */
 import type { Val } from '../../../builder.ts';
-import type { HandlerBuilder } from '../../../interp/handler-builder.ts';
 import type { Helper } from '../../../interp/helpers.ts';
+import type { X86Builder } from '../builder.ts';
 import { PE } from '../../../float/soft-float.ts';
 import { SSE_OP, sseOp, type SseOp } from '../../../float/sse-ops.ts';
 import { S } from '../../../layout.ts';
@@ -22,7 +22,7 @@ export const MXCSR_PLAIN = 0x1f80;
 const bitsType = { f32: 'i32', f64: 'i64' } as const;
 
 /** Normal, or zero: exponent neither all ones nor (zero with a fraction). `bits` is i64. */
-function normalOrZero(b: HandlerBuilder, t: ScalarType, bits: Val): Val {
+function normalOrZero(b: X86Builder, t: ScalarType, bits: Val): Val {
   const [shift, max] = t === 'f64' ? [52, 0x7ff] : [23, 0xff];
   const e = b.and(b.wrap(b.shrU(bits, shift)), max);
   const magnitude = t === 'f64' ? b.shl(bits, 1) : b.and(bits, 0x7fffffff);
@@ -30,13 +30,13 @@ function normalOrZero(b: HandlerBuilder, t: ScalarType, bits: Val): Val {
 }
 
 /** |v| within 2^±400: products of halves neither overflow nor lose bits. */
-function midRange(b: HandlerBuilder, bits: Val): Val {
+function midRange(b: X86Builder, bits: Val): Val {
   const e = b.and(b.wrap(b.shrU(bits, 52)), 0x7ff);
   return b.ltU(b.sub(e, 1023 - 400), 800);
 }
 
 /** x · y − p exactly, by Veltkamp splitting; zero iff p is the exact product. */
-function productError(b: HandlerBuilder, x: Val, y: Val, p: Val): Val {
+function productError(b: X86Builder, x: Val, y: Val, p: Val): Val {
   const split = (v: Val): [Val, Val] => {
     const c = b.op('f64.mul', v, b.f64(134217729));
     const high = b.op('f64.sub', c, b.op('f64.sub', c, v));
@@ -52,7 +52,7 @@ function productError(b: HandlerBuilder, x: Val, y: Val, p: Val): Val {
 }
 
 /** i32: the result `r` of `op` on x, y is inexact; or −1 when this cannot tell. */
-function inexact(b: HandlerBuilder, t: ScalarType, op: SseOp, x: Val, y: Val, r: Val): Val {
+function inexact(b: X86Builder, t: ScalarType, op: SseOp, x: Val, y: Val, r: Val): Val {
   const zero = b.f64(0);
   if (t === 'f32') {
     // In double precision products of two floats are exact; a sum's error is itself a double.
@@ -106,13 +106,13 @@ function inexact(b: HandlerBuilder, t: ScalarType, op: SseOp, x: Val, y: Val, r:
 }
 
 /** x + y − s exactly (s = x ⊕ y): Knuth's two-sum. */
-function sumError(b: HandlerBuilder, x: Val, y: Val, s: Val): Val {
+function sumError(b: X86Builder, x: Val, y: Val, s: Val): Val {
   const yy = b.op('f64.sub', s, x);
   const xx = b.op('f64.sub', s, yy);
   return b.op('f64.add', b.op('f64.sub', x, xx), b.op('f64.sub', y, yy));
 }
 
-function arithmetic(op: 'add' | 'sub' | 'mul' | 'div' | 'sqrt', t: ScalarType): Helper {
+function arithmetic(op: 'add' | 'sub' | 'mul' | 'div' | 'sqrt', t: ScalarType): Helper<X86Builder> {
   return {
     name: `${op}_${t}`,
     params: ['i64', 'i64'],
@@ -150,7 +150,6 @@ function arithmetic(op: 'add' | 'sub' | 'mul' | 'div' | 'sqrt', t: ScalarType): 
   };
 }
 
-export const sseHelpers: readonly Helper[] = (['add', 'sub', 'mul', 'div', 'sqrt'] as const).flatMap((op) => [
-  arithmetic(op, 'f32'),
-  arithmetic(op, 'f64'),
-]);
+export const sseHelpers: readonly Helper<X86Builder>[] = (
+  ['add', 'sub', 'mul', 'div', 'sqrt'] as const
+).flatMap((op) => [arithmetic(op, 'f32'), arithmetic(op, 'f64')]);

@@ -16,7 +16,7 @@ const bitmask = (b: X86Builder, words: boolean, v: Val): Val =>
  * PCMPxSTRx (SDM vol. 2, "Imm8 control byte operation"): (x, y, imm, valid elements of x, of y) → IntRes2. One function for
  * bytes, one for words.
  */
-function compareStrings(words: boolean): Helper {
+function compareStrings(words: boolean): Helper<X86Builder> {
   const n = words ? 8 : 16;
   const t = words ? 'i16x8' : 'i8x16';
   const full = (1 << n) - 1;
@@ -154,7 +154,7 @@ function expand(b: X86Builder, words: boolean, bits: Val): Val {
 }
 
 /** CRC-32C over the low `bytes` of a value. */
-const crc32c: Helper = {
+const crc32c: Helper<X86Builder> = {
   name: 'crc32c',
   params: ['i32', 'i64', 'i32'],
   result: 'i32',
@@ -174,7 +174,7 @@ const crc32c: Helper = {
 };
 
 /** Every byte through a 256-byte table. */
-function substitute(name: string, table: number): Helper {
+function substitute(name: string, table: number): Helper<X86Builder> {
   return {
     name,
     params: ['v128'],
@@ -194,7 +194,7 @@ function substitute(name: string, table: number): Helper {
 }
 
 /** 64 × 64 bits without carries: low and high halves. */
-const clmul: Helper = {
+const clmul: Helper<X86Builder> = {
   name: 'clmul',
   params: ['i64', 'i64'],
   result: 'v128',
@@ -215,7 +215,7 @@ const clmul: Helper = {
   },
 };
 
-export const sse42Helpers: readonly Helper[] = [
+export const sse42Helpers: readonly Helper<X86Builder>[] = [
   compareStrings(false),
   compareStrings(true),
   crc32c,

@@ -1,0 +1,459 @@
+/**
+ * An interpreting cpu: runs a task's registers in an address space until something needs the outside. Knows nothing of
+ * Linux: it comes back with an EXIT and the registers exact. Each architecture adds its registers, its translator and
+ * what its generated code asks of the host.
+ */
+import { Bounce } from './bounce.ts';
+import { CodeArena, CodeSpace, UNDEFINED, type Translator } from './code-space.ts';
+import {
+  EXIT,
+  FIXED_END,
+  R,
+  RECORD_SIZE,
+  S,
+  SINGLE,
+  STATE,
+  TLB_ENTRIES,
+  TLB_READ,
+  TLB_WRITE,
+} from './layout.ts';
+import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
+import { Memory } from './memory/memory.ts';
+import { OutOfMemory, PageTable, type PageTableOwner } from './memory/page-table.ts';
+import type { TaskRegs } from './regs.ts';
+import { writeTables } from './tables.ts';
+
+const PAGE = 4096;
+const JUMP_CACHE_PAGES = (JUMP_CACHE_ENTRIES * 16) / PAGE;
+/** Programs whose decoded code is kept after their last process. */
+const MAX_IDLE = 8;
+
+export interface CpuOptions {
+  /** The interpreter's module. */
+  readonly module: WebAssembly.Module;
+  /** Linear memory in bytes: guest RAM and what the cpu needs. */
+  readonly memoryBytes: number;
+  /** Bytes for decoded code. */
+  readonly codeBytes?: number;
+}
+
+/** What an architecture brings. */
+export interface CpuParts {
+  readonly translator: Translator;
+  /** Functions the module imports from "host". */
+  readonly host: Readonly<Record<string, (...args: never[]) => unknown>>;
+}
+
+export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
+  readonly memory: Memory;
+  private readonly arena: CodeArena;
+  private readonly runFrom: (rec: number) => number;
+  private readonly spaces = new Map<PageTable, CodeSpace>();
+  /** Code no address space runs on now, oldest first. */
+  private readonly idle: CodeSpace[] = [];
+  private readonly freeBlocks: number[] = [];
+  private readonly translator: Translator;
+  /** Jump cache of every address space that found no RAM for one of its own; empty whenever another one runs. */
+  private readonly sharedCache: number;
+  /** Changes whenever decoded code was dropped. */
+  private generation = 0;
+  private regs: R | null = null;
+  private table: PageTable | null = null;
+  private space: CodeSpace | null = null;
+
+  /** Instructions retired by the last `run`. */
+  retired = 0;
+  /** After a fault: what was accessed, and PROT_READ (1), PROT_WRITE (2) or PROT_EXEC (4). */
+  faultAddress = 0n;
+  faultAccess = 0;
+
+  /** Bytes of registers and state that belong to a task. */
+  protected abstract readonly contextSize: number;
+  protected abstract makeRegs(block: number, onRelease: (regs: TaskRegs) => void): R;
+
+  constructor(options: CpuOptions, parts: (memory: Memory) => CpuParts) {
+    const codeBytes =
+      options.codeBytes ?? Math.min(32 << 20, Math.floor(options.memoryBytes / 8 / 65536) * 65536);
+    this.memory = new Memory(options.memoryBytes, FIXED_END + codeBytes);
+    const { translator, host } = parts(this.memory);
+    this.translator = translator;
+    const instance = new WebAssembly.Instance(options.module, { env: { memory: this.memory.memory }, host });
+    this.runFrom = instance.exports['run'] as (rec: number) => number;
+    this.arena = new CodeArena(this.memory, translator, codeBytes);
+    this.arena.onDisagree = (table): void => {
+      this.detach(table);
+    };
+    writeTables(this.memory.u8, this.memory.view);
+    this.sharedCache = this.memory.alloc(JUMP_CACHE_PAGES);
+    this.flushTlb();
+  }
+
+  // ---- what tasks and address spaces are made of
+
+  newRegs(): R {
+    let block = this.freeBlocks.pop();
+    if (block === undefined) {
+      const frame = this.memory.alloc(1);
+      if (frame < 0) throw new OutOfMemory();
+      const size = this.contextSize;
+      for (let at = frame + size; at + size <= frame + PAGE; at += size) this.freeBlocks.push(at);
+      block = frame;
+    }
+    return this.makeRegs(block, (r) => {
+      if (this.regs === r) this.regs = null;
+      r.base = r.home;
+      this.freeBlocks.push(r.home);
+    });
+  }
+
+  newPageTable(): PageTable {
+    return new PageTable(this.memory, this);
+  }
+
+  flush(table: PageTable, page: number): void {
+    if (table !== this.table) return;
+    const { i32 } = this.memory;
+    const lo = page | 0;
+    const slot = (((lo >>> 12) & (TLB_ENTRIES - 1)) << 4) >> 2;
+    for (const tlb of [TLB_READ, TLB_WRITE]) if (i32[(tlb >> 2) + slot] === lo) i32[(tlb >> 2) + slot] = -1;
+  }
+
+  codeChanged(table: PageTable, start: number, end: number): void {
+    for (let page = Math.floor(start / PAGE) * PAGE; page < end; page += PAGE) {
+      if (this.arena.frameChanged(table.frame(page))) this.generation++;
+      table.unmarkCode(page);
+    }
+  }
+
+  codeRemapped(table: PageTable, page: number): void {
+    const space = this.spaces.get(table);
+    if (!space?.claims.has(page)) return;
+    if (space.users.size > 1) this.detach(table);
+    else if (this.arena.invalidate(space, page)) this.generation++;
+  }
+
+  isCodeFrame(frame: number): boolean {
+    return this.arena.isCodeFrame(frame);
+  }
+
+  destroyed(table: PageTable): void {
+    this.detach(table);
+    if (this.table !== table) return;
+    this.table = null;
+    this.flushTlb();
+  }
+
+  /** Takes an address space off its decoded code, which stays for its other users or for a while. */
+  private detach(table: PageTable): void {
+    const space = this.spaces.get(table);
+    if (!space) return;
+    this.spaces.delete(table);
+    space.users.delete(table);
+    if (this.table === table) this.space = null;
+    this.generation++;
+    if (space.users.size > 0) return;
+    this.arena.seal(space);
+    this.idle.push(space);
+    if (this.idle.length > MAX_IDLE) this.drop(this.idle.shift()!);
+  }
+
+  private drop(space: CodeSpace): void {
+    this.arena.forget(space);
+    if (space.jumpCache === this.sharedCache) return;
+    for (let i = 0; i < JUMP_CACHE_PAGES; i++) this.memory.release(space.jumpCache + i * PAGE);
+  }
+
+  /** Code for an address space that runs for the first time: what another one decoded of the same pages, or none yet. */
+  private attach(table: PageTable, pc: number): CodeSpace {
+    const space = this.findSpace(table, pc) ?? this.newSpace();
+    const i = this.idle.indexOf(space);
+    if (i >= 0) this.idle.splice(i, 1);
+    space.users.add(table);
+    this.spaces.set(table, space);
+    return space;
+  }
+
+  private findSpace(table: PageTable, pc: number): CodeSpace | null {
+    const page = Math.floor(pc / PAGE) * PAGE;
+    const tried = new Set<CodeSpace>();
+    // The parent's first (the last one that ran), then what is kept.
+    for (const space of [
+      ...(this.space ? [this.space] : []),
+      ...[...this.spaces.values()].slice(-4),
+      ...this.idle,
+    ]) {
+      if (tried.has(space) || !space.claims.has(page)) continue;
+      tried.add(space);
+      if (this.arena.fits(space, table)) return space;
+    }
+    return null;
+  }
+
+  private newSpace(): CodeSpace {
+    let cache = this.memory.alloc(JUMP_CACHE_PAGES);
+    while (cache < 0 && this.idle.length > 0) {
+      this.drop(this.idle.shift()!);
+      cache = this.memory.alloc(JUMP_CACHE_PAGES);
+    }
+    if (cache < 0) cache = this.sharedCache;
+    this.arena.clearJumpCache(cache);
+    return new CodeSpace(cache);
+  }
+
+  /** Another task's registers are in place. */
+  protected switched(): void {}
+
+  private flushTlb(): void {
+    this.memory.i32.fill(-1, TLB_READ >> 2, (TLB_WRITE + TLB_ENTRIES * 16) >> 2);
+  }
+
+  // ---- running
+
+  private activate(regs: R, table: PageTable): CodeSpace {
+    const { u8, i32 } = this.memory;
+    if (this.regs !== regs) {
+      if (this.regs) {
+        u8.copyWithin(this.regs.home, STATE, STATE + this.contextSize);
+        this.regs.base = this.regs.home;
+      }
+      u8.copyWithin(STATE, regs.home, regs.home + this.contextSize);
+      regs.base = STATE;
+      this.regs = regs;
+      this.switched();
+    }
+    if (this.table === table && this.space) return this.space;
+    const space = this.spaces.get(table) ?? this.attach(table, regs.pc);
+    this.flushTlb();
+    this.table = table;
+    this.space = space;
+    if (space.jumpCache === this.sharedCache) this.arena.clearJumpCache(space.jumpCache);
+    i32[(STATE + S.pageTable) >> 2] = table.root;
+    i32[(STATE + S.jumpCache) >> 2] = space.jumpCache;
+    return space;
+  }
+
+  /**
+   * Runs until an exit, at most about `fuel` instructions (preemption happens at backward branches, calls and returns).
+   * Returns an EXIT; `regs` are exact: pc at the instruction that faulted, or behind the syscall or breakpoint.
+   */
+  run(regs: R, table: PageTable, fuel: number): number {
+    const space = this.activate(regs, table);
+    const { i32 } = this.memory;
+    const fuelAt = (STATE + S.fuel) >> 2;
+    i32[fuelAt] = fuel;
+    let rec: number;
+    if (regs.resumeGeneration === this.generation && this.pcOf(regs.resumeRec) === regs.pc) {
+      // Back into the middle of a block: its end will count all of it, so give back what was counted already.
+      rec = regs.resumeRec;
+      i32[fuelAt] += this.countOf(rec) - 1;
+    } else rec = this.lookup(space, table, regs.pc);
+    regs.resumeGeneration = -1;
+    for (;;) {
+      if (rec < 0) return this.leave(fuel, rec === -2 ? EXIT.protection : EXIT.fault);
+      const exit = this.runFrom(rec);
+      switch (exit) {
+        case EXIT.lookup: {
+          const patch = i32[(STATE + S.faultAccess) >> 2];
+          const from = i32[(STATE + S.exitRec) >> 2];
+          const generation = this.generation;
+          const pc = regs.pc;
+          rec = this.lookup(space, table, pc);
+          if (rec < 0 || generation !== this.generation) break;
+          if (patch > 0) i32[(from + patch) >> 2] = rec;
+          else this.arena.cacheJump(space.jumpCache, pc, rec);
+          break;
+        }
+        case EXIT.slow: {
+          const at = i32[(STATE + S.exitRec) >> 2];
+          const generation = this.generation;
+          const pc = this.pcOf(at);
+          const done = this.stepSlowly(regs, table, at);
+          if (done !== EXIT.stop) return this.leaveMidBlock(regs, at, fuel, done);
+          if (generation === this.generation && (this.unfinished || regs.pc === pc + this.singleLength)) {
+            rec = this.unfinished ? at : this.behind(at, pc); // the block's end counts it
+          } else {
+            i32[fuelAt] -= this.countOf(at) - (this.unfinished ? 1 : 0);
+            if (i32[fuelAt] < 0) return this.leave(fuel, EXIT.preempt);
+            rec = this.lookup(space, table, regs.pc);
+          }
+          break;
+        }
+        case EXIT.fault: {
+          const at = i32[(STATE + S.exitRec) >> 2];
+          this.noteFault();
+          return this.leaveMidBlock(regs, at, fuel, EXIT.fault);
+        }
+        case EXIT.syscall:
+        case EXIT.breakpoint: {
+          const at = i32[(STATE + S.exitRec) >> 2];
+          i32[(STATE + S.rip) >> 2] = i32[(at + R.imm) >> 2]!;
+          i32[(STATE + S.rip + 4) >> 2] = i32[(at + R.imm + 4) >> 2]!;
+          return this.leave(fuel, exit);
+        }
+        case EXIT.preempt:
+          return this.leave(fuel, exit);
+        default:
+          i32[(STATE + S.simdPending) >> 2] = 0;
+          return this.leaveMidBlock(regs, i32[(STATE + S.exitRec) >> 2], fuel, exit);
+      }
+    }
+  }
+
+  private leave(fuel: number, exit: number): number {
+    this.retired = fuel - this.memory.i32[(STATE + S.fuel) >> 2];
+    return exit;
+  }
+
+  /** The instruction at `at` had no effect; the ones before it in its block count. */
+  private leaveMidBlock(regs: R, at: number, fuel: number, exit: number): number {
+    const { i32 } = this.memory;
+    i32[(STATE + S.fuel) >> 2] -= this.countOf(at) - 1;
+    regs.pc = this.pcOf(at);
+    regs.resumeRec = at;
+    regs.resumeGeneration = this.generation;
+    return this.leave(fuel, exit);
+  }
+
+  private pcOf(rec: number): number {
+    const { i32 } = this.memory;
+    return (i32[(rec + R.pc + 4) >> 2] >>> 0) * 4294967296 + (i32[(rec + R.pc) >> 2] >>> 0);
+  }
+
+  private countOf(rec: number): number {
+    return this.memory.view.getUint16(rec + R.count, true);
+  }
+
+  /** The record behind the instruction at `rec` (which a preparing record may precede). */
+  private behind(rec: number, pc: number): number {
+    do rec += RECORD_SIZE;
+    while (this.pcOf(rec) === pc);
+    return rec;
+  }
+
+  /** Block at `pc`; −1: fetch fault (faultAddress, faultAccess set), −2: no canonical address. */
+  private lookup(space: CodeSpace, table: PageTable, pc: number): number {
+    const known = space.blocks.get(pc);
+    if (known !== undefined) return known;
+    if (pc >= 2 ** 47) return -2;
+    if (this.arena.full) this.dropAllCode();
+    const rec = this.arena.decodeBlock(space, table, pc);
+    if (rec >= 0) return rec;
+    this.faultAddress = BigInt(this.arena.faultAddress);
+    this.faultAccess = 4;
+    return -1;
+  }
+
+  private dropAllCode(): void {
+    for (const space of this.idle.splice(0)) this.drop(space);
+    for (const [table, space] of this.spaces) {
+      for (const page of space.claims.keys()) table.unmarkCode(page);
+      space.blocks.clear();
+      space.pages.clear();
+      space.claims.clear();
+      this.arena.clearJumpCache(space.jumpCache);
+    }
+    this.arena.reset();
+    this.generation++;
+  }
+
+  /** Length of the instruction `stepSlowly` or `step` last decoded. */
+  private singleLength = 0;
+  /** `stepSlowly` did one element of a REP instruction that has more to do. */
+  private unfinished = false;
+
+  /**
+   * Carries out one instruction whose access the TLB cannot serve: it crosses a page, or writes where decoded code lies.
+   * Crossing accesses go through a bounce buffer that looks like one page to the handler; nothing is committed before
+   * the whole instruction can complete. Of a REP instruction one element is done: what it wrote must be seen by the
+   * next. Returns EXIT.stop when done (rip moved, unless `unfinished`), else the exit that stands in the way.
+   */
+  private stepSlowly(regs: R, table: PageTable, at: number): number {
+    const { i32, view } = this.memory;
+    const pc = this.pcOf(at);
+    const n = this.arena.decodeSingle(table, pc, SINGLE);
+    if (n < 0) return n === UNDEFINED ? EXIT.undefined : EXIT.fault;
+    this.singleLength = n;
+    this.unfinished = false;
+    const count = this.beginElement(regs);
+    const fuel = i32[(STATE + S.fuel) >> 2];
+    const bounce = new Bounce(this.memory, table);
+    let exit: number = EXIT.slow;
+    // Each round serves one more access of the instruction; none has more than three.
+    for (let round = 0; exit === EXIT.slow && round < 4; round++) {
+      const bad = bounce.serve(
+        Number(view.getBigUint64(STATE + S.faultAddress, true)),
+        i32[(STATE + S.faultSize) >> 2],
+        i32[(STATE + S.faultAccess) >> 2],
+      );
+      if (bad >= 0) {
+        this.faultAddress = BigInt(bad);
+        this.faultAccess = i32[(STATE + S.faultAccess) >> 2] & 3;
+        exit = EXIT.fault;
+        break;
+      }
+      i32[(STATE + S.fuel) >> 2] = -1; // indirect jumps come back at once
+      exit = this.runFrom(SINGLE);
+      if (exit === EXIT.fault) this.noteFault();
+    }
+    i32[(STATE + S.fuel) >> 2] = fuel;
+    bounce.close();
+    const done = exit === EXIT.stop || exit === EXIT.lookup || exit === EXIT.preempt;
+    const more = this.endElement(regs, count, done);
+    if (!done) {
+      if (exit === EXIT.slow)
+        throw new Error(`accesses of ${this.translator.name} at ${pc.toString(16)} fight for a TLB slot`);
+      return exit;
+    }
+    if (exit === EXIT.stop) {
+      this.unfinished = more;
+      regs.pc = this.unfinished ? pc : pc + n;
+    }
+    for (const [from, to] of bounce.commit()) table.written(from, to - from);
+    return EXIT.stop;
+  }
+
+  /** A repeated instruction is to do one element; returns what `endElement` needs. */
+  protected beginElement(_regs: R): bigint {
+    return 0n;
+  }
+  /** It did (or could not); returns whether there are more to do. */
+  protected endElement(_regs: R, _count: bigint, _done: boolean): boolean {
+    return false;
+  }
+
+  private noteFault(): void {
+    this.faultAddress = this.memory.view.getBigUint64(STATE + S.faultAddress, true);
+    this.faultAccess = this.memory.i32[(STATE + S.faultAccess) >> 2] & 3;
+  }
+
+  /** Executes exactly one instruction. Returns EXIT.stop when it retired, else its exit (with its effects, if any). */
+  step(regs: R, table: PageTable): number {
+    this.activate(regs, table);
+    regs.resumeGeneration = -1;
+    this.retired = 0;
+    const { i32 } = this.memory;
+    const { pc } = regs;
+    if (pc >= 2 ** 47) return EXIT.protection;
+    let exit: number;
+    do {
+      this.unfinished = false;
+      const n = this.arena.decodeSingle(table, pc, SINGLE);
+      if (n === UNDEFINED) return EXIT.undefined;
+      if (n < 0) {
+        this.faultAddress = BigInt(this.arena.faultAddress);
+        this.faultAccess = 4;
+        return EXIT.fault;
+      }
+      this.singleLength = n;
+      i32[(STATE + S.fuel) >> 2] = -1;
+      exit = this.runFrom(SINGLE);
+      if (exit === EXIT.slow) exit = this.stepSlowly(regs, table, i32[(STATE + S.exitRec) >> 2]);
+      else if (exit === EXIT.lookup || exit === EXIT.preempt) exit = EXIT.stop;
+      else if (exit === EXIT.fault) this.noteFault();
+      else if (exit === EXIT.stop || exit === EXIT.syscall || exit === EXIT.breakpoint) regs.pc = pc + n;
+      i32[(STATE + S.simdPending) >> 2] = 0;
+    } while (this.unfinished);
+    if (exit === EXIT.stop || exit === EXIT.syscall || exit === EXIT.breakpoint) this.retired = 1;
+    return exit;
+  }
+}

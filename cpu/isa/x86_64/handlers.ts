@@ -1,0 +1,182 @@
+/** Numbers the handlers of x86_64's variants, and describes them to the interpreter's generator. */
+import type { CommonIds } from '../../code-space.ts';
+import { COMMON_HANDLERS, type Handler, type HandlerSet, type HostImport } from '../../interp/generate.ts';
+import type { Helper } from '../../interp/helpers.ts';
+import { X86HandlerBuilder } from '../../interp/x86-handler-builder.ts';
+import { R, RECORD_SIZE, S, STATE } from '../../layout.ts';
+import type { Val } from '../../wasm/function.ts';
+import { AF, CF, OF, PF, SF, ZF, type X86Builder } from './builder.ts';
+import type { Definition } from './define.ts';
+import { enumerate, type Encoding, type Variant } from './encoding.ts';
+
+/** Host functions handlers may call. */
+export const HOST_IMPORTS = [
+  { name: 'cpuid', params: [], result: null },
+  { name: 'rdtsc', params: [], result: 'i64' },
+  /** Soft-float: operation (float/sse-ops.ts) and two bit patterns; raises flags in MXCSR. */
+  { name: 'sse', params: ['i32', 'i64', 'i64'], result: 'i64' },
+  /** One x87 instruction: (opcode − D8) << 8 | modrm; operands and results of memory forms in SCRATCH. */
+  { name: 'x87', params: ['i32'], result: 'i32' },
+] as const satisfies readonly HostImport[];
+
+/** Table indices: variants first, then these, then fused compare-and-branch pairs. */
+export interface HandlerIds extends CommonIds {
+  /** Preparing record: tmp = base + (index << scale) + segment. */
+  readonly address: number;
+  /** The same, displacement included and cut to 32 bits before the segment is added. */
+  readonly address32: number;
+  /** fused.get(variant) + condition: the compare and the branch in one. */
+  readonly fused: ReadonlyMap<number, number>;
+  readonly count: number;
+}
+
+/** What decoding needs of a definition. */
+export type EncodingProperties = Pick<
+  Definition,
+  'name' | 'lock' | 'd64' | 'ends' | 'endsWithImmediate' | 'noRexB' | 'condition' | 'repeats'
+>;
+
+/** What a running cpu needs: encodings with their handlers' numbers. */
+export interface DecodeTables {
+  readonly encodings: readonly (Omit<Encoding, 'def'> & { readonly def: EncodingProperties })[];
+  readonly ids: HandlerIds;
+  /** Handler that raises #UD. */
+  readonly undefinedHandler: number;
+}
+
+export interface InstructionSet extends DecodeTables {
+  readonly encodings: readonly Encoding[];
+  readonly variants: readonly Variant[];
+}
+
+/** Numbers everything without building it: what the decoder needs at run time. */
+export function numberHandlers(defs: readonly Definition[]): InstructionSet {
+  const { encodings, variants } = enumerate(defs);
+  let n = variants.length;
+  const stop = n++;
+  const stale = n++;
+  const end = n++;
+  const address = n++;
+  const address32 = n++;
+  const fused = new Map<number, number>();
+  variants.forEach((v, i) => {
+    if (!canFuse(v)) return;
+    fused.set(i, n);
+    n += 16;
+  });
+  const undefinedHandler = variants.findIndex((v) => v.def.name === 'ud2');
+  const ids = { stop, stale, end, address, address32, fused, count: n };
+  return { encodings, variants, ids, undefinedHandler };
+}
+
+/** Register and immediate forms, and plain memory against immediate: what compilers put before a branch. */
+function canFuse(v: Variant): boolean {
+  if (!v.def.fuses || v.operands[0].bits === 16) return false;
+  return v.operands.every((o) => o.kind !== 'mem' || !o.indexed);
+}
+
+/** Arithmetic flags as an rflags image. */
+const arithFlags: Helper<X86Builder> = {
+  name: 'arith_flags',
+  params: [],
+  result: 'i32',
+  build: (b) => {
+    const op = b.getState('i32.load', S.ccOp);
+    const result = b.getState('i64.load', S.ccResult);
+    b.if(b.ltS(op, 0), () => {
+      b.fn.return(b.wrap(result));
+    });
+    const carry = b.getState('i64.load', S.ccCarry);
+    const shift = b.extU(op);
+    const bit = (cond: Val, mask: number): Val => b.shl(cond, Math.log2(mask));
+    const low = b.and(b.wrap(b.shrU(result, shift)), 0xff);
+    let f = b.wrap(b.shrU(carry, 63));
+    f = b.or(f, bit(b.eqz(b.and(b.popcnt(low), 1)), PF));
+    f = b.or(f, b.shl(b.and(b.wrap(b.shrU(b.shrU(carry, shift), 3)), 1), Math.log2(AF)));
+    f = b.or(f, bit(b.eqz(result), ZF));
+    f = b.or(f, bit(b.ltS(result, 0), SF));
+    f = b.or(f, bit(b.ltS(b.xor(carry, b.shl(carry, 1)), 0), OF));
+    b.fn.return(b.and(f, CF | PF | AF | ZF | SF | OF));
+  },
+};
+
+/** tmp = base + (index << scale) + segment; with `cut` the displacement too, in 32 bits before the segment is added. */
+function addressHandler(cut: boolean): Handler<X86HandlerBuilder> {
+  return {
+    name: cut ? 'address32' : 'address',
+    build: (b) => {
+      const reg = (field: number): Val =>
+        b.rawLoad('i64.load', b.rawLoad('i32.load16_u', b.rec, field), STATE);
+      let a = b.add(reg(R.base), b.shl(reg(R.index), b.rawLoad('i64.load8_u', b.rec, R.scale)));
+      if (cut) a = b.and(b.add(a, b.rawLoad('i64.load', b.rec, R.disp)), 0xffffffffn);
+      b.setState('i64.store', S.tmp, b.add(a, reg(R.r1)));
+      b.next();
+    },
+  };
+}
+
+/** What the generator makes the interpreter's module of. */
+export function handlerSet(
+  defs: readonly Definition[],
+  helpers: readonly Helper<X86Builder>[],
+): HandlerSet<X86HandlerBuilder> {
+  const { variants, ids } = numberHandlers(defs);
+  const handlers: Handler<X86HandlerBuilder>[] = [
+    ...variants.map((v) => ({
+      name: v.key,
+      bits: v.bits,
+      build: (b: X86HandlerBuilder): void => {
+        v.def.semantics(b, ...v.operands);
+        if (!v.def.ends) b.next();
+      },
+    })),
+    ...COMMON_HANDLERS,
+    addressHandler(false),
+    addressHandler(true),
+  ];
+  for (const [i] of ids.fused) {
+    const v = variants[i];
+    for (let cc = 0; cc < 16; cc++) {
+      handlers.push({
+        name: `${v.key}+j${cc}`,
+        bits: v.bits,
+        branchOffset: RECORD_SIZE,
+        build: (b) => {
+          v.def.semantics(b, ...v.operands);
+          b.if(b.fusedCondition(cc), () => {
+            b.jumpDirect();
+          });
+          b.fallThrough();
+        },
+      });
+    }
+  }
+  return {
+    imports: HOST_IMPORTS,
+    helpers: [arithFlags, ...helpers],
+    handlers,
+    make: (context, bits) => new X86HandlerBuilder(context, bits),
+  };
+}
+
+/** The instruction set as plain data: what a running machine needs of it without the definitions' code. */
+export interface SerializedIsa {
+  readonly encodings: DecodeTables['encodings'];
+  readonly ids: Omit<HandlerIds, 'fused'> & { readonly fused: readonly [number, number][] };
+  readonly undefinedHandler: number;
+}
+
+export function serializeIsa(isa: InstructionSet): SerializedIsa {
+  return {
+    encodings: isa.encodings.map((e) => {
+      const { name, lock, d64, ends, endsWithImmediate, noRexB, condition, repeats } = e.def;
+      return { ...e, def: { name, lock, d64, ends, endsWithImmediate, noRexB, condition, repeats } };
+    }),
+    ids: { ...isa.ids, fused: [...isa.ids.fused] },
+    undefinedHandler: isa.undefinedHandler,
+  };
+}
+
+export function loadIsa(data: SerializedIsa): DecodeTables {
+  return { ...data, ids: { ...data.ids, fused: new Map(data.ids.fused) } };
+}

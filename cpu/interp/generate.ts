@@ -19,8 +19,8 @@ export type InterpretedBuilder = GuestBuilder & { readonly rec: Val };
 
 export interface Handler<B> {
   readonly name: string;
-  /** Operand size, 0: none. */
-  readonly bits?: number;
+  /** Makes its builder; absent: the set's. */
+  readonly make?: (context: HandlerContext) => B;
   /** Where a fused branch's own record lies, from the handler's record on. */
   readonly branchOffset?: number;
   /** Ends every path. */
@@ -33,11 +33,12 @@ export interface HandlerSet<B extends InterpretedBuilder> {
   readonly helpers: readonly Helper<B>[];
   /** In the order of their numbers. */
   readonly handlers: readonly Handler<B>[];
-  readonly make: (context: HandlerContext, bits: number) => B;
+  /** A builder for what is no variant. */
+  readonly make: (context: HandlerContext) => B;
 }
 
 /** Handlers every architecture has, in this order, behind its variants. */
-export const COMMON_HANDLERS: readonly Handler<InterpretedBuilder>[] = [
+export const COMMON_HANDLERS: readonly Omit<Handler<InterpretedBuilder>, 'make'>[] = [
   {
     name: 'stop',
     build: (b) => {
@@ -88,8 +89,7 @@ export function generate<B extends InterpretedBuilder>(
   );
   const links: HandlerLinks = { handlerType, miss, indirect, host, helpers: helperMap };
 
-  const make = (fn: Fn, rec = fn.param(0), bits = 0, branchOffset = 0): B =>
-    set.make({ fn, links, rec, branchOffset }, bits);
+  const make = (fn: Fn, rec = fn.param(0)): B => set.make({ fn, links, rec, branchOffset: 0 });
   for (const h of all) {
     const fn = new Fn(h.params, h.result);
     h.build(make(fn, fn.konst('i32', 0)), ...h.params.map((_, i) => fn.param(i)));
@@ -108,7 +108,7 @@ export function generate<B extends InterpretedBuilder>(
   for (const h of set.handlers) {
     const index = m.declare(h.name, ['i32'], 'i32');
     const fn = new Fn(['i32'], 'i32');
-    h.build(make(fn, fn.param(0), h.bits, h.branchOffset));
+    h.build((h.make ?? set.make)({ fn, links, rec: fn.param(0), branchOffset: h.branchOffset ?? 0 }));
     m.define(index, fn);
     m.table.push(index);
   }

@@ -1,6 +1,7 @@
 /** Numbers the handlers of x86_64's variants, and describes them to the interpreter's generator. */
 import type { CommonIds } from '../../code-space.ts';
 import { COMMON_HANDLERS, type Handler, type HandlerSet, type HostImport } from '../../interp/generate.ts';
+import type { HandlerContext } from '../../interp/handler-builder.ts';
 import type { Helper } from '../../interp/helpers.ts';
 import { X86HandlerBuilder } from '../../interp/x86-handler-builder.ts';
 import { R, RECORD_SIZE, S, STATE } from '../../layout.ts';
@@ -124,7 +125,7 @@ export function handlerSet(
   const handlers: Handler<X86HandlerBuilder>[] = [
     ...variants.map((v) => ({
       name: v.key,
-      bits: v.bits,
+      make: (context: HandlerContext): X86HandlerBuilder => new X86HandlerBuilder(context, v.bits),
       build: (b: X86HandlerBuilder): void => {
         v.def.semantics(b, ...v.operands);
         if (!v.def.ends) b.next();
@@ -139,7 +140,7 @@ export function handlerSet(
     for (let cc = 0; cc < 16; cc++) {
       handlers.push({
         name: `${v.key}+j${cc}`,
-        bits: v.bits,
+        make: (context) => new X86HandlerBuilder(context, v.bits),
         branchOffset: RECORD_SIZE,
         build: (b) => {
           v.def.semantics(b, ...v.operands);
@@ -155,7 +156,7 @@ export function handlerSet(
     imports: HOST_IMPORTS,
     helpers: [arithFlags, ...helpers],
     handlers,
-    make: (context, bits) => new X86HandlerBuilder(context, bits),
+    make: (context) => new X86HandlerBuilder(context, 0),
   };
 }
 

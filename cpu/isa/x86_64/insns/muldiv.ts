@@ -1,5 +1,6 @@
 /** MUL, IMUL, DIV, IDIV. SDM vol. 2. */
 import type { Val } from '../../../builder.ts';
+import { multiplyHigh } from '../../common.ts';
 import type { Helper } from '../../../interp/helpers.ts';
 import { AF, CF, OF, PF, RAX, RDX, SF, ZF, type Operand, type X86Builder } from '../builder.ts';
 import { insn, type Definition } from '../define.ts';
@@ -134,31 +135,6 @@ export const muldiv: readonly Definition[] = [
   }, { undefinedFlags: DIV_UNDEFINED }),
 ]; // prettier-ignore
 
-/** Upper 64 bits of a 64 × 64 product, from four 32-bit ones. */
-const mulhiU: Helper<X86Builder> = {
-  name: 'mulhi_u',
-  params: ['i64', 'i64'],
-  result: 'i64',
-  build: (b, x, y) => {
-    const lo = (v: Val): Val => b.zext(v, 32);
-    const hi = (v: Val): Val => b.shrU(v, 32);
-    const [xl, xh, yl, yh] = [lo(x), hi(x), lo(y), hi(y)];
-    const mid1 = b.add(b.mul(xh, yl), hi(b.mul(xl, yl)));
-    const mid2 = b.add(b.mul(xl, yh), lo(mid1));
-    b.fn.return(b.add(b.add(b.mul(xh, yh), hi(mid1)), hi(mid2)));
-  },
-};
-
-const mulhiS: Helper<X86Builder> = {
-  name: 'mulhi_s',
-  params: ['i64', 'i64'],
-  result: 'i64',
-  build: (b, x, y) => {
-    const u = b.callHelper('mulhi_u', x, y)!;
-    b.fn.return(b.sub(b.sub(u, b.and(b.shrS(x, 63), y)), b.and(b.shrS(y, 63), x)));
-  },
-};
-
 /** (high · 2^64 + low) / d for high < d: schoolbook division with two 32-bit quotient digits (Knuth, TAOCP 4.3.1 D). */
 const udiv128: Helper<X86Builder> = {
   name: 'udiv128',
@@ -194,4 +170,4 @@ const udiv128: Helper<X86Builder> = {
   },
 };
 
-export const muldivHelpers: readonly Helper<X86Builder>[] = [mulhiU, mulhiS, udiv128];
+export const muldivHelpers: readonly Helper<X86Builder>[] = [...multiplyHigh, udiv128];

@@ -1,8 +1,18 @@
-/** The cpu's public face: what `src` joins to the kernel. */
+/** The cpus' public face: what `src` joins to the kernel. */
+export { A64Cpu, type A64CpuOptions } from './a64-cpu.ts';
+export { A64Regs } from './a64-regs.ts';
+export type { Cpu, CpuOptions } from './cpu.ts';
 export { X86Cpu, type X86CpuOptions } from './x86-cpu.ts';
 export { X86Regs } from './x86-regs.ts';
+export type { TaskRegs } from './regs.ts';
 export { Memory } from './memory/memory.ts';
 export { PageTable, OutOfMemory } from './memory/page-table.ts';
 export { EXIT } from './layout.ts';
 export { loadIsa, type DecodeTables, type SerializedIsa } from './isa/x86_64/handlers.ts';
+export {
+  loadIsa as loadA64Isa,
+  type DecodeTables as A64DecodeTables,
+  type SerializedIsa as SerializedA64Isa,
+} from './isa/aarch64/handlers.ts';
 export { CPU_FLAGS, HWCAP, HWCAP2 } from './isa/x86_64/cpuid.ts';
+export * as aarch64 from './isa/aarch64/sysregs.ts';

@@ -1,24 +1,38 @@
 /** Loads what the build made of the instruction definitions: the interpreter's module and the decoder's tables. */
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { loadIsa, type DecodeTables, type SerializedIsa } from '../../cpu/index.ts';
+import {
+  loadA64Isa,
+  loadIsa,
+  type A64DecodeTables,
+  type DecodeTables,
+  type SerializedA64Isa,
+  type SerializedIsa,
+} from '../../cpu/index.ts';
 
-export interface CoreFiles {
+export interface CoreFiles<Isa> {
   readonly module: WebAssembly.Module;
-  readonly isa: DecodeTables;
+  readonly isa: Isa;
 }
 
-/** Beside the bundle, or in dist/ when running from the sources. Throws when the project was not built. */
-export function loadCore(): CoreFiles {
-  const find = (name: string): string => {
-    for (const dir of ['./', '../../dist/']) {
-      const path = fileURLToPath(new URL(dir + name, import.meta.url));
-      if (existsSync(path)) return path;
-    }
-    throw new Error(`${name} is missing: build the project with: npm run build`);
-  };
-  return {
-    module: new WebAssembly.Module(readFileSync(find('x86_64.wasm'))),
-    isa: loadIsa(JSON.parse(readFileSync(find('x86_64.tables.json'), 'utf8')) as SerializedIsa),
-  };
+/** Beside the bundle, or in dist/ when running from the sources. */
+function find(name: string): string {
+  for (const dir of ['./', '../../dist/']) {
+    const path = fileURLToPath(new URL(dir + name, import.meta.url));
+    if (existsSync(path)) return path;
+  }
+  throw new Error(`${name} is missing: build the project with: npm run build`);
+}
+
+const wasm = (arch: string): WebAssembly.Module => new WebAssembly.Module(readFileSync(find(`${arch}.wasm`)));
+const tables = (arch: string): unknown => JSON.parse(readFileSync(find(`${arch}.tables.json`), 'utf8'));
+
+/** x86_64. Throws when the project was not built. */
+export function loadCore(): CoreFiles<DecodeTables> {
+  return { module: wasm('x86_64'), isa: loadIsa(tables('x86_64') as SerializedIsa) };
+}
+
+/** aarch64. Throws when the project was not built. */
+export function loadA64Core(): CoreFiles<A64DecodeTables> {
+  return { module: wasm('aarch64'), isa: loadA64Isa(tables('aarch64') as SerializedA64Isa) };
 }

@@ -1,5 +1,4 @@
 /** Joins ports, kernel, cpu and host into a machine with its program loaded. */
-import { HWCAP, HWCAP2, X86Cpu } from '../../cpu/index.ts';
 import { bootKernel } from '../../kernel/boot.ts';
 import { HostInputFile, HostOutputFile } from '../../kernel/fs/dev/host-stream.ts';
 import { type File, O_RDWR } from '../../kernel/fs/file.ts';
@@ -10,10 +9,10 @@ import type { Tty } from '../../kernel/fs/tty/tty.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { HostClock, VirtualClock } from '../host/clock.ts';
-import { loadCore } from '../host/core-files.ts';
 import { HostNetwork, PublishError } from '../host/host-net.ts';
 import { HostEntropy, SeededEntropy } from '../host/entropy.ts';
 import { type InputPump, pumpSource, pumpStdin } from '../host/input.ts';
+import { makeCpu } from './cpus.ts';
 import { BootError } from './errors.ts';
 import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
 import { Loop } from './loop.ts';
@@ -55,8 +54,6 @@ const LEAST_MEMORY = 16 * 2 ** 20;
 const MOST_MEMORY = 2 ** 32 - 65536;
 const DEFAULT_TASKS = 4096;
 const DEFAULT_FDS = 1048576;
-/** AT_MINSIGSTKSZ without AVX: what Linux says for the frame this cpu needs. */
-const MINSIGSTKSZ = 1520;
 
 export async function assemble(options: BootOptions): Promise<Assembly> {
   const program = options.root === undefined ? findProgram(options) : null;
@@ -73,16 +70,12 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   const clock = virtual ?? new HostClock();
   const entropy = seeded ? new SeededEntropy(options.seed) : new HostEntropy();
   const cpus = options.cpus ?? 1;
-  const cpu = new X86Cpu({
-    ...loadCore(),
-    memoryBytes: Math.ceil(memory / 65536) * 65536,
-    cpus,
-    tsc: () => BigInt(clock.monotonic()), // 1 GHz
-  });
+  const arch = program?.arch ?? 'x86_64';
+  const { cpu, factory, options: cpuOptions } = makeCpu(arch, Math.ceil(memory / 65536) * 65536, cpus, clock);
   const kernel = bootKernel(
     {
-      ram: cpu.memory,
-      cpu,
+      ram: factory.memory,
+      cpu: factory,
       clock,
       entropy,
       limits: {
@@ -92,8 +85,8 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
       },
     },
     {
-      cpus, hostname: options.hostname ?? 'ring3', seeded, aslr: options.aslr ?? false, hwcap: HWCAP, hwcap2: HWCAP2,
-      minsigstksz: MINSIGSTKSZ, report: options.report ?? (() => {}),
+      cpus, hostname: options.hostname ?? 'ring3', seeded, aslr: options.aslr ?? false, ...cpuOptions,
+      report: options.report ?? (() => {}),
     },
     root === undefined ? undefined : (vfs, mem) => hostRoot(root, options.rootReadWrite === true, vfs, mem),
   ); // prettier-ignore

@@ -2,9 +2,10 @@
  * The one loop: pick a task, run the cpu, hand its exit to the kernel. Synchronous: it returns when nothing can run, when
  * the machine is over, when its host asked for the floor, or when somebody wants to look.
  */
-import { EXIT, type X86Cpu, type X86Regs, type PageTable } from '../../cpu/index.ts';
+import { EXIT, type PageTable, type TaskRegs } from '../../cpu/index.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task/task.ts';
+import type { MachineCpu } from './cpus.ts';
 
 /** Why `run` came back. */
 export type LoopEnd =
@@ -34,7 +35,7 @@ const CLOCK_EVERY = 64;
 
 export class Loop {
   readonly kernel: Kernel;
-  readonly cpu: X86Cpu;
+  readonly cpu: MachineCpu;
   hooks: LoopHooks = {};
   /** Asks `run` to return 'stopped' at the next opportunity. */
   stop = false;
@@ -43,7 +44,7 @@ export class Loop {
   /** A system call that a hook held back. */
   private pending: Task | null = null;
 
-  constructor(kernel: Kernel, cpu: X86Cpu) {
+  constructor(kernel: Kernel, cpu: MachineCpu) {
     this.kernel = kernel;
     this.cpu = cpu;
   }
@@ -84,7 +85,7 @@ export class Loop {
       // A hook may have asked to stop at what happened on the way (a woken call's exit, a signal).
       if (!kernel.prepareUser(t) || this.stop) continue;
       const exit = cpu.run(
-        t.regs as unknown as X86Regs,
+        t.regs as unknown as TaskRegs,
         t.mm.pageTable as unknown as PageTable,
         scheduler.left,
       );

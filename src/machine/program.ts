@@ -5,6 +5,7 @@ import type { Vfs } from '../../kernel/fs/vfs.ts';
 import { type ElfPlan, planElf, type RefusalKind } from '../../loader/elf.ts';
 import { parseScript } from '../../loader/script.ts';
 import { readProgram } from '../host/program.ts';
+import type { Arch } from '../../kernel/ports.ts';
 import { BootError } from './errors.ts';
 import { toBinary } from './guest-files.ts';
 import type { BootOptions } from './options.ts';
@@ -30,6 +31,8 @@ export interface Program {
   /** The name execve gets: AT_EXECFN. */
   readonly name: string;
   readonly mode: number;
+  /** What it is for; null: a script, that says nothing. */
+  readonly arch: Arch | null;
   /** The other file it runs by: a script's interpreter or PT_INTERP. */
   readonly needs: Need | null;
 }
@@ -55,13 +58,12 @@ export function findProgram(options: BootOptions): Program {
   }
   const name = options.path ?? path;
   const script = parseScript(bytes.subarray(0, 256));
-  if (script !== null) return { bytes, path, name, mode, needs: { path: script.interpreter, script: true } };
+  if (script !== null)
+    return { bytes, path, name, mode, arch: null, needs: { path: script.interpreter, script: true } };
 
   const refuse = (why: string): BootError => new BootError('not-executable', `${name} ${why}`);
   const plan = planElf(bytes);
   if (!plan.ok) throw refuse(`cannot be run: it is ${plan.reason}; ${ADVICE[plan.kind]}`);
-  if (plan.arch !== 'x86_64')
-    throw refuse(`cannot be run: it is a program for ${plan.arch}; build it for x86_64`);
   if (isCutOff(plan, bytes.length)) {
     throw refuse(
       `cannot be run: it is a truncated ELF file: it ends before its segments do; ${ADVICE.truncated}`,
@@ -73,7 +75,7 @@ export function findProgram(options: BootOptions): Program {
     );
   }
   return {
-    bytes, path, name, mode, needs: plan.interp === null ? null : { path: plan.interp, script: false },
+    bytes, path, name, mode, arch: plan.arch, needs: plan.interp === null ? null : { path: plan.interp, script: false },
   }; // prettier-ignore
 }
 

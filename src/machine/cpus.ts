@@ -27,7 +27,7 @@ export function makeCpu(arch: Arch, memoryBytes: number, cpus: number, clock: Cl
   const minsigstksz = MINSIGSTKSZ[arch];
   return {
     cpu,
-    factory: made as unknown as CpuChoice['factory'],
+    factory: made,
     options:
       arch === 'x86_64'
         ? { arches: [arch], hwcap: HWCAP, hwcap2: HWCAP2, minsigstksz }

@@ -19,9 +19,9 @@ const ADVICE: Readonly<Record<RefusalKind, string>> = {
   truncated: 'build or copy it again',
   malformed: 'build or copy it again',
   'not-executable': 'link it with: gcc -static',
-  'wrong-class': 'build it for 64-bit x86_64',
-  'wrong-endian': 'build it for x86_64',
-  'wrong-machine': 'build it for x86_64',
+  'wrong-class': 'build it for x86_64 or aarch64',
+  'wrong-endian': 'build it for x86_64 or aarch64',
+  'wrong-machine': 'build it for x86_64 or aarch64',
 };
 
 export interface Program {

@@ -55,12 +55,12 @@ describe('ring3 run', () => {
     [
       ['run', './elf32'],
       126,
-      /^ring3: \.\/elf32 cannot be run: it is a 32-bit x86 program; build it for 64-bit x86_64\n$/,
+      /^ring3: \.\/elf32 cannot be run: it is a 32-bit x86 program; build it for x86_64 or aarch64\n$/,
     ],
     [
-      ['run', './arm'],
+      ['run', './riscv'],
       126,
-      /^ring3: \.\/arm cannot be run: it is a program for aarch64; build it for x86_64\n$/,
+      /^ring3: \.\/riscv cannot be run: it is a program for RISC-V; build it for x86_64 or aarch64\n$/,
     ],
     [
       ['run', './short'],
@@ -99,7 +99,7 @@ describe('ring3 run', () => {
     };
     const files: [string, string | Uint8Array, number][] = [
       ['text', 'hi\n', 0o644], ['textx', 'hi\n', 0o755], ['cut', elf.subarray(0, 80), 0o755],
-      ['elf32', (() => { const e = change(4, 1); e[18] = 3; return e; })(), 0o755], ['arm', change(18, 183), 0o755],
+      ['elf32', (() => { const e = change(4, 1); e[18] = 3; return e; })(), 0o755], ['riscv', change(18, 243), 0o755],
       ['short', readFileSync(guest('stdio-musl')).subarray(0, 8000), 0o755], ['script', '#!/bin/sh\necho hi\n', 0o755],
     ]; // prettier-ignore
     for (const [name, data, mode] of files) {

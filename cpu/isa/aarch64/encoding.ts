@@ -72,8 +72,8 @@ export function parseOperands(text: string): Reg[] {
       if (!m || slot > 3) throw new Error(`bad operand '${t}' in '${text}'`);
       return {
         slot: slot as Reg['slot'],
-        field: m[2]!,
-        kind: m[2]!.startsWith('V') ? 'v' : 'x',
+        field: m[2],
+        kind: m[2].startsWith('V') ? 'v' : 'x',
         access: m[1] as 'r' | 'w',
         sp: m[3] !== undefined,
       };
@@ -100,14 +100,14 @@ export function enumerate(defs: readonly Definition[]): { encodings: Encoding[];
       const f: Record<string, number> = {};
       let rest = total;
       names.forEach((n, k) => {
-        rest -= by[k]![1];
-        f[n] = (i >>> rest) & (2 ** by[k]![1] - 1);
+        rest -= by[k][1];
+        f[n] = (i >>> rest) & (2 ** by[k][1] - 1);
       });
       if (def.where && !def.where(f)) {
         handlers.push(-1);
         continue;
       }
-      const key = [def.name, ...names.map((n) => `${n}=${f[n]!}`)].join(' ');
+      const key = [def.name, ...names.map((n) => `${n}=${f[n]}`)].join(' ');
       handlers.push(variants.push({ key, def, fields: f, regs }) - 1);
     }
     encodings.push({

@@ -81,7 +81,7 @@ export function handlerSet(
     },
   ];
   for (const [i] of ids.fused) {
-    const v = variants[i]!;
+    const v = variants[i];
     for (let cc = 0; cc < FUSED_CONDITIONS; cc++) {
       handlers.push({
         name: `${v.key}+b.${cc}`,

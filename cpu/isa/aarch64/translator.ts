@@ -32,7 +32,7 @@ export class Decoder {
       const free = ~mask & (BUCKETS - 1);
       // Every subset of the free bits.
       for (let s = free; ; s = (s - 1) & free) {
-        this.buckets[(e.value >>> BUCKET_SHIFT) | s]!.push(e);
+        this.buckets[(e.value >>> BUCKET_SHIFT) | s].push(e);
         if (s === 0) break;
       }
     }
@@ -40,11 +40,11 @@ export class Decoder {
 
   /** Finds the encoding, handler and immediate of `word`; false when it is no instruction. */
   decode(word: number, pc: number): boolean {
-    for (const e of this.buckets[word >>> BUCKET_SHIFT]!) {
+    for (const e of this.buckets[word >>> BUCKET_SHIFT]) {
       if ((word & e.mask) >>> 0 !== e.value) continue;
       let index = 0;
       for (const [low, width] of e.by) index = (index << width) | ((word >>> low) & ((1 << width) - 1));
-      const handler = e.handlers[index]!;
+      const handler = e.handlers[index];
       if (handler < 0) continue;
       const imm = IMMEDIATES[e.imm](word, pc);
       if (imm === null) continue;
@@ -76,7 +76,7 @@ export class A64Translator implements Translator {
 
   decode(bytes: Uint8Array, at: number, end: number, pc: number): number {
     if (at + 4 > end) return NEED_MORE;
-    this.word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+    this.word = bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
     return this.decoder.decode(this.word, pc) ? 4 : UNDEFINED;
   }
 
@@ -93,7 +93,7 @@ export class A64Translator implements Translator {
     const cc = (this.word >>> condition) & 15;
     const { i32 } = this.memory;
     const at = (rec + R.handler) >> 2;
-    const fused = this.ids.fused.get(i32[at]!);
+    const fused = this.ids.fused.get(i32[at]);
     if (fused !== undefined && cc < 14) i32[at] = fused + cc;
   }
 
@@ -103,10 +103,10 @@ export class A64Translator implements Translator {
     const { encoding: e, handler, imm } = this.decoder;
     i32[(at + R.handler) >> 2] = handler;
     for (let i = 0; i < e.slots.length; i++) {
-      const [low, kind] = e.slots[i]!;
+      const [low, kind] = e.slots[i];
       const n = (word >>> low) & 31;
       view.setUint16(
-        at + SLOTS[i]!,
+        at + SLOTS[i],
         kind === 'v' ? A.v + 16 * n : n === 31 ? SPECIAL[kind] : A.x + 8 * n,
         true,
       );

@@ -24,11 +24,11 @@ const systemRegister = (op1: number, crn: number, crm: number, op2: number): str
   `1 ${field(op1, 3)} ${field(crn, 4)} ${field(crm, 4)} ${field(op2, 3)}`;
 const readable = (name: string, id: string, read: (b: A64Builder) => Val, special = false): Definition =>
   insn(`mrs ${name}`, `1101010100 1 1 ${id} Rt`, 'w:Rt', (b, rt) => {
-    b.setX(rt!, read(b));
+    b.setX(rt, read(b));
   }, { special }); // prettier-ignore
 const writable = (name: string, id: string, write: (b: A64Builder, v: Val) => void, special = false): Definition =>
   insn(`msr ${name}`, `1101010100 0 1 ${id} Rt`, 'r:Rt', (b, rt) => {
-    write(b, b.x(rt!));
+    write(b, b.x(rt));
   }, { special }); // prettier-ignore
 
 const NZCV = systemRegister(3, 4, 2, 0);
@@ -48,30 +48,30 @@ export const control: readonly Definition[] = [
     b.jumpDirect();
   }, { target: 'imm26', ends: true }),
   insn('b.cond', '0101010 0 imm19:19 0 cond:4', '', (b) => {
-    branchIf(b, b.condition(b.f['cond']!));
+    branchIf(b, b.condition(b.f['cond']));
   }, { by: 'cond', target: 'imm19', ends: true, condition: 'cond' }),
   ...(['cbz', 'cbnz'] as const).map((name, k) =>
     insn(name, `sf 011010 ${k} imm19:19 Rt`, 'r:Rt', (b, rt) => {
-      const v = b.x(rt!, b.width);
+      const v = b.x(rt, b.width);
       branchIf(b, k ? b.nez(v) : b.eqz(v));
     }, { by: 'sf', target: 'imm19', ends: true }),
   ),
   ...(['tbz', 'tbnz'] as const).map((name, k) =>
     insn(name, `b5:1 011011 ${k} b40:5 imm14:14 Rt`, 'r:Rt', (b, rt) => {
-      const bit = b.and(b.wrap(b.shrU(b.x(rt!), b.extU(b.small()))), 1);
+      const bit = b.and(b.wrap(b.shrU(b.x(rt), b.extU(b.small()))), 1);
       branchIf(b, k ? bit : b.eqz(bit));
     }, { small: 'bit', target: 'imm14', ends: true }),
   ),
   insn('br', '1101011 0000 11111 000000 Rn 00000', 'r:Rn', (b, rn) => {
-    b.jumpIndirect(b.x(rn!));
+    b.jumpIndirect(b.x(rn));
   }, { ends: true }),
   insn('blr', '1101011 0001 11111 000000 Rn 00000', 'r:Rn', (b, rn) => {
-    const target = b.x(rn!); // before x30 changes
+    const target = b.x(rn); // before x30 changes
     link(b);
     b.jumpIndirect(target);
   }, { ends: true }),
   insn('ret', '1101011 0010 11111 000000 Rn 00000', 'r:Rn', (b, rn) => {
-    b.jumpIndirect(b.x(rn!));
+    b.jumpIndirect(b.x(rn));
   }, { ends: true }),
 
   insn('svc', '11010100 000 imm16:16 00001', '', (b) => {
@@ -118,17 +118,17 @@ export const control: readonly Definition[] = [
   readable('dczid_el0', systemRegister(3, 0, 0, 7), (b) => b.i64(DCZID), true),
   // The others Linux emulates for programs that ask what the cpu has.
   insn('mrs id', '1101010100 1 1 1 000 0000 CRm:4 op2:3 Rt', 'w:Rt', (b, rt) => {
-    b.setX(rt!, b.i64(idRegister(b.f['CRm']!, b.f['op2']!)!));
-  }, { by: 'CRm op2', where: (f) => idRegister(f['CRm']!, f['op2']!) !== null, special: true }),
+    b.setX(rt, b.i64(idRegister(b.f['CRm'], b.f['op2'])!));
+  }, { by: 'CRm op2', where: (f) => idRegister(f['CRm'], f['op2']) !== null, special: true }),
 
   insn('dc zva', '1101010100 0 01 011 0111 0100 001 Rt', 'r:Rt', (b, rt) => {
     const size = 4 << DCZID;
-    const at = b.translate(b.and(b.x(rt!), ~(size - 1)), size, 'w');
+    const at = b.translate(b.and(b.x(rt), ~(size - 1)), size, 'w');
     for (let i = 0; i < size; i += 16) b.rawStore('v128.store', at, b.v128(new Uint8Array(16)), i);
   }),
   ...BY_ADDRESS.map(([name, crm, op2]) =>
     insn(name, `1101010100 0 01 011 0111 ${field(crm, 4)} ${field(op2, 3)} Rt`, 'r:Rt', (b, rt) => {
-      b.translate(b.x(rt!), 1, 'r');
+      b.translate(b.x(rt), 1, 'r');
     }),
   ),
 ]; // prettier-ignore

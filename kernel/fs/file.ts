@@ -79,6 +79,10 @@ export abstract class File {
   watches: Set<FileWatch> | null = null;
   /** Where it counts, from its first descriptor on. */
   private account: KernelMemory | null = null;
+  /** Bytes it counts for. */
+  protected get cost(): number {
+    return FILE_COST;
+  }
 
   constructor(flags: number, inode: Inode | null, what: string) {
     this.flags = flags;
@@ -181,12 +185,12 @@ export abstract class File {
   /** Counts it against what the kernel may hold. False: there is no room (alloc_empty_file's ENFILE). */
   charge(kmem: KernelMemory): boolean {
     if (this.account !== null) return true;
-    if (!kmem.charge(FILE_COST)) return false;
+    if (!kmem.charge(this.cost)) return false;
     this.account = kmem;
     return true;
   }
   uncharge(): void {
-    this.account?.uncharge(FILE_COST);
+    this.account?.uncharge(this.cost);
     this.account = null;
   }
   drop(): void {

@@ -35,6 +35,8 @@ export class FileLocks {
 
   private readonly kmem: KernelMemory;
   private paid = 0;
+  /** No lock ends beyond it. */
+  private furthest = 0;
 
   constructor(kmem: KernelMemory) {
     this.kmem = kmem;
@@ -56,6 +58,7 @@ export class FileLocks {
 
   /** The first record lock that stands in the way. */
   conflict(owner: LockOwner, type: number, start: number, end: number): RecordLock | null {
+    if (start >= this.furthest) return null;
     for (const l of this.records) {
       if (l.owner === owner || l.end <= start || l.start >= end) continue;
       if (type === F_WRLCK || l.type === F_WRLCK) return l;
@@ -65,6 +68,15 @@ export class FileLocks {
 
   /** Sets or clears (F_UNLCK) a range of one owner's locks; conflicts were ruled out. */
   set(owner: LockOwner, pid: number, type: number, start: number, end: number): void {
+    // Most are taken in order, beyond all others: nothing to merge or sort.
+    const last = this.records[this.records.length - 1];
+    if (type !== F_UNLCK && last !== undefined && this.furthest < start) {
+      this.records.push({ owner, pid, type: type === F_WRLCK ? F_WRLCK : F_RDLCK, start, end });
+      this.furthest = end;
+      this.settle();
+      return;
+    }
+    if (type !== F_UNLCK) this.furthest = Math.max(this.furthest, end);
     const out: RecordLock[] = [];
     let from = start;
     let to = end;

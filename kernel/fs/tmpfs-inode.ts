@@ -46,7 +46,7 @@ import {
 import type { Tmpfs } from './tmpfs.ts';
 
 /** Room one name and its inode take from the quota, so that a guest making empty files without end is stopped too. */
-export const INODE_COST = 512;
+export const INODE_COST = 1024;
 /** Longest symlink target that takes no room of its own (SHORT_SYMLINK_LEN). */
 const SHORT_TARGET = 128;
 /** Largest extended attributes one inode may hold together. */

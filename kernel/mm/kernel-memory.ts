@@ -4,8 +4,10 @@
  * machine stands between the guests and the host's heap. Sizes are what the objects take here, rounded up.
  */
 
-/** An open file with its wait queue and, for most, an inode; a socket is the largest. */
+/** An open file with its wait queue and, for most, an inode. */
 export const FILE_COST = 2048;
+/** A socket; a closed one that its peer was connected to lives on behind it, uncounted. */
+export const SOCKET_COST = 8192;
 /** One slot of a descriptor table. */
 export const FD_COST = 64;
 /** An epoll item, an inotify watch: an object in two or three tables. */

@@ -2,6 +2,7 @@
 import { EINVAL, EOPNOTSUPP, EPIPE } from '../abi/errno.ts';
 import { File, O_RDWR, POLLERR, POLLIN, POLLPRI, POLLRDBAND, POLLRDNORM } from '../fs/file.ts';
 import { sendSignal } from '../signal/send.ts';
+import { SOCKET_COST } from '../mm/kernel-memory.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
 import type { Control } from './control.ts';
@@ -89,6 +90,9 @@ export abstract class Socket extends File {
     this.protocol = protocol;
   }
 
+  protected override get cost(): number {
+    return SOCKET_COST;
+  }
   get name(): string {
     return `socket:[${this.inode!.ino}]`;
   }

@@ -542,7 +542,7 @@ describe.skipIf(process.platform !== 'linux')('overlay', () => {
     fs.writeFileSync(join(lower, 'small'), 'y'.repeat(20_000));
     fs.writeFileSync(join(lower, 'hole'), '');
     fs.truncateSync(join(lower, 'hole'), 1 << 20);
-    const g = new Guest(lower, 64 << 10);
+    const g = new Guest(lower, 72 << 10);
     const { room } = g;
     expect(room).toBeGreaterThan(8);
     expect(g.open('/big', O_RDWR)).toBe(-ENOSPC);

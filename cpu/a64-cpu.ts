@@ -15,6 +15,7 @@ export interface A64CpuOptions extends CpuOptions {
 
 export class A64Cpu extends Cpu<A64Regs> {
   protected readonly contextSize = A64_CONTEXT_SIZE;
+  protected override readonly pcAlignment = 3;
 
   constructor(options: A64CpuOptions) {
     const counter = options.counter ?? ((): bigint => 0n);

@@ -25,6 +25,8 @@ import { writeTables } from './tables.ts';
 
 const PAGE = 4096;
 const JUMP_CACHE_PAGES = (JUMP_CACHE_ENTRIES * 16) / PAGE;
+/** What a failed `lookup` means. */
+const LOOKUP_EXIT = [0, EXIT.fault, EXIT.protection, EXIT.alignment];
 /** Programs whose decoded code is kept after their last process. */
 const MAX_IDLE = 8;
 
@@ -67,6 +69,8 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   faultAddress = 0n;
   faultAccess = 0;
 
+  /** Bits that must be clear in a pc. */
+  protected readonly pcAlignment: number = 0;
   /** Bytes of registers and state that belong to a task. */
   protected abstract readonly contextSize: number;
   protected abstract makeRegs(block: number, onRelease: (regs: TaskRegs) => void): R;
@@ -249,7 +253,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     } else rec = this.lookup(space, table, regs.pc);
     regs.resumeGeneration = -1;
     for (;;) {
-      if (rec < 0) return this.leave(fuel, rec === -2 ? EXIT.protection : EXIT.fault);
+      if (rec < 0) return this.leave(fuel, LOOKUP_EXIT[-rec]);
       const exit = this.runFrom(rec);
       switch (exit) {
         case EXIT.lookup: {
@@ -278,10 +282,11 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
           }
           break;
         }
-        case EXIT.fault: {
+        case EXIT.fault:
+        case EXIT.alignment: {
           const at = i32[(STATE + S.exitRec) >> 2];
           this.noteFault();
-          return this.leaveMidBlock(regs, at, fuel, EXIT.fault);
+          return this.leaveMidBlock(regs, at, fuel, exit);
         }
         case EXIT.syscall:
         case EXIT.breakpoint: {
@@ -330,11 +335,15 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     return rec;
   }
 
-  /** Block at `pc`; −1: fetch fault (faultAddress, faultAccess set), −2: no canonical address. */
+  /** Block at `pc`; −1: fetch fault (faultAddress, faultAccess set), −2: no canonical address, −3: not aligned. */
   private lookup(space: CodeSpace, table: PageTable, pc: number): number {
     const known = space.blocks.get(pc);
     if (known !== undefined) return known;
     if (pc >= 2 ** 47) return -2;
+    if (pc & this.pcAlignment) {
+      this.faultAddress = BigInt(pc);
+      return -3;
+    }
     if (this.arena.full) this.dropAllCode();
     const rec = this.arena.decodeBlock(space, table, pc);
     if (rec >= 0) return rec;
@@ -434,6 +443,10 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     const { i32 } = this.memory;
     const { pc } = regs;
     if (pc >= 2 ** 47) return EXIT.protection;
+    if (pc & this.pcAlignment) {
+      this.faultAddress = BigInt(pc);
+      return EXIT.alignment;
+    }
     let exit: number;
     do {
       this.unfinished = false;
@@ -449,7 +462,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
       exit = this.runFrom(SINGLE);
       if (exit === EXIT.slow) exit = this.stepSlowly(regs, table, i32[(STATE + S.exitRec) >> 2]);
       else if (exit === EXIT.lookup || exit === EXIT.preempt) exit = EXIT.stop;
-      else if (exit === EXIT.fault) this.noteFault();
+      else if (exit === EXIT.fault || exit === EXIT.alignment) this.noteFault();
       else if (exit === EXIT.stop || exit === EXIT.syscall || exit === EXIT.breakpoint) regs.pc = pc + n;
       i32[(STATE + S.simdPending) >> 2] = 0;
     } while (this.unfinished);

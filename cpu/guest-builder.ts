@@ -5,7 +5,8 @@
 import { Builder, type Val } from './builder.ts';
 import { EXIT } from './layout.ts';
 
-export type ExitKind = 'undefined' | 'divide' | 'protection' | 'breakpoint' | 'syscall' | 'simd' | 'x87';
+export type ExitKind =
+  'undefined' | 'divide' | 'protection' | 'breakpoint' | 'syscall' | 'simd' | 'x87' | 'alignment';
 
 export const EXIT_OF: Readonly<Record<ExitKind, number>> = {
   undefined: EXIT.undefined,
@@ -15,6 +16,7 @@ export const EXIT_OF: Readonly<Record<ExitKind, number>> = {
   syscall: EXIT.syscall,
   simd: EXIT.simd,
   x87: EXIT.x87,
+  alignment: EXIT.alignment,
 };
 
 export abstract class GuestBuilder extends Builder {

@@ -125,6 +125,8 @@ export const EXIT = {
   x87: 11,
   /** A block whose code changed. */
   stale: 12,
+  /** An address (in faultAddress) or the pc is not aligned as it must be. */
+  alignment: 13,
 } as const;
 
 /** Page-table entry: frame byte offset (a multiple of 4096) and these low bits. */

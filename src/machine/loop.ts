@@ -129,6 +129,9 @@ export class Loop {
       case EXIT.breakpoint:
         kernel.exception(t, 'breakpoint', pc);
         return;
+      case EXIT.alignment:
+        kernel.exception(t, 'alignment', Number(cpu.faultAddress));
+        return;
       case EXIT.simd:
       case EXIT.x87:
         kernel.exception(t, 'fp', pc);

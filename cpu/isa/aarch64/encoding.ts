@@ -12,8 +12,8 @@ export interface Encoding {
   readonly by: readonly (readonly [number, number])[];
   /** Handler by the fields' values; −1 where they are not allocated. */
   readonly handlers: readonly number[];
-  /** Register slots: [lowest bit, what 31 is]. */
-  readonly slots: readonly (readonly [number, 'zero' | 'sink' | 'sp' | 'v'])[];
+  /** Register slots: [lowest bit, width, what 31 is]; a field narrower than 5 bits holds the number's upper ones. */
+  readonly slots: readonly (readonly [number, number, 'zero' | 'sink' | 'sp' | 'v'])[];
   readonly imm: ImmediateKind;
   readonly small: SmallKind;
   readonly target: TargetKind | '';
@@ -117,7 +117,7 @@ export function enumerate(defs: readonly Definition[]): { encodings: Encoding[];
       by,
       handlers,
       slots: regs.map((r) => [
-        place(r.field)[0],
+        ...place(r.field),
         r.kind === 'v' ? 'v' : r.sp ? 'sp' : r.access === 'w' ? 'sink' : 'zero',
       ]),
       imm: def.imm ?? 'none',

@@ -94,6 +94,7 @@ export const pollfds = (name: string): ArgType =>
     });
   });
 
+/** What came of it; strace prints paths in the arguments alone. */
 function reventsText(t: Task, a: Args): string {
   const limit = traceFormat(t).verbose ? Infinity : traceFormat(t).strsize;
   const parts: string[] = [];
@@ -107,7 +108,7 @@ function reventsText(t: Task, a: Args): string {
       parts.push('...');
       break;
     }
-    parts.push(`{fd=${fdText(t, v.getInt32(0, true))}, revents=${flagsText(revents, POLLFD_EVENTS)}}`);
+    parts.push(`{fd=${v.getInt32(0, true)}, revents=${flagsText(revents, POLLFD_EVENTS)}}`);
   }
   return `[${parts.join(', ')}]`;
 }
@@ -128,12 +129,17 @@ export function ppollAux(t: Task, a: Args, ret: number): string | null {
 }
 
 /** The set members below `n`, `[0 5]`; null when the set cannot be read. */
-function fdsetText(t: Task, address: number, n: number): string | null {
+function fdsetText(
+  t: Task,
+  address: number,
+  n: number,
+  text: (fd: number) => string = (fd) => fdText(t, fd),
+): string | null {
   const bytes = t.mm.copyIn(address, Math.ceil(Math.min(n, 1024 * 1024) / 64) * 8);
   if (!bytes) return null;
   const parts: string[] = [];
   for (let fd = 0; fd < n && fd < bytes.length * 8; fd++)
-    if (bytes[fd >> 3] & (1 << (fd & 7))) parts.push(fdText(t, fd));
+    if (bytes[fd >> 3] & (1 << (fd & 7))) parts.push(text(fd));
   return `[${parts.join(' ')}]`;
 }
 
@@ -154,7 +160,7 @@ export const selectAux =
     const parts: string[] = [];
     ['in', 'out', 'except'].forEach((what, i) => {
       const p = a.ptr(i + 1);
-      const text = p === 0 ? null : fdsetText(t, p, a.i32(0));
+      const text = p === 0 ? null : fdsetText(t, p, a.i32(0), String);
       if (text !== null && text !== '[]') parts.push(`${what} ${text}`);
     });
     return parts.join(', ') + leftText(t, a.ptr(4), format);

@@ -372,12 +372,17 @@ export const utimbuf: ArgType = struct('times', (m, address) => {
 });
 
 /** sendfile's loff_t *: `[0] => [3]` once it moved by the result. */
-export const sendOffset: ArgType = struct('offset', (m, address, _t, _a, ret) => {
-  const n = m.u64(address);
-  if (n === null) return null;
-  const now = BigInt.asIntN(64, n);
-  return ret !== null && ret > 0 ? `[${now - BigInt(ret)}] => [${now}]` : `[${now}]`;
-});
+export const sendOffset: ArgType = special(
+  'offset',
+  (t, a, i, ret) => {
+    const address = a.ptr(i);
+    const n = address === 0 ? null : t.mm.u64(address);
+    if (n === null) return addrText(address);
+    const now = BigInt.asIntN(64, n);
+    return ret !== null && ret > 0 ? `[${now - BigInt(ret)}] => [${now}]` : `[${now}]`;
+  },
+  { out: true }, // printed once the result is known
+);
 
 /** loff_t * the call reads. */
 export const offset = (name: string): ArgType =>

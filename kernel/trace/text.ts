@@ -1,4 +1,5 @@
 /** Writes values as strace does: strings, addresses, flags, sets. Pure functions, no regular expressions. */
+import { S_IFBLK, S_IFCHR, S_IFMT, type Inode } from '../fs/inode.ts';
 import type { Task } from '../task/task.ts';
 import { signalName, type Table } from './tables.ts';
 import { DEFAULT_FORMAT, type TraceFormat } from './tracer.ts';
@@ -143,7 +144,21 @@ export function fdText(t: Task, fd: number): string {
   const file = t.fds.get(fd);
   if (file === undefined) return String(fd);
   const special = f.fds === 2 ? file.traceName?.() : undefined;
-  return `${fd}<${special ?? pathInBrackets(file.name)}>`;
+  if (special !== undefined) return `${fd}<${special}>`;
+  const gone = file.name.endsWith(DELETED);
+  const path = pathInBrackets(gone ? file.name.slice(0, -DELETED.length) : file.name);
+  return `${fd}<${path}${f.fds === 2 ? deviceText(file.inode) : ''}>${gone ? DELETED.slice(1) : ''}`;
+}
+
+/** How the kernel ends the name of an open file that has no name any more; strace writes it behind the brackets. */
+const DELETED = ' (deleted)';
+
+/** Which device it is, as -yy adds to the path: `<char 1:3>`. */
+function deviceText(inode: Inode | null): string {
+  const type = inode === null ? 0 : inode.mode & S_IFMT;
+  if (inode === null || (type !== S_IFCHR && type !== S_IFBLK)) return '';
+  const dev = inode.rdev;
+  return `<${type === S_IFCHR ? 'char' : 'block'} ${(dev >>> 8) & 0xfff}:${(dev & 0xff) | ((dev >>> 12) & 0xfff00)}>`;
 }
 
 /** Inside <…>, strace escapes angle brackets as well. */

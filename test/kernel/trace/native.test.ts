@@ -54,6 +54,12 @@ describe.skipIf(!able)('the same text as strace', () => {
     expect(b.tasks[0].split('\n')).toEqual(a.tasks[0].split('\n'));
   });
 
+  it.each(['-f', '-y', '-yy'])('of descriptors with %s', async (option) => {
+    const a = native(shapes, ['descriptors'], [option]);
+    const b = await here(shapes, ['descriptors'], [option]);
+    expect(b.tasks[0].split('\n')).toEqual(a.tasks[0].split('\n'));
+  });
+
   it('of children, each in its own file', async () => {
     const a = native(shapes, ['children'], []);
     const b = await here(shapes, ['children'], []);

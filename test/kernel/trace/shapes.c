@@ -1,5 +1,7 @@
 /* Calls whose arguments exercise the tracer's text: strings, flags, sets, structs, errors, unknown numbers, signals. */
 #define _GNU_SOURCE
+#include <sys/sendfile.h>
+#include <sys/select.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -125,6 +127,28 @@ static void children(void) {
   waitpid(-1, &st, WNOHANG);
 }
 
+static void descriptors(void) {
+  int null = open("/dev/null", O_RDWR);
+  int memory = memfd_create("q", 0), other = memfd_create("r", 0);
+  int ready = eventfd(1, 0);
+  off_t at = 1;
+  write(memory, "hello", 5);
+  sendfile(other, memory, &at, 100);
+  sendfile(other, memory, NULL, 3);
+  at = 99;
+  sendfile(other, memory, &at, 3);
+  sendfile(-1, memory, &at, 3);
+  sendfile(other, memory, (off_t *)8, 3);
+  struct pollfd p[2] = {{ready, POLLIN, 0}, {null, POLLOUT, 0}};
+  poll(p, 2, 0);
+  fd_set r;
+  FD_ZERO(&r);
+  FD_SET(ready, &r);
+  select(ready + 1, &r, NULL, NULL, NULL);
+  openat(null, "x", O_RDONLY);
+  close(null);
+}
+
 int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
   if (!strcmp(what, "strings")) strings();
@@ -132,6 +156,7 @@ int main(int argc, char **argv) {
   if (!strcmp(what, "sets")) sets();
   if (!strcmp(what, "structs")) structs();
   if (!strcmp(what, "signals")) signals();
+  if (!strcmp(what, "descriptors")) descriptors();
   if (!strcmp(what, "children")) children();
   if (!strcmp(what, "segv")) *(volatile char *)0x1234 = 1;
   if (!strcmp(what, "ill")) __builtin_trap();

@@ -1,4 +1,5 @@
 /** Options of `ring3 run`, and those of them that `ring3 strace` shares under their long names. */
+import { GREATEST_MEMORY, LEAST_MEMORY } from '../machine/assemble.ts';
 import type { MountSpec, PublishSpec } from '../machine/options.ts';
 import { type OptionSpec, parseCount, parseDuration, parseSize, UsageError } from './options.ts';
 
@@ -62,6 +63,21 @@ function parseEnv(text: string): [string, string | null] {
   return eq < 0 ? [text, null] : [text.slice(0, eq), text.slice(eq + 1)];
 }
 
+function parseWorkdir(text: string): string {
+  if (!text.startsWith('/')) {
+    throw new UsageError(`option '-w': '${text}' must start with /; it is a folder of the guest`);
+  }
+  return text;
+}
+
+function parseMemory(text: string): number {
+  const bytes = parseSize(text, '--max-memory');
+  if (bytes < LEAST_MEMORY || bytes > GREATEST_MEMORY) {
+    throw new UsageError(`option '--max-memory': '${text}' is out of range; give 16m to 4g`);
+  }
+  return bytes;
+}
+
 const oneOf = (value: string, option: string, values: readonly string[]): string => {
   if (!values.includes(value)) {
     throw new UsageError(`option '${option}': '${value}' is not one of ${values.join(', ')}`);
@@ -85,7 +101,7 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
       names: names('-e', '--env'), arg: 'NAME[=VALUE]', apply: (o, v) => o.env.push(parseEnv(v)),
       help: "set a variable; without =VALUE it takes the host's",
     },
-    { names: names('-w', '--workdir'), arg: 'DIR', apply: (o, v) => (o.workdir = v), help: "the guest's working directory" },
+    { names: names('-w', '--workdir'), arg: 'DIR', apply: (o, v) => (o.workdir = parseWorkdir(v)), help: "the guest's working directory" },
     { names: names('-u', '--user'), arg: 'UID[:GID]', apply: (o, v) => (o.user = v), help: 'run as this user (0:0 unless given)' },
     { names: ['--root'], arg: 'DIR', apply: (o, v) => (o.root = v), help: "a folder with the guest's root file system; PROG is in it;\nthe guest's changes stay in memory and end with it" },
     { names: ['--rw'], apply: (o) => (o.readWrite = true), help: 'let the guest change the folder given with --root;\n/dev, /proc, /sys and /tmp are made in it where it has none' },
@@ -94,7 +110,7 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     { names: ['--net'], arg: 'none|host', apply: (o, v) => (o.hostNetwork = oneOf(v, '--net', ['none', 'host']) === 'host'), help: 'host: let the guest connect to the outside' },
     { names: ['--seed'], arg: 'N', apply: (o, v) => (o.seed = v), help: 'run on virtual time, every random choice drawn from N:\nthe same seed gives the same run' },
     { names: ['--timeout'], arg: 'TIME', apply: (o, v) => (o.timeout = parseDuration(v, '--timeout')), help: 'kill the guest after TIME (10, 500ms, 2m): status 124' },
-    { names: ['--max-memory'], arg: 'SIZE', apply: (o, v) => (o.maxMemory = parseSize(v, '--max-memory')), help: 'memory the guest may use in all (1g)' },
+    { names: ['--max-memory'], arg: 'SIZE', apply: (o, v) => (o.maxMemory = parseMemory(v)), help: 'memory the guest may use in all, 16m to 4g (1g)' },
     { names: ['--cpus'], arg: 'N', apply: (o, v) => (o.cpus = parseCount(v, '--cpus', 1, 64)), help: 'processors the guest sees (1)' },
     { names: ['--aslr'], apply: (o) => (o.aslr = true), help: 'randomise the address space' },
     { names: ['--cpu'], arg: 'interp', apply: (o, v) => (o.cpu = oneOf(v, '--cpu', ['interp'])), help: 'the cpu core' },

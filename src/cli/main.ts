@@ -36,6 +36,8 @@ async function main(argv: readonly string[]): Promise<number> {
     case '--help':
     case '-h':
       if (rest[0] === 'run' || rest[0] === 'strace') return await main([rest[0], '--help']);
+      if (rest[0] === 'syscalls') return await main([rest[0], '--help']);
+      if (rest.length > 0) throw new UsageError(`no help on '${rest[0]}'; 'ring3 help' shows what there is`);
       say(1, HELP);
       return 0;
     case undefined:

@@ -133,8 +133,8 @@ export function straceOptions(known: (name: string) => boolean): OptionSpec<Stra
     { names: ['-P', '--trace-path'], arg: 'PATH', apply: (o, v) => o.paths.push(v), help: 'only calls that name PATH or a descriptor of it' },
     { names: ['-z', '--successful-only'], apply: (o) => (o.status = parseStatus('successful')), help: 'only calls that succeed' },
     { names: ['-Z', '--failed-only'], apply: (o) => (o.status = parseStatus('failed')), help: 'only calls that fail' },
-    { names: ['-c', '--summary-only'], apply: (o) => (o.summary = 'only'), help: 'count calls, errors and time; print only the table' },
-    { names: ['-C', '--summary'], apply: (o) => (o.summary = 'also'), help: 'print the table after the trace' },
+    { names: ['-c', '--summary-only'], apply: (o) => (o.summary = summary(o, 'only')), help: 'count calls, errors and time; print only the table' },
+    { names: ['-C', '--summary'], apply: (o) => (o.summary = summary(o, 'also')), help: 'print the table after the trace' },
     { names: ['-S', '--summary-sort-by'], arg: 'KEY', apply: sort, help: 'sort the table by time, calls, errors, name, avg-time or none' },
     { names: ['-w', '--summary-wall-clock'], apply: () => {}, help: 'accepted: the table shows time in the call either way' },
     { names: ['-t'], apply: (o) => (o.timestamps = Math.min(3, o.timestamps + 1)), help: 'time of day; -tt with microseconds; -ttt seconds since 1970' },
@@ -154,6 +154,13 @@ export function straceOptions(known: (name: string) => boolean): OptionSpec<Stra
   ]; // prettier-ignore
   const rest = machineOptions(false).filter((s) => !['--interactive', '--tty'].includes(s.names[0]));
   return [...own, ...rest];
+}
+
+function summary<T extends 'only' | 'also'>(o: StraceArgs, wanted: T): T {
+  if (o.summary === 'only' || o.summary === 'also') {
+    if (o.summary !== wanted) throw new UsageError('-c and -C exclude each other; give one of them');
+  }
+  return wanted;
 }
 
 const splitEnv = (text: string): [string, string | null] => {

@@ -52,7 +52,7 @@ function searchPath(name: string): string {
   }
   throw new BootError(
     'missing',
-    `${name}: not found in $PATH${here ? `; for the file here write ./${name}` : ''}`,
+    `${name === '' ? "''" : name}: not found in $PATH${here ? `; for the file here write ./${name}` : ''}`,
   );
 }
 

@@ -49,21 +49,21 @@ export interface Assembly {
 }
 
 const DEFAULT_MEMORY = 2 ** 30;
-const LEAST_MEMORY = 16 * 2 ** 20;
-/** Just under 4 GiB: the reach of a WebAssembly memory. */
+/** What may be asked for. */
+export const LEAST_MEMORY = 16 * 2 ** 20;
+export const GREATEST_MEMORY = 2 ** 32;
+/** What there is at most: the reach of a WebAssembly memory, less its last page. */
 const MOST_MEMORY = 2 ** 32 - 65536;
 const DEFAULT_TASKS = 4096;
 const DEFAULT_FDS = 1048576;
 
 export async function assemble(options: BootOptions): Promise<Assembly> {
   const program = options.root === undefined ? findProgram(options) : null;
-  const memory = options.limits?.memory ?? DEFAULT_MEMORY;
-  if (memory < LEAST_MEMORY || memory > MOST_MEMORY) {
-    throw new BootError(
-      'setup',
-      `cannot give the guest ${memory} bytes of memory: between 16m and 4g (less 64k) it is`,
-    );
+  const wanted = options.limits?.memory ?? DEFAULT_MEMORY;
+  if (!(wanted >= LEAST_MEMORY && wanted <= GREATEST_MEMORY)) {
+    throw new BootError('setup', `limits.memory: ${wanted} bytes is out of range; give 16 MiB to 4 GiB`);
   }
+  const memory = Math.min(wanted, MOST_MEMORY);
   const { root } = options;
   const seeded = options.seed !== undefined;
   const virtual = (options.clock ?? (seeded ? 'virtual' : 'host')) === 'virtual' ? new VirtualClock() : null;
@@ -99,6 +99,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   if (program) writeGuestFile(kernel.vfs, null, program.path, { data: program.bytes, mode: program.mode });
   for (const mount of options.mounts ?? []) mountHost(kernel, mount);
   const cwd = options.cwd ?? '/';
+  if (!cwd.startsWith('/')) throw new BootError('setup', `cwd: '${cwd}' must start with /`);
   if (root === undefined || !options.rootReadWrite) makeDirs(kernel.vfs, cwd);
   for (const [path, content] of Object.entries(options.files ?? {}))
     writeGuestFile(kernel.vfs, null, path, content);

@@ -12,7 +12,8 @@ import type { MountSpec } from './options.ts';
 
 /** The guest's root file system in a host folder; its changes go there with `readWrite`, else they stay in memory. */
 export function hostRoot(folder: string, readWrite: boolean, vfs: Vfs, memory: Memory): FileSystem {
-  const { host } = openHostFolder(folder, '--root');
+  const { host, file } = openHostFolder(folder, '--root');
+  if (file !== null) throw new BootError('setup', `option '--root': ${folder} is no directory`);
   const fs = new HostFileSystem(host, { dev: vfs.newDev(), memory, readOnly: !readWrite });
   return readWrite ? fs : vfs.newOverlay(fs);
 }

@@ -138,7 +138,7 @@ export interface BootOptions {
 }
 
 export interface MachineLimits {
-  /** Guest memory in all, bytes. Default 1 GiB; at most just under 4 GiB. */
+  /** Guest memory in all, bytes: 16 MiB to 4 GiB (less 64 KiB). Default 1 GiB. */
   readonly memory?: number;
   /** Tasks at a time. Default 4096. */
   readonly tasks?: number;

@@ -41,7 +41,11 @@ export function prepareUser(t: Task, switched: boolean): boolean {
 
 /** RAM ran out while the kernel used the task's memory: the OOM killer's choice is the one who asked. */
 function outOfMemory(t: Task): void {
-  t.kernel.reportOnce(`oom ${t.group.pid}`, `out of memory: killed process ${t.group.pid} (${t.comm})`);
+  // A line for each program: a fork bomb dies a thousand times of the same thing.
+  t.kernel.reportOnce(
+    `oom ${t.comm}`,
+    `out of memory: killed process ${t.group.pid} (${t.comm}); more of that name are not reported`,
+  );
   sendToGroup(t.group, { signo: SIGKILL, code: SI_KERNEL });
 }
 

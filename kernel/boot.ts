@@ -127,7 +127,8 @@ export class KernelInstance implements Kernel {
       version: '#1 SMP ring3',
       domainname: '(none)',
     };
-    this.vfs = new Vfs(ports, makeRoot && ((vfs) => makeRoot(vfs, this.memory)));
+    const deps = { ...ports, shrink: () => this.memory.shrink() };
+    this.vfs = new Vfs(deps, makeRoot && ((vfs) => makeRoot(vfs, this.memory)));
     this.pseudo = new PseudoFs(ports.clock, () => this.vfs.newDev());
     this.net = new NetStack({ pseudo: this.pseudo, clock: ports.clock, kmem: this.kmem });
     this.shmem = this.vfs.newTmpfs();

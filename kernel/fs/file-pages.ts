@@ -12,6 +12,8 @@ import { PAGE_SIZE, type Ram } from '../ports.ts';
 export interface FileQuota {
   used: number;
   readonly max: number;
+  /** Asks caches for memory when there is none left; whether that helped. */
+  readonly shrink?: () => boolean;
 }
 
 /** Page indexes per chunk of the two-level table: 2 MiB of file. */
@@ -49,7 +51,8 @@ export class FilePages {
     const room = Math.floor((this.quota.max - this.quota.used) / PAGE_SIZE);
     if (room <= 0) return -ENOSPC;
     n = Math.min(n, room);
-    const spare = this.ram.total - this.ram.used - frameReserve(this.ram);
+    let spare = this.spare;
+    if (spare <= 0 && this.quota.shrink?.()) spare = this.spare;
     if (spare <= 0) return -ENOSPC;
     n = Math.min(n, spare);
     let frame = this.ram.alloc(n);
@@ -57,6 +60,11 @@ export class FilePages {
     if (frame < 0) return -ENOSPC;
     for (let i = 0; i < n; i++) this.put(index + i, frame + i * PAGE_SIZE);
     return frame;
+  }
+
+  /** Frames that files may still take. */
+  private get spare(): number {
+    return this.ram.total - this.ram.used - frameReserve(this.ram);
   }
 
   private put(index: number, frame: number): void {

@@ -5,6 +5,7 @@
 import { EEXIST, EINVAL, EIO, EISDIR, ENOENT, ENXIO, EPERM, EROFS } from '../abi/errno.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { MemObject } from '../mm/mem-object.ts';
+import { IdlePages } from '../mm/idle-pages.ts';
 import type { Memory } from '../mm/memory.ts';
 import { PageCacheObject, type Backing } from '../mm/objects.ts';
 import type { Task } from '../task/task.ts';
@@ -35,6 +36,8 @@ export interface HostFsOptions {
   readonly dev: number;
   readonly memory: Memory;
   readonly readOnly?: boolean;
+  /** Nobody changes the folder: pages of its files stay in memory when nothing maps them (while there is room). */
+  readonly stable?: boolean;
   readonly type?: string;
 }
 
@@ -45,6 +48,7 @@ export class HostFileSystem implements FileSystem {
   readonly readOnly: boolean;
   readonly host: HostFs;
   readonly memory: Memory;
+  readonly idle: IdlePages | null;
   readonly root: HostInode;
   /** By device and inode number of the host, least recently looked up first. */
   private readonly inodes = new Map<string, HostInode>();
@@ -57,6 +61,7 @@ export class HostFileSystem implements FileSystem {
     this.dev = options.dev;
     this.memory = options.memory;
     this.readOnly = options.readOnly ?? false;
+    this.idle = options.stable ? new IdlePages(options.memory) : null;
     const st = host.stat(host.root, '');
     const stat = typeof st === 'number' ? GONE : st;
     this.root = new HostInode(this, null, '', stat);
@@ -426,6 +431,7 @@ export class HostInode extends Inode implements Backing {
       name,
       dev: this.fs.dev,
       ino: this.ino,
+      idle: this.fs.idle,
     }));
   }
   get mapped(): PageCacheObject | null {

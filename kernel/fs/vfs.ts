@@ -51,6 +51,8 @@ export interface VfsDeps {
   readonly ram: Ram;
   readonly clock: Clock;
   readonly limits: Limits;
+  /** Asks caches to give memory back; whether they did. */
+  readonly shrink?: () => boolean;
 }
 
 /** Makes a file system for mount(2): `source` and `data` as given. */
@@ -78,7 +80,7 @@ export class Vfs {
     this.clock = deps.clock;
     this.tmpfsDeps = {
       ram: deps.ram,
-      quota: { used: 0, max: deps.limits.maxFileBytes },
+      quota: { used: 0, max: deps.limits.maxFileBytes, shrink: deps.shrink },
       now: () => this.now(),
       newObjectId: () => this.nextObjectId--,
     };

@@ -34,9 +34,14 @@ export class Memory {
   /** As Ram.alloc, after asking the caches to shrink when there is nothing left. */
   alloc(count: number): number {
     const frame = this.spare >= count ? this.ram.alloc(count) : -1;
-    if (frame >= 0 || this.shrinkers.size === 0) return frame;
-    for (const shrink of this.shrinkers) if (shrink() > 0) break;
+    if (frame >= 0 || !this.shrink()) return frame;
     return this.spare >= count ? this.ram.alloc(count) : -1;
+  }
+
+  /** Asks the caches for frames; whether there are more now. */
+  shrink(): boolean {
+    for (const shrink of this.shrinkers) if (shrink() > 0) return true;
+    return false;
   }
 
   /** Frames nobody uses. */

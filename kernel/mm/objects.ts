@@ -1,6 +1,7 @@
 /** Memory objects: shared anonymous memory, and the cached pages of a file. */
 import { EINVAL } from '../abi/errno.ts';
 import { PAGE_SIZE } from '../ports.ts';
+import type { IdlePages } from './idle-pages.ts';
 import type { MemObject, ObjectMapper } from './mem-object.ts';
 import type { Memory } from './memory.ts';
 
@@ -193,11 +194,13 @@ export class PageCacheObject extends PagedObject {
   readonly ino: number;
   private readonly backing: Backing;
   private readonly dirty = new Set<number>();
+  /** Takes the pages when nothing maps them any more; null: they go. */
+  private readonly idle: IdlePages | null;
 
   constructor(
     memory: Memory,
     backing: Backing,
-    init: { name: string; dev: number; ino: number; shmem?: boolean },
+    init: { name: string; dev: number; ino: number; shmem?: boolean; idle?: IdlePages | null },
   ) {
     super(memory);
     this.backing = backing;
@@ -205,6 +208,7 @@ export class PageCacheObject extends PagedObject {
     this.dev = init.dev;
     this.ino = init.ino;
     this.shmem = init.shmem ?? false;
+    this.idle = init.idle ?? null;
   }
 
   get size(): number {
@@ -247,9 +251,18 @@ export class PageCacheObject extends PagedObject {
     for (const i of this.dirty) if (i >= first) this.dirty.delete(i);
   }
 
+  override retain(): void {
+    this.idle?.take(this);
+    super.retain();
+  }
+
   protected override unused(): void {
     this.sync(0, Infinity);
     this.dirty.clear();
+    if (!this.idle?.put(this, this.pages.size)) super.unused();
+  }
+
+  forget(): void {
     super.unused();
   }
 }

@@ -14,7 +14,12 @@ import type { MountSpec } from './options.ts';
 export function hostRoot(folder: string, readWrite: boolean, vfs: Vfs, memory: Memory): FileSystem {
   const { host, file } = openHostFolder(folder, '--root');
   if (file !== null) throw new BootError('setup', `option '--root': ${folder} is no directory`);
-  const fs = new HostFileSystem(host, { dev: vfs.newDev(), memory, readOnly: !readWrite });
+  const fs = new HostFileSystem(host, {
+    dev: vfs.newDev(),
+    memory,
+    readOnly: !readWrite,
+    stable: !readWrite,
+  });
   return readWrite ? fs : vfs.newOverlay(fs);
 }
 

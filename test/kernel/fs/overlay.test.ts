@@ -51,7 +51,9 @@ class Guest {
       root: (vfs, memory) => {
         const host = new Host(folder);
         hosts.push(host);
-        return vfs.newOverlay(new HostFileSystem(host, { dev: vfs.newDev(), memory, readOnly: true }));
+        return vfs.newOverlay(
+          new HostFileSystem(host, { dev: vfs.newDev(), memory, readOnly: true, stable: true }),
+        );
       },
     });
     this.overlay = this.h.kernel.vfs.root.mnt.fs as OverlayFs;
@@ -534,6 +536,34 @@ describe.skipIf(process.platform !== 'linux')('overlay', () => {
     // As on Linux, the old mapping shows the lower file, pages not yet read included.
     expect(Buffer.from(t.mm.copyIn(at, 6)!).toString()).toBe('second');
     expect(Buffer.from(t.mm.copyIn(at + 8192, 7)!).toString()).toBe('second '.repeat(2000).slice(8192, 8199));
+  });
+
+  it('keeps the pages of lower files nobody maps until memory is short', () => {
+    const lower = newFolder();
+    fs.writeFileSync(join(lower, 'lib'), 'text'.repeat(25 * 1024));
+    const g = new Guest(lower, 64 << 20);
+    const { ram, memory } = g.h.kernel;
+    const t = g.h.init;
+    const map = (): number =>
+      g.call('mmap', 0, 100 << 10, PROT_READ, MAP_PRIVATE, g.open('/lib', O_RDONLY), 0);
+    const used = ram.used;
+    const at = map();
+    expect(t.mm.copyIn(at, 100 << 10)!.length).toBe(100 << 10);
+    const { object } = t.mm.vmas.find(at)!;
+    const frame = object!.peek!(3);
+    expect(g.call('munmap', at, 100 << 10)).toBe(0);
+    expect(ram.used).toBeGreaterThanOrEqual(used + 25);
+    expect(object!.peek!(3)).toBe(frame);
+    expect(g.call('munmap', map(), 100 << 10)).toBe(0);
+    expect(object!.peek!(3)).toBe(frame);
+    // Files and programs get the memory when they need it.
+    const fd = g.open('/big', O_RDWR | O_CREAT, 0o644);
+    const page = 'x'.repeat(4000);
+    while (memory.spare > 0) expect(g.write(fd, page)).toBe(4000);
+    expect(object!.peek!(3)).toBe(frame);
+    for (let i = 0; i < 10; i++) expect(g.write(fd, page)).toBe(4000);
+    expect(object!.peek!(3)).toBe(-1);
+    expect(Buffer.from(t.mm.copyIn(map(), 4)!).toString()).toBe('text');
   });
 
   it('takes room for what changes, and gives it back', () => {

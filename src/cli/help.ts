@@ -17,12 +17,13 @@ Examples:
   ring3 strace -f -e trace=%process /bin/busybox sh -c 'ls | wc -l'
   ring3 run -v "$PWD:/data:ro" -w /data /bin/busybox ls -l
   ring3 run -p 8080:80 -v "$PWD:/www:ro" /bin/busybox httpd -f -h /www
+  ring3 run --root ./debian bash -c 'echo changed > /etc/motd; ls -l /etc/motd'
   ring3 run --seed 1 ./racy
 `;
 
 const RULES = `
-The guest sees no host file but PROG, at its own path, and what -v shows it. Its working directory is named as the
-host's, and empty. Exit status: the guest's own, or 128 + the number of the signal that killed it; 2 bad option,
+The guest sees no host file but PROG, at its own path, and what -v or --root show it. Its working directory is named
+as the host's and empty; with --root it is /. Exit status: the guest's own, or 128 + the number of the signal that killed it; 2 bad option,
 70 a fault in ring3 itself, 124 timeout,
 125 ring3 could not set up the machine or the guest deadlocked, 126 PROG cannot be run, 127 no such PROG.
 `;

@@ -16,7 +16,8 @@ import type { Task } from '../../kernel/task/task.ts';
 import { Strace } from '../../kernel/trace/strace.ts';
 import { KEEP_REGS } from '../../kernel/wait.ts';
 import { loadCore } from '../../src/host/core-files.ts';
-import { mountHost } from '../../src/machine/mounts.ts';
+import { hostRoot, mountHost } from '../../src/machine/mounts.ts';
+import { makeDirs } from '../../src/machine/guest-files.ts';
 import { hostOutput, InputQueue } from '../../src/machine/stdio.ts';
 import { FakeClock, FakeEntropy } from '../kernel/fakes.ts';
 import { tinyElf } from '../kernel/harness.ts';
@@ -84,7 +85,15 @@ export class World {
     this.file('/tmp/b', '');
     if (options.folders) {
       mountHost(this.kernel, { host: options.folders.writable, guest: '/mnt' });
-      mountHost(this.kernel, { host: options.folders.readOnly, guest: '/ro', readOnly: true });
+      if (options.seed % 2 === 0) {
+        mountHost(this.kernel, { host: options.folders.readOnly, guest: '/ro', readOnly: true });
+      } else {
+        // The same folder with an overlay on it: every write succeeds, and it must not change either.
+        const { vfs, memory } = this.kernel;
+        makeDirs(vfs, '/ro');
+        const overlay = hostRoot(options.folders.readOnly, false, vfs, memory);
+        if (typeof vfs.mount('/ro', overlay) === 'number') throw new Error('mount');
+      }
     }
     const nothing = { write: (): void => {}, closed: false };
     const t = this.kernel.spawnInit({

@@ -93,7 +93,6 @@ export const control: readonly Definition[] = [
   insn('dsb', '1101010100 0 00 011 0011 CRm:4 100 11111', '', () => undefined),
   insn('dmb', '1101010100 0 00 011 0011 CRm:4 101 11111', '', () => undefined),
   insn('isb', '1101010100 0 00 011 0011 CRm:4 110 11111', '', () => undefined),
-  insn('sb', '1101010100 0 00 011 0011 0000 111 11111', '', () => undefined),
 
   readable('nzcv', NZCV, (b) => b.shl(b.nzcv(), 28)),
   writable('nzcv', NZCV, (b, v) => {

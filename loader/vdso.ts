@@ -71,6 +71,8 @@ function spec(arch: 'x86_64' | 'aarch64'): VdsoSpec {
   };
 }
 
+const codeRoom = (f: Func): number => Math.ceil(f.code.length / 16) * 16;
+
 /** ELF's symbol hash (gABI). */
 export function elfHash(name: string): number {
   let h = 0;
@@ -129,6 +131,16 @@ class Strings {
   }
 }
 
+/** Where the code of a function lies in the image. */
+export function vdsoSymbol(arch: 'x86_64' | 'aarch64', name: string): number {
+  let at = PAGE;
+  for (const f of spec(arch).funcs) {
+    if (f.name === name) return at;
+    at += codeRoom(f);
+  }
+  throw new Error(`the vDSO has no ${name}`);
+}
+
 /** The image, linked at 0: VDSO_PAGES pages. The same bytes every time. */
 export function vdsoImage(arch: 'x86_64' | 'aarch64'): Uint8Array {
   const { machine, soname, version, funcs } = spec(arch);
@@ -144,7 +156,7 @@ export function vdsoImage(arch: 'x86_64' | 'aarch64'): Uint8Array {
   const addresses = funcs.map((f) => {
     const at = code;
     image.bytes.set(f.code, at);
-    code += Math.ceil(f.code.length / 16) * 16;
+    code += codeRoom(f);
     return at;
   });
 

@@ -1,6 +1,7 @@
 /** What signal delivery needs of an architecture: frames, and how an interrupted call is started again. */
 import type { Arch } from '../ports.ts';
 import type { Task } from '../task/task.ts';
+import { frameAarch64 } from './frame-aarch64.ts';
 import { frameX86_64 } from './frame-x86_64.ts';
 import type { SigAction, SigInfo } from './state.ts';
 
@@ -14,6 +15,8 @@ export interface SignalAbi {
   setupFrame(t: Task, info: SigInfo, action: SigAction, mask: bigint): boolean;
   /** Takes the registers back from the frame at the stack pointer; the mask it saved, or null for a bad frame. */
   restoreFrame(t: Task): bigint | null;
+  /** Sends the SIGSEGV that answers a bad frame. */
+  badFrame(t: Task): void;
   /** The result register, as a signed number. */
   result(t: Task): number;
   setResult(t: Task, value: number): void;
@@ -22,6 +25,5 @@ export interface SignalAbi {
 }
 
 export function signalAbi(arch: Arch): SignalAbi {
-  if (arch === 'x86_64') return frameX86_64;
-  throw new Error(`no signal frames for ${arch} yet`);
+  return arch === 'x86_64' ? frameX86_64 : frameAarch64;
 }

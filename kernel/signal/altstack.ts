@@ -1,10 +1,11 @@
 /** The alternate signal stack, sigaltstack(2). */
 import { EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
+import type { Arch } from '../ports.ts';
 import type { Task } from '../task/task.ts';
 import { SS_AUTODISARM, SS_DISABLE, SS_ONSTACK } from './numbers.ts';
 
 /** MINSIGSTKSZ of the kernel's own check. */
-export const MINSIGSTKSZ = 2048;
+const MINSIGSTKSZ: Readonly<Record<Arch, number>> = { x86_64: 2048, aarch64: 5120 };
 
 /** Whether `sp` lies in the range of the alternate stack (__on_sig_stack). */
 export function inAltStack(t: Task, sp: number): boolean {
@@ -38,7 +39,7 @@ export function setAltStack(t: Task, sp: number, size: number, flags: number, us
     t.altstack = { sp: 0, size: 0, flags };
     return 0;
   }
-  if (size < MINSIGSTKSZ) return -ENOMEM;
+  if (size < MINSIGSTKSZ[t.regs.arch]) return -ENOMEM;
   t.altstack = { sp, size, flags };
   return 0;
 }

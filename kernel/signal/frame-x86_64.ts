@@ -6,7 +6,8 @@ import { REG } from '../ports.ts';
 import type { Task } from '../task/task.ts';
 import type { SignalAbi } from './abi.ts';
 import { altStackState, inAltStack, onAltStack, resetAltStack, setAltStack } from './altstack.ts';
-import { SA_ONSTACK, SA_RESTORER, SA_SIGINFO, SS_AUTODISARM } from './numbers.ts';
+import { SA_ONSTACK, SA_RESTORER, SA_SIGINFO, SIGSEGV, SI_KERNEL, SS_AUTODISARM } from './numbers.ts';
+import { forceSignal } from './send.ts';
 import { encodeSigInfo } from './siginfo.ts';
 import type { SigAction, SigInfo } from './state.ts';
 
@@ -185,6 +186,7 @@ export const frameX86_64: SignalAbi = {
   restartSyscall: 219,
   setupFrame,
   restoreFrame,
+  badFrame: (t) => forceSignal(t, { signo: SIGSEGV, code: SI_KERNEL, address: 0n }),
   result: (t) => t.regs.lo(REG.rax),
   setResult: (t, value) => t.regs.setNum(REG.rax, value),
   rewind(t, nr) {

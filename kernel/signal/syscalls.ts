@@ -8,7 +8,7 @@ import type { Task } from '../task/task.ts';
 import { KEEP_REGS, park, type SysResult } from '../wait.ts';
 import { signalAbi } from './abi.ts';
 import { altStackState, setAltStack } from './altstack.ts';
-import { dequeueSignal, forceSegv } from './deliver.ts';
+import { dequeueSignal } from './deliver.ts';
 import {
   NSIG, SA_EXPOSE_TAGBITS, SA_NOCLDSTOP, SA_NOCLDWAIT, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_RESTORER,
   SA_SIGINFO, SIG_BLOCK, SIG_DFL, SIG_IGN, SIG_KERNEL_IGNORE, SIG_KERNEL_ONLY, SIG_SETMASK, SIG_UNBLOCK,
@@ -170,10 +170,11 @@ export function sigaltstack(t: Task, a: Args): SysResult {
 
 /** rt_sigreturn(2): everything comes back from the frame at the stack pointer. */
 export function rt_sigreturn(t: Task): SysResult {
-  const mask = signalAbi(t.regs.arch).restoreFrame(t);
+  const abi = signalAbi(t.regs.arch);
+  const mask = abi.restoreFrame(t);
   t.restartBlock = null;
   t.nr = -1; // whatever rax holds now is no result: nothing is started again
-  if (mask === null) forceSegv(t, 0);
+  if (mask === null) abi.badFrame(t);
   else setSigmask(t, mask);
   return KEEP_REGS;
 }

@@ -1,4 +1,5 @@
 /** Signal structures as strace 6.1 prints them. */
+import type { Arch } from '../ports.ts';
 import type { UserMemory } from '../mm/user-memory.ts';
 import { special, type ArgType, type Table } from '../trace/args.ts';
 import { siginfoText } from '../trace/siginfo.ts';
@@ -44,12 +45,11 @@ export function siginfoArg(m: UserMemory, address: number): string | null {
   return v === null ? null : siginfoText(decodeSigInfo(v, v.getInt32(0, true)));
 }
 
-/** uc_sigmask of the frame on the stack. */
-const SIGMASK_FROM_SP = 296;
+/** uc_sigmask of the frame on the stack; x86_64's return address is gone by then. */
+const SIGMASK_FROM_SP: Readonly<Record<Arch, number>> = { x86_64: 296, aarch64: 168 };
 
 export const sigreturnText: ArgType = special('frame', (t) => {
-  // Read before the call: the frame is at the stack pointer, past the return address.
-  const mask = t.mm.u64(t.regs.sp + SIGMASK_FROM_SP);
+  const mask = t.mm.u64(t.regs.sp + SIGMASK_FROM_SP[t.regs.arch]);
   return mask === null ? '' : `{mask=${sigsetText(mask)}}`;
 });
 

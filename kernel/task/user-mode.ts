@@ -8,6 +8,7 @@ import {
 } from '../signal/numbers.ts'; // prettier-ignore
 import { forceSignal, sendToGroup } from '../signal/send.ts';
 import { syscallResume } from '../syscall/dispatch.ts';
+import { exceptionAarch64, memoryFault } from './exceptions-aarch64.ts';
 import { exitTask } from './exit.ts';
 import { rseqInterrupted } from './rseq.ts';
 import type { Task } from './task.ts';
@@ -68,6 +69,11 @@ export function fault(t: Task, address: number | bigint, access: number): void {
     return;
   }
   const full = BigInt(address);
+  if (t.regs.arch === 'aarch64') {
+    t.trap = memoryFault(full, access, r.signo, r.code);
+    forceSignal(t, { signo: r.signo, code: r.code, address: t.trap.address });
+    return;
+  }
   t.trap = {
     nr: r.code === SI_KERNEL ? 13 : 14,
     error:
@@ -95,6 +101,12 @@ const EXCEPTIONS: Record<
 };
 
 export function exception(t: Task, kind: ExceptionKind, address: number): void {
+  if (t.regs.arch === 'aarch64') {
+    const r = exceptionAarch64(kind, t.regs.pc, address, t.trap);
+    t.trap = r.trap;
+    forceSignal(t, r.info);
+    return;
+  }
   const [nr, signo, fixed, addressed] = EXCEPTIONS[kind];
   const code = kind === 'fp' ? floatingCode(t) : fixed;
   t.trap = { nr, error: 0, address: t.trap.address };
@@ -103,7 +115,6 @@ export function exception(t: Task, kind: ExceptionKind, address: number): void {
 
 /** fpu__exception_code: the first unmasked exception, x87's before SSE's. */
 function floatingCode(t: Task): number {
-  if (t.regs.arch !== 'x86_64') return FPE_FLTINV;
   const image = new Uint8Array(512);
   t.regs.saveFp(image);
   const v = new DataView(image.buffer);

@@ -12,7 +12,7 @@ import type { FileSystem } from '../../kernel/fs/inode.ts';
 import type { Vfs } from '../../kernel/fs/vfs.ts';
 import type { Memory } from '../../kernel/mm/memory.ts';
 import { openPath } from '../../kernel/fs/open.ts';
-import { PROT_READ, PROT_WRITE, REG, type Limits } from '../../kernel/ports.ts';
+import { PROT_READ, PROT_WRITE, REG, type Arch, type Limits } from '../../kernel/ports.ts';
 import { syscalls } from '../../kernel/syscall/table.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { FakeClock, FakeCpu, FakeEntropy, FakeRam, fakeLimits } from './fakes.ts';
@@ -41,7 +41,11 @@ export function tinyElf(machine = 62): Uint8Array {
   return b;
 }
 
-const ARGS = [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9];
+/** Where a call's number, arguments and result are. */
+const CALL: Readonly<Record<Arch, { nr: number; args: readonly number[]; result: number }>> = {
+  x86_64: { nr: REG.rax, args: [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9], result: REG.rax },
+  aarch64: { nr: 8, args: [0, 1, 2, 3, 4, 5], result: 0 },
+};
 
 export class Harness {
   readonly clock = new FakeClock();
@@ -74,7 +78,7 @@ export class Harness {
       { report: (line) => this.reports.push(line), ...rest },
       root,
     );
-    this.file('/prog', tinyElf(), 0o755);
+    this.file('/prog', tinyElf(rest.arches?.[0] === 'aarch64' ? 183 : 62), 0o755);
     const t = this.kernel.spawnInit({ path: '/prog', argv: ['prog'], envp: [], ...init });
     if (typeof t === 'number') throw new Error(`spawnInit: ${t}`);
     this.init = t;
@@ -117,18 +121,20 @@ export class Harness {
   /** Makes the call and leaves it at that. */
   enter(t: Task, name: string, ...args: (number | bigint)[]): void {
     const row = syscalls.get(name);
-    if (!row || row.x86_64 === null) throw new Error(`no call ${name}`);
+    const nr = row?.[t.regs.arch] ?? null;
+    if (nr === null) throw new Error(`no call ${name}`);
     if (t.state !== 'runnable') throw new Error(`task ${t.tid} is ${t.state}`);
-    t.regs.setNum(REG.rax, row.x86_64);
-    ARGS.forEach((r, i) => t.regs.set(r, BigInt.asUintN(64, BigInt(args[i] ?? 0))));
+    const where = CALL[t.regs.arch];
+    t.regs.setNum(where.nr, nr);
+    where.args.forEach((r, i) => t.regs.set(r, BigInt.asUintN(64, BigInt(args[i] ?? 0))));
     this.kernel.scheduler.pick();
     this.kernel.syscall(t);
   }
 
-  /** Returns to user mode if the task can: rax as a signed number. */
+  /** Returns to user mode if the task can: the result as a signed number. */
   finish(t: Task): number | null {
     if (t.state !== 'runnable' || !this.kernel.prepareUser(t)) return null;
-    return Number(BigInt.asIntN(64, t.regs.get(REG.rax)));
+    return Number(BigInt.asIntN(64, t.regs.get(CALL[t.regs.arch].result)));
   }
 
   /** A child by its number. */

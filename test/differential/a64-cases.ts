@@ -70,7 +70,7 @@ export function makeCase(def: Definition, r: Random, decodes: (word: number) => 
       .filter((o) => o.kind === 'x' && o.field !== 'Rn' && o.field !== 'Rm')
       .map((o) => get(o.field));
     if (memory && data.includes(base) && base !== 31) return null;
-    if (/^(ldp|ldxp)/.test(def.name) && data[0] === data[1]) return null;
+    if (/^(ldp|ldxp)/.test(def.name) && data.length > 1 && data[0] === data[1]) return null;
     if (/^stx/.test(def.name) && data.slice(1).includes(data[0])) return null;
   }
   const indirect = /^(br|blr|ret)$/.test(def.name);

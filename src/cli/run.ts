@@ -5,7 +5,7 @@ import { Strace } from '../../kernel/trace/strace.ts';
 import { signalNumber } from '../../kernel/trace/tables.ts';
 import { syscalls } from '../../kernel/syscall/table.ts';
 import { HostTerminal } from '../host/terminal.ts';
-import { fdOutput, writeAll } from '../host/output.ts';
+import { fdOutput, unblocked, writeAll } from '../host/output.ts';
 import { readProgram } from '../host/program.ts';
 import { BootError, DeadlockError } from '../machine/errors.ts';
 import { Machine } from '../machine/machine.ts';
@@ -20,6 +20,9 @@ const FAILED = 125;
 
 /** Signals that are passed on to the guest's foreground. */
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGCONT'] as const;
+
+/** A trace nobody reads for so long is stuck. */
+const SILENCE_AFTER_MS = 100;
 
 const note = (line: string): void => void writeAll(2, new TextEncoder().encode(`ring3: ${line}\n`));
 
@@ -37,12 +40,33 @@ export async function straceCommand(argv: readonly string[]): Promise<number> {
   if (args.help) return help(straceHelp(specs));
   if (args.follow === 2 && args.summary) throw new UsageError('-c and -C cannot be combined with -ff');
   needProgram(command, 'strace');
-  const output = new TraceOutput(args);
+  const output = new TraceOutput(args, whileStalled(args));
   try {
     return await execute(args, command, output.tracer);
   } finally {
     output.close();
   }
+}
+
+/**
+ * Nobody reads the trace. strace's program waits then, and so does the machine; but no event reaches it in that time, so
+ * signals get their default action back, and --timeout is looked at here.
+ */
+function whileStalled(args: StraceArgs): (ms: number) => void {
+  const begun = performance.now();
+  const silenced = new Map<NodeJS.Signals, NodeJS.SignalsListener[]>();
+  return (ms) => {
+    if (ms === 0) {
+      for (const [name, listeners] of silenced) for (const f of listeners) process.on(name, f);
+      silenced.clear();
+    } else if (ms > SILENCE_AFTER_MS && silenced.size === 0) {
+      for (const name of FORWARDED) {
+        silenced.set(name, process.listeners(name));
+        process.removeAllListeners(name);
+      }
+    }
+    if (args.timeout !== null && performance.now() - begun > args.timeout / 1e6) process.exit(TIMED_OUT);
+  };
 }
 
 /** A host error in words. */
@@ -67,7 +91,7 @@ class TraceOutput {
   private readonly file: number | null;
   private readonly perTask = new Map<number, number>();
 
-  constructor(args: StraceArgs) {
+  constructor(args: StraceArgs, stalled: (ms: number) => void) {
     const separate = args.follow === 2 && args.output !== null;
     const open = (path: string): number => {
       try {
@@ -80,8 +104,9 @@ class TraceOutput {
       }
     };
     this.file = args.output !== null && !separate ? open(args.output) : null;
+    const shared = unblocked(this.file ?? 2);
     const fdOf = (tid: number): number => {
-      if (!separate) return this.file ?? 2;
+      if (!separate) return shared;
       let fd = this.perTask.get(tid);
       if (fd === undefined) this.perTask.set(tid, (fd = open(`${args.output!}.${tid}`)));
       return fd;
@@ -89,7 +114,7 @@ class TraceOutput {
     let lost = false;
     this.tracer = new Strace({
       write: (text, tid) => {
-        if (writeAll(fdOf(tid), Buffer.from(text, 'latin1')) || lost) return;
+        if (writeAll(fdOf(tid), Buffer.from(text, 'latin1'), stalled) || lost) return;
         lost = true;
         if (args.output !== null) note(`the trace in ${args.output} is not whole: it could not be written`);
       },

@@ -70,7 +70,7 @@ class FdOutput implements Output {
  * A pipe nobody reads must stop the guest that writes and not the machine: its own open file of the same pipe does not
  * block, and leaves whoever shares the descriptor alone. What is no pipe, or cannot be opened again, is used as it is.
  */
-function unblocked(fd: number): number {
+export function unblocked(fd: number): number {
   try {
     if (process.platform !== 'linux' || !fstatSync(fd).isFIFO()) return fd;
     return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
@@ -83,16 +83,23 @@ function pause(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LEAST_WAIT_MS);
 }
 
-/** False when it cannot be written: nobody reads any more, the disk is full. A full pipe that does not block is waited for. */
-export function writeAll(fd: number, bytes: Uint8Array): boolean {
+/**
+ * False when it cannot be written: nobody reads any more, the disk is full. A full pipe that does not block is waited
+ * for; `stalled` hears each millisecond how long that has taken, and 0 when it goes on.
+ */
+export function writeAll(fd: number, bytes: Uint8Array, stalled?: (ms: number) => void): boolean {
   let at = 0;
+  let since = 0;
   while (at < bytes.length) {
     try {
       at += writeSync(fd, bytes, at, bytes.length - at);
     } catch (e) {
       if ((e as NodeJS.ErrnoException).code !== 'EAGAIN') return false;
+      since ||= performance.now();
       pause();
+      stalled?.(performance.now() - since);
     }
   }
+  if (since) stalled?.(0);
   return true;
 }

@@ -40,6 +40,21 @@ function ring3(...args: string[]) {
   return { status: r.status, out: r.stdout, err: r.stderr };
 }
 
+describe('a trace nobody reads', () => {
+  /** The trace goes into a pipe that is open and never read; `then` runs once it must be full. */
+  const stuck = (args: string, then: string): string => {
+    const run = `"${process.execPath}" "${cli}" strace ${args} ${guest('bench-getpid-loop')} 100000 > /dev/null 2> pipe`;
+    const script = `mkfifo pipe; sleep 30 < pipe & reader=$!; ${run} & ring3=$!; ${then}; wait $ring3; echo $?; kill $reader; rm pipe`;
+    return spawnSync('sh', ['-c', script], { cwd: dir, encoding: 'latin1', timeout: 60_000 }).stdout;
+  };
+  it('does not keep a signal from ending it', () => {
+    expect(stuck('', 'sleep 3; kill -TERM $ring3')).toBe('143\n');
+  });
+  it('does not keep --timeout from ending it', () => {
+    expect(stuck('--timeout 2', ':')).toBe('124\n');
+  });
+});
+
 describe('ring3 run', () => {
   it('runs a program by path, with its status and streams', () => {
     expect(ring3('run', './hello')).toEqual({ status: 0, out: 'Hello from ring 3\n', err: '' });

@@ -25,6 +25,9 @@ export abstract class A64Builder extends GuestBuilder {
   /** A register's bytes with a load instruction's name, from `at` bytes on. */
   abstract loadReg(load: string, r: Reg, at?: number): Val;
   abstract storeReg(store: string, r: Reg, value: Val, at?: number): void;
+  /** The same with the distance `at` (i32) known only when the instruction is decoded. */
+  abstract loadRegAt(load: string, r: Reg, at: Val): Val;
+  abstract storeRegAt(store: string, r: Reg, value: Val, at: Val): void;
 
   /** A general register as i64; 32 bits are zero-extended. */
   x(r: Reg, bits = 64): Val {

@@ -18,6 +18,8 @@ export interface Reg {
   readonly kind: 'x' | 'v';
   readonly access: 'r' | 'w';
   readonly sp: boolean;
+  /** Vector registers: this many behind the field's, v0 following v31 (lists of structures and tables). */
+  readonly behind?: number;
 }
 
 export type Semantics = (b: A64Builder, ...regs: Reg[]) => void;

@@ -12,7 +12,10 @@ export interface Encoding {
   readonly by: readonly (readonly [number, number])[];
   /** Handler by the fields' values; −1 where they are not allocated. */
   readonly handlers: readonly number[];
-  /** Register slots: [lowest bit, width, what 31 is]; a field narrower than 5 bits holds the number's upper ones. */
+  /**
+   * Register slots: [lowest bit, width, what 31 is]; a field narrower than 5 bits holds the number's upper ones, that of
+   * a vector register the lower ones.
+   */
   readonly slots: readonly (readonly [number, number, 'zero' | 'sink' | 'sp' | 'v'])[];
   readonly imm: ImmediateKind;
   readonly small: SmallKind;

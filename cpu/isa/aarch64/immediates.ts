@@ -66,6 +66,21 @@ export function expandFloat(imm8: number, width: 16 | 32 | 64): bigint {
 /** log2 of the bytes a load or store of a vector register accesses: size and opc<1>; 16 bytes are size 0 with opc<1>. */
 const vectorScale = (word: number): number => bits(word, 31, 30) | (bits(word, 23, 23) << 2);
 
+/** ORR and BIC among the modified immediates: cmode 0xx1 and 10x1. */
+const isSimdLogical = (word: number): boolean => bits(word, 12, 12) === 1 && bits(word, 15, 14) !== 3;
+
+/** FMOV of a double has no 64-bit form. */
+const simdValue = (word: number): bigint | null =>
+  bits(word, 30, 29) === 1 && bits(word, 15, 12) === 15
+    ? null
+    : expandSimd(bits(word, 29, 29), bits(word, 15, 12), bits(word, 18, 16) * 32 + bits(word, 9, 5));
+
+/** log2 of a lane's bytes by imm5's lowest set bit. */
+const laneSize = (word: number): number => 31 - Math.clz32(bits(word, 20, 16) & -bits(word, 20, 16));
+
+/** log2 of a lane's bytes by immh's highest set bit. */
+const shiftSize = (word: number): number => 31 - Math.clz32(bits(word, 22, 19));
+
 type Immediate = (word: number, pc: number) => bigint | number | null;
 
 export const IMMEDIATES = {
@@ -107,7 +122,19 @@ export const IMMEDIATES = {
   /** LDP, STP: signed offset in units of one register. */
   pair: (w) => signed(bits(w, 21, 15), 7) * (bits(w, 31, 31) ? 8 : 4),
   pairVector: (w) => signed(bits(w, 21, 15), 7) * 4 * 2 ** bits(w, 31, 30),
-  simd: (w) => expandSimd(bits(w, 29, 29), bits(w, 15, 12), bits(w, 18, 16) * 32 + bits(w, 9, 5)),
+  /** ORR, BIC (vector, immediate); null for what is MOVI, MVNI or FMOV. */
+  simdLogical: (w) => (isSimdLogical(w) ? simdValue(w) : null),
+  /** MOVI, MVNI, FMOV (vector, immediate): the value moved. */
+  simdMove: (w) => {
+    const v = isSimdLogical(w) ? null : simdValue(w);
+    const inverted = bits(w, 29, 29) === 1 && bits(w, 15, 13) !== 7;
+    return v !== null && inverted ? BigInt.asUintN(64, ~v) : v;
+  },
+  /** INS (element): byte offset of the source lane, as wide as imm5 says. */
+  sourceLane: (w) => {
+    const size = laneSize(w);
+    return (bits(w, 14, 11) >> size) << size;
+  },
   /** FMOV (scalar, immediate), by its type field. */
   float: (w) => {
     const width = ([32, 64, null, 16] as const)[bits(w, 23, 22)];
@@ -124,11 +151,21 @@ export const SMALLS = {
   bit: (w) => (bits(w, 31, 31) << 5) | bits(w, 23, 19),
   /** CCMP: the flags if the condition fails. */
   nzcv: (w) => bits(w, 3, 0),
-  /** Operand numbers a few definitions index with themselves: bits 14:11 (EXT), 20:16. */
-  imm4: (w) => bits(w, 14, 11),
-  imm5: (w) => bits(w, 20, 16),
-  /** imm7 of a shift by immediate: immh:immb. */
-  immhb: (w) => bits(w, 22, 16),
+  /** Byte offset of the lane imm5 names. */
+  lane: (w) => (bits(w, 20, 16) >> (laneSize(w) + 1)) << laneSize(w),
+  /** Loads and stores of one lane: its byte offset, Q:S:size but for 64 bits. */
+  structureLane: (w) => {
+    const at = bits(w, 30, 30) * 8 + bits(w, 12, 10);
+    return bits(w, 15, 14) === 2 && at & 1 ? at & 8 : at;
+  },
+  /** By element: byte offset of the lane in H:L:M (16 bits) or H:L (32 bits). */
+  element: (w) => {
+    const hl = bits(w, 11, 11) * 2 + bits(w, 21, 21);
+    return bits(w, 23, 22) === 1 ? (hl * 2 + bits(w, 20, 20)) * 2 : hl * 4;
+  },
+  /** Shift by immediate: left from 0 on, right from 1 on. */
+  shiftLeft: (w) => bits(w, 22, 16) - (8 << shiftSize(w)),
+  shiftRight: (w) => (16 << shiftSize(w)) - bits(w, 22, 16),
   /** Fixed-point conversions: fraction bits. */
   fraction: (w) => 64 - bits(w, 15, 10),
 } as const satisfies Record<string, (word: number) => number>;

@@ -7,7 +7,20 @@ import { atomics } from './insns/atomic.ts';
 import { control } from './insns/control.ts';
 import { integer } from './insns/integer.ts';
 import { memory } from './insns/memory.ts';
+import { simdArith } from './insns/simd-arith.ts';
+import { simdMove } from './insns/simd-move.ts';
+import { simdShift, simdShiftHelpers } from './insns/simd-shift.ts';
+import { structures } from './insns/structures.ts';
 
-export const definitions: readonly Definition[] = [...integer, ...control, ...memory, ...atomics];
+export const definitions: readonly Definition[] = [
+  ...integer,
+  ...control,
+  ...memory,
+  ...atomics,
+  ...structures,
+  ...simdMove,
+  ...simdArith,
+  ...simdShift,
+];
 
-export const helpers: readonly Helper<A64Builder>[] = [...multiplyHigh];
+export const helpers: readonly Helper<A64Builder>[] = [...multiplyHigh, ...simdShiftHelpers];

@@ -104,10 +104,11 @@ export class A64Translator implements Translator {
     i32[(at + R.handler) >> 2] = handler;
     for (let i = 0; i < e.slots.length; i++) {
       const [low, width, kind] = e.slots[i];
-      const n = ((word >>> low) & ((1 << width) - 1)) << (5 - width);
+      const field = (word >>> low) & ((1 << width) - 1);
+      const n = field << (5 - width);
       view.setUint16(
         at + SLOTS[i],
-        kind === 'v' ? A.v + 16 * n : n === 31 ? SPECIAL[kind] : A.x + 8 * n,
+        kind === 'v' ? A.v + 16 * field : n === 31 ? SPECIAL[kind] : A.x + 8 * n,
         true,
       );
     }

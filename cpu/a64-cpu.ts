@@ -1,6 +1,7 @@
 /** The aarch64 cpu: its registers, and the counter and soft-float its generated code asks for. */
 import { A64Regs } from './a64-regs.ts';
 import { Cpu, type CpuOptions } from './cpu.ts';
+import { fpOperation } from './float/fp.ts';
 import type { DecodeTables, HOST_IMPORTS } from './isa/aarch64/handlers.ts';
 import { A, A64_CONTEXT_SIZE } from './isa/aarch64/layout.ts';
 import { A64Translator } from './isa/aarch64/translator.ts';
@@ -21,7 +22,7 @@ export class A64Cpu extends Cpu<A64Regs> {
     const counter = options.counter ?? ((): bigint => 0n);
     const host: Record<(typeof HOST_IMPORTS)[number]['name'], (...args: never[]) => unknown> = {
       counter,
-      fp: () => 0n,
+      fp: (op: number, a: bigint, b: bigint, c: bigint) => this.doFp(op, a, b, c),
     };
     super(options, (memory) => ({ translator: new A64Translator(memory, options.isa), host }));
   }
@@ -35,5 +36,12 @@ export class A64Cpu extends Cpu<A64Regs> {
     const { i32 } = this.memory;
     i32[(STATE + A.monitor) >> 2] = -1;
     i32[(STATE + A.monitor + 4) >> 2] = -1;
+  }
+
+  private doFp(op: number, a: bigint, b: bigint, c: bigint): bigint {
+    const { i32 } = this.memory;
+    const { value, flags } = fpOperation(op, a, b, c, i32[(STATE + A.fpcr) >> 2]);
+    i32[(STATE + A.fpsr) >> 2] |= flags;
+    return value;
   }
 }

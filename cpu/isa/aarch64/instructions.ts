@@ -5,6 +5,8 @@ import type { A64Builder } from './builder.ts';
 import type { Definition } from './define.ts';
 import { atomics } from './insns/atomic.ts';
 import { control } from './insns/control.ts';
+import { fp } from './insns/fp.ts';
+import { fpHelpers } from './insns/fp-arith.ts';
 import { integer } from './insns/integer.ts';
 import { memory } from './insns/memory.ts';
 import { simdArith } from './insns/simd-arith.ts';
@@ -21,6 +23,7 @@ export const definitions: readonly Definition[] = [
   ...simdMove,
   ...simdArith,
   ...simdShift,
+  ...fp,
 ];
 
-export const helpers: readonly Helper<A64Builder>[] = [...multiplyHigh, ...simdShiftHelpers];
+export const helpers: readonly Helper<A64Builder>[] = [...multiplyHigh, ...simdShiftHelpers, ...fpHelpers];

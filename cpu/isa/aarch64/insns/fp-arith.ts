@@ -81,7 +81,7 @@ export type Binary = 'add' | 'sub' | 'mul' | 'div';
 function certain(b: A64Builder, op: Binary | 'sqrt', t: ScalarType, x: Val, y: Val, r: Val): Val {
   if (op === 'mul' || op === 'div') {
     const isZero = (v: Val): Val => b.op(`${t}.eq`, v, konst(b, t, 0));
-    const exact = op === 'mul' ? b.or(isZero(x), isZero(y)) : isZero(x);
+    const exact = op === 'mul' ? b.or(isZero(x), isZero(y)) : b.and(isZero(x), finite(b, t, y));
     return b.or(safe(b, t, r), b.and(isZero(r), exact));
   }
   return finite(b, t, r);

@@ -45,6 +45,7 @@ export const defaultOptions: KernelOptions = {
   hwcap: 0x078bfbff,
   hwcap2: 0,
   minsigstksz: 1520,
+  cpuFlags: ['fpu', 'tsc', 'cx8', 'cmov', 'fxsr', 'sse', 'sse2', 'syscall', 'nx', 'lm'],
   report: () => {},
 };
 

@@ -17,7 +17,6 @@ import type { PseudoFs } from './fs/anon/pseudo-fs.ts';
 import type { Notifier } from './fs/anon/inotify.ts';
 import type { Devices } from './fs/dev/devices.ts';
 import type { ProcFs } from './fs/proc/procfs.ts';
-import type { CpuDescription } from './fs/proc/system-files.ts';
 import type { Ttys } from './fs/tty/ttys.ts';
 import type { NetStack } from './net/stack.ts';
 import type { Tracer } from './trace/tracer.ts';
@@ -50,8 +49,8 @@ export interface KernelOptions {
   readonly hwcap: number;
   readonly hwcap2: number;
   readonly minsigstksz: number;
-  /** What /proc/cpuinfo shows: the cpu's own list; without it, the one kernel/ knows. */
-  readonly cpu?: CpuDescription;
+  /** "flags" (x86_64) or "Features" (aarch64) of /proc/cpuinfo: the cpu's own list. */
+  readonly cpuFlags: readonly string[];
   /** Takes lines for the person running the machine. */
   readonly report: (line: string) => void;
 }

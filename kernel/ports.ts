@@ -67,10 +67,16 @@ export const REG = {
   rip: 16, rflags: 17, fs_base: 18, gs_base: 19,
 } as const; // prettier-ignore
 
+/** The same for aarch64. */
+export const A64_REG = {
+  x0: 0, x1: 1, x2: 2, x3: 3, x4: 4, x5: 5, x6: 6, x7: 7, x8: 8, x9: 9, x10: 10, x11: 11, x12: 12, x13: 13, x14: 14, x15: 15, x16: 16, x17: 17, x18: 18, x19: 19, x20: 20, x21: 21, x22: 22, x23: 23, x24: 24, x25: 25, x26: 26, x27: 27, x28: 28, x29: 29, x30: 30,
+  sp: 31, pc: 32, pstate: 33, tpidr: 34,
+} as const; // prettier-ignore
+
 /** One task's user registers. Valid whether the task runs or not. */
 export interface Regs {
   readonly arch: Arch;
-  /** Register `i` (REG on x86_64; x0…x30, sp=31, pc=32, pstate=33, tpidr=34 on aarch64), unsigned 64 bits. */
+  /** Register `i` (REG on x86_64, A64_REG on aarch64), unsigned 64 bits. */
   get(i: number): bigint;
   set(i: number, value: bigint): void;
   /** The same as a number: exact below 2^53. `setNum` stores negative values as two's complement. */

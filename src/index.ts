@@ -22,6 +22,8 @@ export type {
 export type {
   EndEvent, EnterEvent, ExitEvent, Listeners, MachineEvent, SignalEvent, TaskEndEvent,
 } from './machine/events.ts'; // prettier-ignore
+export type { RegisterName, Registers } from './machine/registers.ts';
+export type { Arch } from '../kernel/ports.ts';
 export type { FsLike } from './host/host-fs.ts';
 export type { ExitStatus } from './machine/status.ts';
 /** Traces as strace prints them: give one to `BootOptions.tracer`, call `finish` at the end. */

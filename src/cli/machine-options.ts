@@ -24,12 +24,13 @@ export interface MachineArgs {
   hostNetwork: boolean;
   stats: boolean;
   argv0: string | null;
+  platform: 'linux/amd64' | 'linux/arm64' | null;
 }
 
 export const machineDefaults = (): MachineArgs => ({
   help: false, root: null, readWrite: false, env: [], workdir: null, user: null, mounts: [], publish: [], seed: null,
   timeout: null, maxMemory: null, cpus: null, hostname: null, aslr: false, cpu: 'interp', hostNetwork: false,
-  stats: false, argv0: null,
+  stats: false, argv0: null, platform: null,
 }); // prettier-ignore
 
 /** `host:guest[:ro|rw]`. */
@@ -78,12 +79,15 @@ function parseMemory(text: string): number {
   return bytes;
 }
 
-const oneOf = (value: string, option: string, values: readonly string[]): string => {
-  if (!values.includes(value)) {
+const oneOf = <T extends string>(value: string, option: string, values: readonly T[]): T => {
+  const found = values.find((v) => v === value);
+  if (found === undefined) {
     throw new UsageError(`option '${option}': '${value}' is not one of ${values.join(', ')}`);
   }
-  return value;
+  return found;
 };
+
+const PLATFORMS = ['linux/amd64', 'linux/arm64'] as const;
 
 /** `short`: whether docker's one-letter names belong to these options (strace has its own meaning for them). */
 export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
@@ -105,6 +109,7 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     { names: names('-u', '--user'), arg: 'UID[:GID]', apply: (o, v) => (o.user = v), help: 'run as this user (0:0 unless given)' },
     { names: ['--root'], arg: 'DIR', apply: (o, v) => (o.root = v), help: "a folder with the guest's root file system; PROG is in it;\nthe guest's changes stay in memory and end with it" },
     { names: ['--rw'], apply: (o) => (o.readWrite = true), help: 'let the guest change the folder given with --root;\n/dev, /proc, /sys and /tmp are made in it where it has none' },
+    { names: ['--platform'], arg: 'linux/amd64|linux/arm64', apply: (o, v) => (o.platform = oneOf(v, '--platform', PLATFORMS)), help: "the machine's architecture: PROG's own unless given" },
     { names: ['--argv0'], arg: 'NAME', apply: (o, v) => (o.argv0 = v), help: 'what PROG sees as argv[0]' },
     { names: ['--hostname'], arg: 'NAME', apply: (o, v) => (o.hostname = v), help: 'the name uname gives (ring3)' },
     { names: ['--net'], arg: 'none|host', apply: (o, v) => (o.hostNetwork = oneOf(v, '--net', ['none', 'host']) === 'host'), help: 'host: let the guest connect to the outside' },

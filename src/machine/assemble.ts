@@ -18,6 +18,7 @@ import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
 import { Loop } from './loop.ts';
 import type { BootOptions, Output, OutputSink, TerminalPort } from './options.ts';
 import { hostRoot, mountHost } from './mounts.ts';
+import { chooseArch } from './program-arch.ts';
 import { findInRoot, findProgram, spawnError } from './program.ts';
 import { populateRoot } from './root.ts';
 import { Capture, hostOutput, InputQueue } from './stdio.ts';
@@ -70,7 +71,8 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   const clock = virtual ?? new HostClock();
   const entropy = seeded ? new SeededEntropy(options.seed) : new HostEntropy();
   const cpus = options.cpus ?? 1;
-  const arch = program?.arch ?? 'x86_64';
+  const env = options.env ?? defaultEnvironment(options);
+  const arch = chooseArch(options, program, env.PATH ?? '');
   const { cpu, factory, options: cpuOptions } = makeCpu(arch, Math.ceil(memory / 65536) * 65536, cpus, clock);
   const kernel = bootKernel(
     {
@@ -105,7 +107,6 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
     writeGuestFile(kernel.vfs, null, path, content);
 
   const stdio = new Stdio(kernel, options, onInput);
-  const env = options.env ?? defaultEnvironment(options);
   const given = program?.name ?? (options.program as string);
   const name = program ? given : findInRoot(kernel.vfs, given, env.PATH ?? '');
   const argv = (options.argv ?? [given]).map(toBinary);

@@ -1,5 +1,14 @@
 /** The cpu of a machine, and what its kernel says of it. */
-import { A64Cpu, HWCAP, HWCAP2, X86Cpu, aarch64, type Cpu, type TaskRegs } from '../../cpu/index.ts';
+import {
+  A64Cpu,
+  CPU_FLAGS,
+  HWCAP,
+  HWCAP2,
+  X86Cpu,
+  aarch64,
+  type Cpu,
+  type TaskRegs,
+} from '../../cpu/index.ts';
 import type { KernelOptions } from '../../kernel/kernel.ts';
 import type { Arch, Clock, CpuFactory, Ram } from '../../kernel/ports.ts';
 import { loadA64Core, loadCore } from '../host/core-files.ts';
@@ -10,7 +19,7 @@ export interface CpuChoice {
   readonly cpu: MachineCpu;
   /** The same as the kernel sees it. */
   readonly factory: CpuFactory & { readonly memory: Ram };
-  readonly options: Pick<KernelOptions, 'arches' | 'hwcap' | 'hwcap2' | 'minsigstksz'>;
+  readonly options: Pick<KernelOptions, 'arches' | 'hwcap' | 'hwcap2' | 'minsigstksz' | 'cpuFlags'>;
 }
 
 /** AT_MINSIGSTKSZ without AVX, and without SVE: what Linux says for the frame this cpu needs. */
@@ -30,7 +39,13 @@ export function makeCpu(arch: Arch, memoryBytes: number, cpus: number, clock: Cl
     factory: made,
     options:
       arch === 'x86_64'
-        ? { arches: [arch], hwcap: HWCAP, hwcap2: HWCAP2, minsigstksz }
-        : { arches: [arch], hwcap: aarch64.HWCAP, hwcap2: aarch64.HWCAP2, minsigstksz },
+        ? { arches: [arch], hwcap: HWCAP, hwcap2: HWCAP2, minsigstksz, cpuFlags: CPU_FLAGS }
+        : {
+            arches: [arch],
+            hwcap: aarch64.HWCAP,
+            hwcap2: aarch64.HWCAP2,
+            minsigstksz,
+            cpuFlags: aarch64.FEATURES.split(' '),
+          },
   };
 }

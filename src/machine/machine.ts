@@ -1,7 +1,7 @@
 /** A Linux machine for one program: boots it, runs or steps it, and lets its host look inside. */
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { GuestConnection } from '../host/host-net.ts';
-import { REG } from '../../kernel/ports.ts';
+import type { Arch } from '../../kernel/ports.ts';
 import { sendToGroup, sendToPgrp } from '../../kernel/signal/send.ts';
 import { readCall } from '../../kernel/syscall/dispatch.ts';
 import type { Task } from '../../kernel/task/task.ts';
@@ -17,6 +17,7 @@ import { enterEvent, EventTracer, type Listeners, type MachineEvent, TracerList 
 import { readGuestFile, writeGuestFile } from './guest-files.ts';
 import type { Loop, LoopEnd } from './loop.ts';
 import type { BootOptions, FileContent } from './options.ts';
+import { readRegisters, registerIndex, type RegisterName, type Registers } from './registers.ts';
 import { type ExitStatus, exitStatus } from './status.ts';
 import { entryPoint, isPositionIndependent, readSymbols } from './symbols.ts';
 import { describeTask, describeWaiting, waitsForSignal } from './waiting.ts';
@@ -193,16 +194,22 @@ export class Machine {
     }
   }
 
-  /** Registers by name (rax … r15, rip, rflags, fs_base, gs_base), unsigned 64 bits. */
-  regs(tid?: number): Record<keyof typeof REG, bigint> {
-    const { regs } = this.task(tid);
-    const out: Partial<Record<keyof typeof REG, bigint>> = {};
-    for (const [name, i] of Object.entries(REG)) out[name as keyof typeof REG] = regs.get(i);
-    return out as Record<keyof typeof REG, bigint>;
+  /** The architecture its programs are for. */
+  get arch(): Arch {
+    return this.kernel.options.arches[0];
   }
 
-  setReg(name: keyof typeof REG, value: bigint, tid?: number): void {
-    this.task(tid).regs.set(REG[name], value);
+  /**
+   * Registers by name, unsigned 64 bits: rax … r15, rip, rflags, fs_base, gs_base on x86_64; x0 … x30, sp, pc, pstate,
+   * tpidr on aarch64. Asking for one the architecture does not have throws RangeError.
+   */
+  regs(tid?: number): Registers {
+    return readRegisters(this.task(tid).regs);
+  }
+
+  setReg(name: RegisterName, value: bigint, tid?: number): void {
+    const { regs } = this.task(tid);
+    regs.set(registerIndex(regs.arch, name), value);
   }
 
   /** A file of the guest, bytes. Throws GuestFileError. */

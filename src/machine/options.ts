@@ -86,6 +86,8 @@ export interface BootOptions {
   readonly path?: string;
   /** Where the program lies on the host, when `program` holds its bytes: the guest finds it at this path. */
   readonly hostPath?: string;
+  /** The machine's architecture, in docker's words. Default: the program's own, or its interpreter's. */
+  readonly platform?: 'linux/amd64' | 'linux/arm64';
   /** Permission bits of the program in the guest. Default 0o755. */
   readonly mode?: number;
   /** argv, argv[0] included. Default: the program's name alone. */

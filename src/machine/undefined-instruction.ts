@@ -7,7 +7,22 @@ const LONGEST = 15;
 /** Lines a run may cost: a guest may fork children that all die so. */
 const MOST = 8;
 
-/** UD2, UD1, UD0: undefined on every processor, and meant so. */
+/** The bytes of the instruction at `pc`, how to show them, and where a program could have asked; null: it is meant. */
+function describe(t: Task, pc: number): string | null {
+  if (t.regs.arch === 'aarch64') {
+    const word = t.mm.u32(pc);
+    // UDF: permanently undefined.
+    if (word <= 0xffff) return null;
+    return `${word.toString(16).padStart(8, '0')} (AT_HWCAP and /proc/cpuinfo tell programs what this cpu has)`;
+  }
+  // The instruction may go on behind the end of what is mapped.
+  const code = t.mm.copyIn(pc, LONGEST) ?? t.mm.copyIn(pc, Math.min(LONGEST, PAGE - (pc % PAGE)));
+  if (!code || isMeant(code)) return null;
+  const bytes = Array.from(code, (b) => b.toString(16).padStart(2, '0')).join(' ');
+  return `${bytes} (CPUID tells programs what this cpu has)`;
+}
+
+/** UD2, UD1, UD0: undefined on every x86 processor, and meant so. */
 function isMeant(code: Uint8Array): boolean {
   const at = code.findIndex((b) => b === 0x0f);
   return at >= 0 && at <= 1 && [0x0b, 0xb9, 0xff].includes(code[at + 1] ?? 0);
@@ -19,13 +34,9 @@ export function undefinedInstructionReporter(report: (line: string) => void): (t
     const { pc } = t.regs;
     const handled = (t.sighand.actions[SIGILL - 1]?.handler ?? 0) !== 0;
     if (handled || told.has(pc) || told.size >= MOST) return;
-    // The instruction may go on behind the end of what is mapped.
-    const code = t.mm.copyIn(pc, LONGEST) ?? t.mm.copyIn(pc, Math.min(LONGEST, PAGE - (pc % PAGE)));
-    if (!code || isMeant(code)) return;
+    const what = describe(t, pc);
+    if (what === null) return;
     told.add(pc);
-    const bytes = Array.from(code, (b) => b.toString(16).padStart(2, '0')).join(' ');
-    report(
-      `undefined instruction at 0x${pc.toString(16)}: ${bytes} (CPUID tells programs what this cpu has)`,
-    );
+    report(`undefined instruction at 0x${pc.toString(16)}: ${what}`);
   };
 }

@@ -12,7 +12,7 @@ function task(pc: number, code: readonly number[], handler = 0): Task {
     address + length > PAGE_END
       ? null
       : Uint8Array.from([...code, ...Array<number>(15).fill(0x90)].slice(0, length));
-  return { regs: { pc }, sighand: { actions }, mm: { copyIn } } as unknown as Task;
+  return { regs: { pc, arch: 'x86_64' }, sighand: { actions }, mm: { copyIn } } as unknown as Task;
 }
 
 describe('undefined instructions', () => {
@@ -35,5 +35,20 @@ describe('undefined instructions', () => {
     tell(task(0x401000, [0x67, 0x0f, 0xb9, 0x40]));
     tell(task(0x401000, [0xc5, 0xf8, 0x77], 0x401234));
     expect(lines).toEqual([]);
+  });
+
+  it('of aarch64 are one word, and UDF is meant', () => {
+    const lines: string[] = [];
+    const tell = undefinedInstructionReporter((line) => lines.push(line));
+    const arm = (word: number): Task =>
+      ({
+        ...task(0x401000, []),
+        regs: { pc: 0x401000, arch: 'aarch64' },
+        mm: { u32: () => word },
+      }) as unknown as Task;
+    tell(arm(0));
+    tell(arm(-14));
+    tell(arm(0x04a0e3e0));
+    expect(lines).toEqual([expect.stringMatching(/^undefined instruction at 0x401000: 04a0e3e0 \(AT_HWCAP/)]);
   });
 });

@@ -6,33 +6,16 @@ import { PAGE_SIZE } from '../../ports.ts';
 import { residentKinds } from './memory-files.ts';
 import { stateOf } from './status-files.ts';
 
-/** What /proc/cpuinfo says of one processor, matching what the CPUID instruction answers. */
-export interface CpuDescription {
-  readonly vendor: string;
-  readonly family: number;
-  readonly model: number;
-  readonly stepping: number;
-  readonly name: string;
-  readonly cpuidLevel: number;
-  readonly cacheKib: number;
-  /** In /proc/cpuinfo's words and order. */
-  readonly flags: readonly string[];
-}
-
-/** The x86_64 processor as kernel/ knows it; src passes the cpu's own list (`KernelOptions.cpu`). */
-export const DEFAULT_CPU: CpuDescription = {
+/** What the CPUID instruction answers beside its flags (`KernelOptions.cpuFlags`). */
+const X86_CPU = {
   vendor: 'AuthenticAMD',
   family: 23,
   model: 1,
   stepping: 0,
   name: 'ring3 WebAssembly CPU',
-  cpuidLevel: 7,
+  cpuidLevel: 13,
   cacheKib: 512,
-  flags: [
-    'fpu', 'tsc', 'cx8', 'cmov', 'clflush', 'mmx', 'fxsr', 'sse', 'sse2', 'syscall', 'nx', 'lm', 'pni', 'pclmulqdq',
-    'ssse3', 'cx16', 'sse4_1', 'sse4_2', 'popcnt', 'aes', 'lahf_lm', 'fsgsbase',
-  ], // prettier-ignore
-};
+} as const;
 
 /** One instruction counts as a nanosecond (kernel/time/cpu-time.ts): a 1 GHz processor. */
 const MHZ = '1000.000';
@@ -41,26 +24,27 @@ const BOGOMIPS = '2000.00';
 export function cpuinfoText(k: Kernel): string[] {
   const { cpus } = k.options;
   return Array.from({ length: cpus }, (_, i) =>
-    k.options.arches[0] === 'aarch64' ? armProcessor(i) : x86Processor(k, i, cpus),
+    k.options.arches[0] === 'aarch64' ? armProcessor(k, i) : x86Processor(k, i, cpus),
   );
 }
 
 function x86Processor(k: Kernel, i: number, cpus: number): string {
-  const c = k.options.cpu ?? DEFAULT_CPU;
+  const c = X86_CPU;
   return (
     `processor\t: ${i}\nvendor_id\t: ${c.vendor}\ncpu family\t: ${c.family}\nmodel\t\t: ${c.model}\n` +
     `model name\t: ${c.name}\nstepping\t: ${c.stepping}\nmicrocode\t: 0x0\ncpu MHz\t\t: ${MHZ}\n` +
     `cache size\t: ${c.cacheKib} KB\nphysical id\t: 0\nsiblings\t: ${cpus}\ncore id\t\t: ${i}\ncpu cores\t: ${cpus}\n` +
     `apicid\t\t: ${i}\ninitial apicid\t: ${i}\nfpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: ${c.cpuidLevel}\n` +
-    `wp\t\t: yes\nflags\t\t: ${c.flags.join(' ')}\nbugs\t\t: \nbogomips\t: ${BOGOMIPS}\n` +
+    `wp\t\t: yes\nflags\t\t: ${k.options.cpuFlags.join(' ')}\nbugs\t\t: \nbogomips\t: ${BOGOMIPS}\n` +
     `TLB size\t: 1024 4K pages\nclflush size\t: 64\ncache_alignment\t: 64\n` +
     `address sizes\t: 48 bits physical, 48 bits virtual\npower management:\n\n`
   );
 }
 
-function armProcessor(i: number): string {
+/** c_show of arch/arm64/kernel/cpuinfo.c; no implementer's processor, as MIDR_EL1 says. */
+function armProcessor(k: Kernel, i: number): string {
   return (
-    `processor\t: ${i}\nBogoMIPS\t: 2000.00\nFeatures\t: fp asimd crc32 atomics\n` +
+    `processor\t: ${i}\nBogoMIPS\t: ${BOGOMIPS}\nFeatures\t: ${k.options.cpuFlags.join(' ')}\n` +
     `CPU implementer\t: 0x00\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0x000\nCPU revision\t: 0\n\n`
   );
 }

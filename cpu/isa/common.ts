@@ -2,6 +2,7 @@
 import type { Val } from '../builder.ts';
 import type { GuestBuilder } from '../guest-builder.ts';
 import type { Helper } from '../interp/helpers.ts';
+import { AES_INVERSE_SBOX, AES_SBOX } from '../tables.ts';
 
 /** Upper 64 bits of a 64 × 64 product, from four 32-bit ones. */
 const mulhiU: Helper<GuestBuilder> = {
@@ -29,3 +30,85 @@ const mulhiS: Helper<GuestBuilder> = {
 };
 
 export const multiplyHigh: readonly Helper<GuestBuilder>[] = [mulhiU, mulhiS];
+
+// ---- AES (FIPS 197) and polynomials
+
+/** Every byte through a 256-byte table. */
+function substitute(name: string, table: number): Helper<GuestBuilder> {
+  return {
+    name,
+    params: ['v128'],
+    result: 'v128',
+    build: (b, v) => {
+      let r = v;
+      for (let i = 0; i < 16; i++)
+        r = b.lane(
+          'i8x16.replace_lane',
+          i,
+          r,
+          b.rawLoad('i32.load8_u', b.lane('i8x16.extract_lane_u', i, v), table),
+        );
+      b.fn.return(r);
+    },
+  };
+}
+
+/** 64 × 64 bits without carries: low and high halves. */
+const clmul: Helper<GuestBuilder> = {
+  name: 'clmul',
+  params: ['i64', 'i64'],
+  result: 'v128',
+  build: (b, x, y) => {
+    const low = b.var('i64', b.i64(0));
+    const high = b.var('i64', b.i64(0));
+    const i = b.var('i64', b.i64(0));
+    b.loop((again) => {
+      const on = b.neg(b.and(b.shrU(y, b.get(i)), 1));
+      b.set(low, b.xor(b.get(low), b.and(b.shl(x, b.get(i)), on)));
+      // x >> (64 − i), nothing for i = 0.
+      const up = b.shrU(b.shrU(x, 1), b.sub(b.i64(63), b.get(i)));
+      b.set(high, b.xor(b.get(high), b.and(up, on)));
+      b.set(i, b.add(b.get(i), 1));
+      b.brIf(again, b.ltU(b.get(i), 64));
+    });
+    b.fn.return(b.lane('i64x2.replace_lane', 1, b.op('i64x2.splat', b.get(low)), b.get(high)));
+  },
+};
+
+/** AES's S-box and its inverse, and the polynomial product. */
+export const ciphers: readonly Helper<GuestBuilder>[] = [
+  substitute('aes_sub', AES_SBOX),
+  substitute('aes_inv_sub', AES_INVERSE_SBOX),
+  clmul,
+];
+
+export const AES_SHIFT_ROWS = [0, 5, 10, 15, 4, 9, 14, 3, 8, 13, 2, 7, 12, 1, 6, 11];
+export const AES_INVERSE_SHIFT_ROWS = [0, 13, 10, 7, 4, 1, 14, 11, 8, 5, 2, 15, 12, 9, 6, 3];
+/** Bytes of each column rotated by one. */
+const ROTATE = [1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12];
+
+/** Bytes in another order. */
+export const reordered = (b: GuestBuilder, v: Val, lanes: readonly number[]): Val => b.shuffle(v, v, lanes);
+
+/** Every byte times x in GF(2^8) with AES's polynomial. */
+function xtime(b: GuestBuilder, v: Val): Val {
+  const carry = b.op('i8x16.shr_s', v, b.i32(7));
+  const reduced = b.op('v128.and', carry, b.op('i8x16.splat', b.i32(0x1b)));
+  return b.op('v128.xor', b.op('i8x16.shl', v, b.i32(1)), reduced);
+}
+
+/** 2·a0 ⊕ 3·a1 ⊕ a2 ⊕ a3 in each column. */
+export function mixColumns(b: GuestBuilder, v: Val): Val {
+  const r1 = reordered(b, v, ROTATE);
+  const r2 = reordered(b, r1, ROTATE);
+  const r3 = reordered(b, r2, ROTATE);
+  const xor = (p: Val, q: Val): Val => b.op('v128.xor', p, q);
+  return xor(xor(xtime(b, xor(v, r1)), r1), xor(r2, r3));
+}
+
+/** The inverse is a pre-multiplication by (4, 0, 5, 0)… and a forward mix. */
+export function inverseMixColumns(b: GuestBuilder, v: Val): Val {
+  const two = reordered(b, reordered(b, v, ROTATE), ROTATE);
+  const four = xtime(b, xtime(b, b.op('v128.xor', v, two)));
+  return mixColumns(b, b.op('v128.xor', v, four));
+}

@@ -1,5 +1,6 @@
 /** All x86_64 definitions, in the order that numbers their handlers. */
 import type { Helper } from '../../interp/helpers.ts';
+import { ciphers } from '../common.ts';
 import type { X86Builder } from './builder.ts';
 import type { Definition } from './define.ts';
 import { alu } from './insns/alu.ts';
@@ -33,4 +34,9 @@ export const definitions: readonly Definition[] = [
   ...x87,
 ];
 
-export const helpers: readonly Helper<X86Builder>[] = [...muldivHelpers, ...sseHelpers, ...sse42Helpers];
+export const helpers: readonly Helper<X86Builder>[] = [
+  ...muldivHelpers,
+  ...ciphers,
+  ...sseHelpers,
+  ...sse42Helpers,
+];

@@ -1,7 +1,14 @@
 /** SSE4.2 strings and CRC32, AES-NI, PCLMULQDQ. SDM vol. 2. */
 import type { Val } from '../../../builder.ts';
 import type { Helper } from '../../../interp/helpers.ts';
-import { AES_INVERSE_SBOX, AES_SBOX, CRC32C } from '../../../tables.ts';
+import { CRC32C } from '../../../tables.ts';
+import {
+  AES_INVERSE_SHIFT_ROWS,
+  AES_SHIFT_ROWS,
+  inverseMixColumns,
+  mixColumns,
+  reordered,
+} from '../../common.ts';
 import { CF, OF, RCX, SF, ZF, type Operand, type X86Builder } from '../builder.ts';
 import { insn, type Definition } from '../define.ts';
 import { imm32, laneMask } from './sse-move.ts';
@@ -173,86 +180,11 @@ const crc32c: Helper<X86Builder> = {
   },
 };
 
-/** Every byte through a 256-byte table. */
-function substitute(name: string, table: number): Helper<X86Builder> {
-  return {
-    name,
-    params: ['v128'],
-    result: 'v128',
-    build: (b, v) => {
-      let r = v;
-      for (let i = 0; i < 16; i++)
-        r = b.lane(
-          'i8x16.replace_lane',
-          i,
-          r,
-          b.rawLoad('i32.load8_u', b.lane('i8x16.extract_lane_u', i, v), table),
-        );
-      b.fn.return(r);
-    },
-  };
-}
-
-/** 64 × 64 bits without carries: low and high halves. */
-const clmul: Helper<X86Builder> = {
-  name: 'clmul',
-  params: ['i64', 'i64'],
-  result: 'v128',
-  build: (b, x, y) => {
-    const low = b.var('i64', b.i64(0));
-    const high = b.var('i64', b.i64(0));
-    const i = b.var('i64', b.i64(0));
-    b.loop((again) => {
-      const on = b.neg(b.and(b.shrU(y, b.get(i)), 1));
-      b.set(low, b.xor(b.get(low), b.and(b.shl(x, b.get(i)), on)));
-      // x >> (64 − i), nothing for i = 0.
-      const up = b.shrU(b.shrU(x, 1), b.sub(b.i64(63), b.get(i)));
-      b.set(high, b.xor(b.get(high), b.and(up, on)));
-      b.set(i, b.add(b.get(i), 1));
-      b.brIf(again, b.ltU(b.get(i), 64));
-    });
-    b.fn.return(b.lane('i64x2.replace_lane', 1, b.op('i64x2.splat', b.get(low)), b.get(high)));
-  },
-};
-
 export const sse42Helpers: readonly Helper<X86Builder>[] = [
   compareStrings(false),
   compareStrings(true),
   crc32c,
-  substitute('aes_sub', AES_SBOX),
-  substitute('aes_inv_sub', AES_INVERSE_SBOX),
-  clmul,
 ];
-
-const SHIFT_ROWS = [0, 5, 10, 15, 4, 9, 14, 3, 8, 13, 2, 7, 12, 1, 6, 11];
-const INVERSE_SHIFT_ROWS = [0, 13, 10, 7, 4, 1, 14, 11, 8, 5, 2, 15, 12, 9, 6, 3];
-/** Bytes of each column rotated by one. */
-const ROTATE = [1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12];
-
-const same = (b: X86Builder, v: Val, lanes: readonly number[]): Val => b.shuffle(v, v, lanes);
-
-/** Every byte times x in GF(2^8) with AES's polynomial. */
-function xtime(b: X86Builder, v: Val): Val {
-  const carry = b.op('i8x16.shr_s', v, b.i32(7));
-  const reduced = b.op('v128.and', carry, b.op('i8x16.splat', b.i32(0x1b)));
-  return b.op('v128.xor', b.op('i8x16.shl', v, b.i32(1)), reduced);
-}
-
-/** 2·a0 ⊕ 3·a1 ⊕ a2 ⊕ a3 in each column. */
-function mixColumns(b: X86Builder, v: Val): Val {
-  const r1 = same(b, v, ROTATE);
-  const r2 = same(b, r1, ROTATE);
-  const r3 = same(b, r2, ROTATE);
-  const xor = (p: Val, q: Val): Val => b.op('v128.xor', p, q);
-  return xor(xor(xtime(b, xor(v, r1)), r1), xor(r2, r3));
-}
-
-/** The inverse is a pre-multiplication by (4, 0, 5, 0)… and a forward mix. */
-function inverseMixColumns(b: X86Builder, v: Val): Val {
-  const two = same(b, same(b, v, ROTATE), ROTATE);
-  const four = xtime(b, xtime(b, b.op('v128.xor', v, two)));
-  return mixColumns(b, b.op('v128.xor', v, four));
-}
 
 export const sse42: readonly Definition[] = [
   ...([['pcmpestrm', '60', true, false], ['pcmpestri', '61', true, true], ['pcmpistrm', '62', false, false], ['pcmpistri', '63', false, true]] as const).map(
@@ -267,21 +199,21 @@ export const sse42: readonly Definition[] = [
   }),
   insn('aesenc', '66 0F 38 DC /r Vdq Wdq', 'rw r', (b, dst, src) => {
     const key = b.readXmm(src);
-    const s = b.callHelper('aes_sub', same(b, b.readXmm(dst), SHIFT_ROWS))!;
+    const s = b.callHelper('aes_sub', reordered(b, b.readXmm(dst), AES_SHIFT_ROWS))!;
     b.writeXmm(dst, b.op('v128.xor', mixColumns(b, s), key));
   }),
   insn('aesenclast', '66 0F 38 DD /r Vdq Wdq', 'rw r', (b, dst, src) => {
     const key = b.readXmm(src);
-    b.writeXmm(dst, b.op('v128.xor', b.callHelper('aes_sub', same(b, b.readXmm(dst), SHIFT_ROWS))!, key));
+    b.writeXmm(dst, b.op('v128.xor', b.callHelper('aes_sub', reordered(b, b.readXmm(dst), AES_SHIFT_ROWS))!, key));
   }),
   insn('aesdec', '66 0F 38 DE /r Vdq Wdq', 'rw r', (b, dst, src) => {
     const key = b.readXmm(src);
-    const s = b.callHelper('aes_inv_sub', same(b, b.readXmm(dst), INVERSE_SHIFT_ROWS))!;
+    const s = b.callHelper('aes_inv_sub', reordered(b, b.readXmm(dst), AES_INVERSE_SHIFT_ROWS))!;
     b.writeXmm(dst, b.op('v128.xor', inverseMixColumns(b, s), key));
   }),
   insn('aesdeclast', '66 0F 38 DF /r Vdq Wdq', 'rw r', (b, dst, src) => {
     const key = b.readXmm(src);
-    b.writeXmm(dst, b.op('v128.xor', b.callHelper('aes_inv_sub', same(b, b.readXmm(dst), INVERSE_SHIFT_ROWS))!, key));
+    b.writeXmm(dst, b.op('v128.xor', b.callHelper('aes_inv_sub', reordered(b, b.readXmm(dst), AES_INVERSE_SHIFT_ROWS))!, key));
   }),
   insn('aesimc', '66 0F 38 DB /r Vdq Wdq', 'w r', (b, dst, src) => {
     b.writeXmm(dst, inverseMixColumns(b, b.readXmm(src)));
@@ -289,7 +221,7 @@ export const sse42: readonly Definition[] = [
   insn('aeskeygenassist', '66 0F 3A DF /r Vdq Wdq Ib', 'w r r', (b, dst, src) => {
     const s = b.callHelper('aes_sub', b.readXmm(src))!;
     // Words 1 and 3, plain and rotated right by a byte, the rotated ones with the round constant.
-    const picked = same(b, s, [4, 5, 6, 7, 5, 6, 7, 4, 12, 13, 14, 15, 13, 14, 15, 12]);
+    const picked = reordered(b, s, [4, 5, 6, 7, 5, 6, 7, 4, 12, 13, 14, 15, 13, 14, 15, 12]);
     const rcon = b.extU(imm32(b));
     b.writeXmm(dst, b.op('v128.xor', picked, b.op('i64x2.splat', b.shl(rcon, 32))));
   }),

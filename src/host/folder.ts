@@ -8,16 +8,18 @@ import { NodeHostFs, type FsLike } from './host-fs.ts';
 export function openHostFolder(
   path: string,
   option: string,
-  fs: FsLike = nodeFs,
+  fs?: FsLike,
 ): { host: NodeHostFs; file: string | null } {
   const full = resolve(path);
+  const options = fs ? { fs } : {};
   try {
-    const isDirectory = fs.statSync(full).isDirectory();
+    const { accessSync, statSync } = fs ?? nodeFs;
+    const isDirectory = statSync(full).isDirectory();
     const { R_OK, X_OK } = nodeFs.constants;
-    fs.accessSync(full, isDirectory ? R_OK | X_OK : R_OK);
+    accessSync(full, isDirectory ? R_OK | X_OK : R_OK);
     return isDirectory
-      ? { host: new NodeHostFs(full, { fs }), file: null }
-      : { host: new NodeHostFs(dirname(full), { fs }), file: basename(full) };
+      ? { host: new NodeHostFs(full, options), file: null }
+      : { host: new NodeHostFs(dirname(full), options), file: basename(full) };
   } catch (e) {
     const code = (e as NodeJS.ErrnoException).code;
     const why =

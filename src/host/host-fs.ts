@@ -51,7 +51,7 @@ export class NodeHostFs implements HostFs {
   /** `folder` must be a directory (its own symlinks are followed once, now); throws the host's error if it is not. */
   constructor(folder: string, options: NodeHostFsOptions = {}) {
     this.fs = options.fs ?? nodeFs;
-    this.byDescriptor = this.fs === nodeFs && process.platform === 'linux';
+    this.byDescriptor = options.fs === undefined && process.platform === 'linux';
     const real = this.fs.realpathSync(folder);
     const path = Buffer.from(real).toString('latin1');
     if (this.byDescriptor) {
@@ -187,7 +187,19 @@ export class NodeHostFs implements HostFs {
     return attempt(() => (this.fs.rmdirSync(this.path(dir, name)), 0));
   }
   rename(fromDir: HostDir, fromName: string, dir: HostDir, name: string): number {
-    return attempt(() => (this.fs.renameSync(this.path(fromDir, fromName), this.path(dir, name)), 0));
+    return attempt(() => {
+      const [from, to] = [this.path(fromDir, fromName), this.path(dir, name)];
+      this.fs.renameSync(from, to);
+      if (!this.byDescriptor) this.moved(from.toString('latin1'), to.toString('latin1'));
+      return 0;
+    });
+  }
+  /** Held directories below a renamed one lie elsewhere now. */
+  private moved(from: string, to: string): void {
+    for (const [held, d] of this.dirs) {
+      if (d.path === from || d.path.startsWith(`${from}/`))
+        this.dirs.set(held, { ...d, path: to + d.path.slice(from.length) });
+    }
   }
   chmod(dir: HostDir, name: string, mode: number): number {
     return attempt(() => {

@@ -55,7 +55,8 @@ export const LEAST_MEMORY = 16 * 2 ** 20;
 export const GREATEST_MEMORY = 2 ** 32;
 /** What there is at most: the reach of a WebAssembly memory, less its last page. */
 const MOST_MEMORY = 2 ** 32 - 65536;
-const DEFAULT_TASKS = 4096;
+/** Linux's threads-max: as many as take an eighth of memory with 16 KiB each; and 4096. */
+const defaultTasks = (memory: number): number => Math.min(4096, Math.floor(memory / (8 * 16384)));
 const DEFAULT_FDS = 1048576;
 
 export async function assemble(options: BootOptions): Promise<Assembly> {
@@ -81,7 +82,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
       clock,
       entropy,
       limits: {
-        maxTasks: options.limits?.tasks ?? DEFAULT_TASKS,
+        maxTasks: options.limits?.tasks ?? defaultTasks(memory),
         maxFds: options.limits?.fds ?? DEFAULT_FDS,
         maxFileBytes: options.limits?.fileBytes ?? Math.floor(memory / 2),
       },

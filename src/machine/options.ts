@@ -142,7 +142,7 @@ export interface BootOptions {
 export interface MachineLimits {
   /** Guest memory in all, bytes: 16 MiB to 4 GiB (less 64 KiB). Default 1 GiB. */
   readonly memory?: number;
-  /** Tasks at a time. Default 4096. */
+  /** Tasks at a time. Default 4096, less with less memory (one for 128 KiB). */
   readonly tasks?: number;
   /** Open files a process. Default 1048576 hard, 1024 soft. */
   readonly fds?: number;

@@ -10,6 +10,7 @@ describe.skipIf(busybox === null)('a memfs volume', () => {
   it('is read, written, listed and walked', async () => {
     const { fs, vol } = memfs({ '/data/in': 'b\na\n', '/data/sub/deep': 'x' });
     const script = `cd /mnt && sort in > out && mkdir new && mv sub/deep new/moved && ln -s out link && rm in
+      mkdir -p one/two/three && ls one/two && mv one uno && ls uno uno/two && rm -r uno
       chmod 600 out && echo more >> link && cat link && find . | sort && stat -c '%a %s' out`;
     const m = await Machine.boot({
       program: busybox!,
@@ -19,7 +20,9 @@ describe.skipIf(busybox === null)('a memfs volume', () => {
     });
     const end = await m.run();
     expect(m.stderr).toBe('');
-    expect(m.stdout).toBe('a\nb\nmore\n.\n./link\n./new\n./new/moved\n./out\n./sub\n600 9\n');
+    expect(m.stdout).toBe(
+      'three\nuno:\ntwo\n\nuno/two:\nthree\na\nb\nmore\n.\n./link\n./new\n./new/moved\n./out\n./sub\n600 9\n',
+    );
     expect(end.status).toBe(0);
     expect(vol.readlinkSync('/data/link')).toBe('out');
     expect(vol.toJSON()).toEqual({

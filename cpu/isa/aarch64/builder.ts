@@ -50,8 +50,8 @@ export abstract class A64Builder extends GuestBuilder {
   }
   /** Keeps the low half and clears the upper (a 64-bit vector result) unless Q. */
   setVq(r: Reg, value: Val, q: number): void {
-    if (q) this.setV(r, value);
-    else this.setLow(r, this.lane('i64x2.extract_lane', 0, value), 64);
+    const half = Array.from({ length: 16 }, (_, i) => (i < 8 ? 255 : 0));
+    this.setV(r, q ? value : this.op('v128.and', value, this.v128(half)));
   }
   /** The low bits of a vector register as i64, zero-extended. */
   low(r: Reg, bits: number): Val {

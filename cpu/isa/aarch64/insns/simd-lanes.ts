@@ -36,6 +36,9 @@ export const ones = (b: A64Builder): Val => b.v128(new Uint8Array(16).fill(255))
 export const lowest = (b: A64Builder, size: Size): Val => constant(b, size, 1n << BigInt(width(size) - 1));
 
 // ---- operands
+//
+// Registers are read no wider and written no narrower than need be: a processor cannot take a load's bytes from two
+// stores that have not reached its cache yet, and waits.
 
 /** An operand's lanes; what is not part of the shape is zero, and so saturates nowhere. */
 export function read(b: A64Builder, r: Reg, s: Shape): Val {
@@ -47,8 +50,8 @@ export function read(b: A64Builder, r: Reg, s: Shape): Val {
 
 /** Writes a result; what is not part of the shape becomes zero. */
 export function write(b: A64Builder, r: Reg, v: Val, s: Shape): void {
-  if (s.q === 1) b.setV(r, v);
-  else b.setLow(r, b.lane('i64x2.extract_lane', 0, v), s.q === 0 ? 64 : width(s.size));
+  if (s.q >= 0) b.setVq(r, v, s.q);
+  else b.setLow(r, b.lane('i64x2.extract_lane', 0, v), width(s.size));
 }
 
 /** Register i of a list. */
@@ -81,6 +84,9 @@ export function pairwise(b: A64Builder, s: Shape, x: Val, y: Val, part: 0 | 1): 
 /** Lower (q 0) or upper half of x, each lane twice as wide. `size`: the narrow one. */
 export const widen = (b: A64Builder, size: Size, q: number, sign: 's' | 'u', x: Val): Val =>
   b.op(`${LANES[size + 1]}.extend_${q ? 'high' : 'low'}_${LANES[size]}_${sign}`, x);
+/** An operand only half of which will be used: the lower (q 0) or the upper. */
+export const readHalf = (b: A64Builder, r: Reg, q: number): Val =>
+  q ? b.v(r) : b.loadReg('v128.load64_zero', r);
 /** The product of halves. */
 export const widenMul = (b: A64Builder, size: Size, q: number, sign: 's' | 'u', x: Val, y: Val): Val =>
   b.op(`${LANES[size + 1]}.extmul_${q ? 'high' : 'low'}_${LANES[size]}_${sign}`, x, y);
@@ -90,9 +96,8 @@ export const halves = (b: A64Builder, size: Size, x: Val, part: 0 | 1): Val => a
 
 /** A narrow result: into the low half, the upper one cleared (q 0), or the upper, the lower kept (q 1); or a scalar. */
 export function writeNarrow(b: A64Builder, r: Reg, v: Val, s: Shape): void {
-  const low = b.lane('i64x2.extract_lane', 0, v);
-  if (s.q === 1) b.storeReg('i64.store', r, low, 8);
-  else b.setLow(r, low, s.q === 0 ? 64 : width(s.size));
+  if (s.q === 1) b.setV(r, pick(b, 3, b.loadReg('v128.load64_zero', r), v, [0, 2]));
+  else write(b, r, v, s);
 }
 
 export const greaterU = (b: A64Builder, size: Size, x: Val, y: Val, orEqual = false): Val => {

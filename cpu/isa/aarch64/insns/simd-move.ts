@@ -5,6 +5,8 @@ import { insn, type Definition, type Fields, type Reg } from '../define.ts';
 import { LANES, listed, pick, read, vectorShape, width, write, type Shape, type Size } from './simd-lanes.ts';
 import { wholeRegister } from './simd-arith.ts';
 
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
 const SIZES = [0, 1, 2, 3] as const;
 
 /** imm5 of a lane of a size: the index, then a one. */
@@ -12,19 +14,15 @@ const lane = (size: Size): string => `index:${4 - size} ${'1'.padEnd(size + 1, '
 const NAMES = 'bhsd';
 const full = (size: Size, f: Fields): Shape => ({ size, q: f['Q'] as 0 | 1 });
 
-/** log2 bytes → how a lane is loaded into every lane. */
-const splatLane = (b: A64Builder, size: Size, r: Reg): Val =>
-  b.loadRegAt(`v128.load${width(size)}_splat`, r, b.small());
+/** The lane at a byte offset in every lane. */
+const splatLane = (b: A64Builder, size: Size, r: Reg, at: Val): Val =>
+  b.loadRegAt(`v128.load${width(size)}_splat`, r, at);
 
 const loadLane = (b: A64Builder, size: Size, r: Reg, at: Val): Val =>
   b.loadRegAt(size === 3 ? 'i64.load' : `i64.load${width(size)}_u`, r, at);
-const storeLane = (b: A64Builder, size: Size, r: Reg, v: Val, at: Val): void => {
-  b.storeRegAt(size === 3 ? 'i64.store' : `i64.store${width(size)}`, r, v, at);
-};
-
 const copies: readonly Definition[] = SIZES.flatMap((size) => [
   insn(`dup ${NAMES[size]} (element)`, `0 Q 0 01110000 ${lane(size)} 0 0000 1 Vn Vd`, 'w:Vd r:Vn', (b, vd, vn) => {
-    write(b, vd, splatLane(b, size, vn), full(size, b.f));
+    write(b, vd, splatLane(b, size, vn, b.small()), full(size, b.f));
   }, { by: 'Q', small: 'lane', where: (f) => size < 3 || f['Q'] === 1 }),
   insn(`dup ${NAMES[size]} (scalar)`, `01 0 11110000 ${lane(size)} 0 0000 1 Vn Vd`, 'w:Vd r:Vn', (b, vd, vn) => {
     b.setLow(vd, loadLane(b, size, vn, b.small()), 64);
@@ -34,11 +32,14 @@ const copies: readonly Definition[] = SIZES.flatMap((size) => [
     write(b, vd, b.op(`${LANES[size]}.splat`, size === 3 ? v : b.wrap(v)), full(size, b.f));
   }, { by: 'Q', where: (f) => size < 3 || f['Q'] === 1 }),
   insn(`ins ${NAMES[size]} (general)`, `0 1 0 01110000 ${lane(size)} 0 0011 1 Rn Vd`, 'w:Vd r:Rn', (b, vd, rn) => {
-    storeLane(b, size, vd, b.x(rn), b.small());
-  }, { small: 'lane' }),
+    const v = b.x(rn);
+    b.setV(vd, b.lane(`${LANES[size]}.replace_lane`, b.f['index'], b.v(vd), size === 3 ? v : b.wrap(v)));
+  }, { by: 'index' }),
   insn(`ins ${NAMES[size]} (element)`, `0 1 1 01110000 ${lane(size)} 0 imm4:4 1 Vn Vd`, 'w:Vd r:Vn', (b, vd, vn) => {
-    storeLane(b, size, vd, loadLane(b, size, vn, b.wrap(b.imm())), b.small());
-  }, { small: 'lane', imm: 'sourceLane' }),
+    const n = 16 >> size;
+    const order = range(n).map((i) => (i === b.f['index'] ? n : i));
+    b.setV(vd, pick(b, size, b.v(vd), splatLane(b, size, vn, b.wrap(b.imm())), order));
+  }, { by: 'index', imm: 'sourceLane' }),
   insn(`umov ${NAMES[size]}`, `0 ${size === 3 ? 1 : 0} 0 01110000 ${lane(size)} 0 0111 1 Vn Rd`, 'w:Rd r:Vn', (b, rd, vn) => {
     b.setX(rd, loadLane(b, size, vn, b.small()));
   }, { small: 'lane' }),
@@ -64,8 +65,6 @@ const immediates: readonly Definition[] = [
     }, { by: 'Q', imm: 'simdLogical' })),
 ]; // prettier-ignore
 
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
-
 /** Which lanes a permutation takes: n lanes, part 0 or 1; those of the second operand from `second` on. */
 type Permutation = (n: number, part: number, second: number) => number[];
 const PERMUTATIONS: readonly [string, string, Permutation][] = [
@@ -79,7 +78,7 @@ const permutations: readonly Definition[] = PERMUTATIONS.flatMap(([name, opcode,
     insn(`${name}${part + 1}`, `0 Q 001110 size:2 0 Vm 0 ${part}${opcode} 10 Vn Vd`, 'w:Vd r:Vn r:Vm', (b, vd, vn, vm) => {
       const s = vectorShape(b.f);
       const all = 16 >> s.size;
-      write(b, vd, pick(b, s.size, b.v(vn), b.v(vm), order(s.q ? all : all / 2, part, all)), s);
+      write(b, vd, pick(b, s.size, read(b, vn, s), read(b, vm, s), order(s.q ? all : all / 2, part, all)), s);
     }, { by: 'Q size', where: wholeRegister }),
   ),
 ); // prettier-ignore
@@ -88,13 +87,15 @@ const extract = insn('ext', '0 Q 101110 00 0 Vm 0 imm4:4 0 Vn Vd', 'w:Vd r:Vn r:
   const n = b.f['Q'] ? 16 : 8;
   const from = b.f['imm4'];
   const bytes = range(n).map((i) => (from + i < n ? from + i : 16 + from + i - n));
-  write(b, vd, pick(b, 0, b.v(vn), b.v(vm), bytes), full(0, b.f));
+  const s = full(0, b.f);
+  write(b, vd, pick(b, 0, read(b, vn, s), read(b, vm, s), bytes), s);
 }, { by: 'Q imm4', where: (f) => f['Q'] === 1 || f['imm4'] < 8 }); // prettier-ignore
 
 /** A swizzle's lanes past the sixteenth read as zero: one for each register of the table. */
 const tables: readonly Definition[] = (['tbl', 'tbx'] as const).map((name, op) =>
   insn(name, `0 Q 001110 00 0 Vm 0 len:2 ${op} 00 Vn Vd`, 'w:Vd r:Vn r:Vm', (b, vd, vn, vm) => {
-    const index = b.v(vm);
+    const s = full(0, b.f);
+    const index = read(b, vm, s);
     const registers = b.f['len'] + 1;
     let r = b.op('i8x16.swizzle', b.v(vn), index);
     for (let i = 1; i < registers; i++) {
@@ -103,9 +104,9 @@ const tables: readonly Definition[] = (['tbl', 'tbx'] as const).map((name, op) =
     }
     if (op) {
       const inside = b.op('i8x16.lt_u', index, b.op('i8x16.splat', b.i32(16 * registers)));
-      r = b.op('v128.bitselect', r, b.v(vd), inside);
+      r = b.op('v128.bitselect', r, read(b, vd, s), inside);
     }
-    write(b, vd, r, full(0, b.f));
+    write(b, vd, r, s);
   }, { by: 'Q len' }),
 ); // prettier-ignore
 

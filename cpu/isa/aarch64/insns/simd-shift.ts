@@ -13,6 +13,7 @@ import {
   lowest,
   ones,
   read,
+  readHalf,
   saturated,
   widen,
   width,
@@ -183,10 +184,9 @@ export const simdShift: readonly Definition[] = SIZES.flatMap((size) => [
   ]),
   ...(size === 3 ? [] : NARROW.flatMap(([name, U, opcode, sign, round, saturation]) => {
     const wide = (size + 1) as Size;
+    // At most half the wide lanes' bits: one shift will do.
     const narrow = (b: A64Builder, v: Val): Val => {
-      const r = round || saturation === null
-        ? right(b, wide, sign, round, v)
-        : lanes(b, wide, `shr_${sign}`, v, b.small());
+      const r = round ? right(b, wide, sign, true, v) : lanes(b, wide, `shr_${sign}`, v, b.small());
       return halves(b, size, saturation ? clamp(b, size, saturation, r) : r, 0);
     };
     return [
@@ -202,6 +202,6 @@ export const simdShift: readonly Definition[] = SIZES.flatMap((size) => [
   })),
   ...(size === 3 ? [] : WIDE.map(([name, U, sign]) =>
     insn(`${name} ${NAMES[size]}`, `0 Q ${U} 011110 ${IMMH[size]} 10100 1 Vn Vd`, 'w:Vd r:Vn', (b, vd, vn) => {
-      b.setV(vd, b.op(`${LANES[size + 1]}.shl`, widen(b, size, b.f['Q'], sign, b.v(vn)), b.small()));
+      b.setV(vd, b.op(`${LANES[size + 1]}.shl`, widen(b, size, b.f['Q'], sign, readHalf(b, vn, b.f['Q'])), b.small()));
     }, { by: 'Q', small: 'shiftLeft' }))),
 ]); // prettier-ignore

@@ -12,6 +12,7 @@ import {
   lowest,
   pick,
   read,
+  readHalf,
   saturated,
   saturating,
   scalarShape,
@@ -176,7 +177,7 @@ const oneVector: readonly Definition[] = [
   }),
   insn('shll', '0 Q 1 01110 size:2 10000 10011 10 Vn Vd', 'w:Vd r:Vn', (b, vd, vn) => {
     const size = b.f['size'] as Size;
-    b.setV(vd, lanes(b, (size + 1) as Size, 'shl', widen(b, size, b.f['Q'], 'u', b.v(vn)), b.i32(width(size))));
+    b.setV(vd, lanes(b, (size + 1) as Size, 'shl', widen(b, size, b.f['Q'], 'u', readHalf(b, vn, b.f['Q'])), b.i32(width(size))));
   }, { by: 'Q size', where: (v) => v['size'] < 3 }),
 ]; // prettier-ignore
 

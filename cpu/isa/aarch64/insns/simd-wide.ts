@@ -8,6 +8,7 @@ import {
   halves,
   lanes,
   read,
+  readHalf,
   saturated,
   saturating,
   vectorShape,
@@ -81,7 +82,9 @@ function wideningScalar(b: A64Builder, f: Widening, size: Size, vd: Reg, x: Val,
 
 const different: readonly Definition[] = DIFFERENT.flatMap(([name, U, opcode, f, saturates]) => [
   insn(`${name} (vector)`, `0 Q ${U} 01110 size:2 1 Vm ${opcode} 00 Vn Vd`, 'w:Vd r:Vn r:Vm', (b, vd, vn, vm) => {
-    widening(b, f, b.f['size'] as Size, b.f['Q'], vd, b.v(vn), b.v(vm));
+    const q = b.f['Q'];
+    const x = name.endsWith('w') ? b.v(vn) : readHalf(b, vn, q);
+    widening(b, f, b.f['size'] as Size, q, vd, x, readHalf(b, vm, q));
   }, { by: 'Q size', where: (v) => v['size'] < 3 && (!saturates || v['size'] > 0) }),
   ...(saturates
     ? [insn(`${name} (scalar)`, `01 ${U} 11110 size:2 1 Vm ${opcode} 00 Vn Vd`, 'w:Vd r:Vn r:Vm', (b, vd, vn, vm) => {
@@ -107,7 +110,7 @@ const highNarrow: readonly Definition[] = ([0, 1] as const).flatMap((round) =>
 
 const polynomials: readonly Definition[] = [
   insn('pmull (8 bits)', '0 Q 0 01110 00 1 Vm 1110 00 Vn Vd', 'w:Vd r:Vn r:Vm', (b, vd, vn, vm) => {
-    const wide = (r: Reg): Val => widen(b, 0, b.f['Q'], 'u', b.v(r));
+    const wide = (r: Reg): Val => widen(b, 0, b.f['Q'], 'u', readHalf(b, r, b.f['Q']));
     b.setV(vd, polynomial(b, 1, wide(vn), wide(vm)));
   }, { by: 'Q' }),
   insn('pmull (64 bits)', '0 Q 0 01110 11 1 Vm 1110 00 Vn Vd', 'w:Vd r:Vn r:Vm', (b, vd, vn, vm) => {
@@ -165,7 +168,7 @@ const byElement: readonly Definition[] = ELEMENTS.flatMap(([size, field]) => {
     ...WIDE.flatMap(([name, U, opcode, f, scalar]) =>
       make(name, U, opcode, scalar, (b, vd, vn, y, s) => {
         if (s.q < 0) wideningScalar(b, f, s.size, vd, read(b, vn, s), y);
-        else widening(b, f, s.size, s.q, vd, b.v(vn), y);
+        else widening(b, f, s.size, s.q, vd, readHalf(b, vn, s.q), y);
       })),
   ]; // prettier-ignore
 });

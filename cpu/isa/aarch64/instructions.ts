@@ -11,6 +11,7 @@ import { fpHelpers } from './insns/fp-arith.ts';
 import { integer } from './insns/integer.ts';
 import { memory } from './insns/memory.ts';
 import { simdArith } from './insns/simd-arith.ts';
+import { simdFp } from './insns/simd-fp.ts';
 import { simdMove } from './insns/simd-move.ts';
 import { simdShift, simdShiftHelpers } from './insns/simd-shift.ts';
 import { simdUnary } from './insns/simd-unary.ts';
@@ -30,6 +31,7 @@ export const definitions: readonly Definition[] = [
   ...simdUnary,
   ...crypto,
   ...fp,
+  ...simdFp,
 ];
 
 export const helpers: readonly Helper<A64Builder>[] = [

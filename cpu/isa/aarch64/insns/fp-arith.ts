@@ -203,7 +203,7 @@ const fmaSingle: Helper<A64Builder> = {
 }; // prettier-ignore
 
 /** The 29 bits of a double that a float drops are exactly half of its last place: where rounding twice goes wrong. */
-const HALF = { mask: 0x1fffffffn, value: 0x10000000n } as const;
+export const HALF = { mask: 0x1fffffffn, value: 0x10000000n } as const;
 
 /** a + x · y, rounded once. */
 export function mulAdd(b: A64Builder, t: ScalarType, a: Val, x: Val, y: Val): Val {

@@ -237,7 +237,8 @@ const comparisons: readonly Definition[] = TYPES.flatMap(([t, type]) => [
 ]); // prettier-ignore
 
 /** 2^n as a double, for n (i32) from −64 to 64. */
-const power = (b: A64Builder, n: Val): Val => b.op('f64.reinterpret_i64', b.shl(b.extU(b.add(n, 1023)), 52));
+export const power = (b: A64Builder, n: Val): Val =>
+  b.op('f64.reinterpret_i64', b.shl(b.extU(b.add(n, 1023)), 52));
 
 /** Where a fixed-point number's fraction bits come from: none, or i32. */
 export type Fraction = Val | null;

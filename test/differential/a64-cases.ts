@@ -119,6 +119,54 @@ function fillVector(v: DataView, at: number, r: Random): void {
   }
 }
 
+const FORMATS = [[5, 10], [8, 23], [11, 52]] as const; // prettier-ignore
+
+/**
+ * Numbers of one format in all vector registers that meet: equal or neighbouring ones, products, quotients and sums at
+ * the format's ends, and few enough bits for exact and halfway results.
+ */
+function fillRelated(v: DataView, r: Random): void {
+  const [exponentBits, fractionBits] = r.pick(FORMATS);
+  const width = 1 + exponentBits + fractionBits;
+  const max = 2 ** exponentBits - 1;
+  const bias = max >> 1;
+  const center = r.chance(40) ? r.below(max) : r.pick([0, 1, bias, bias + fractionBits, max - 1]);
+  const shared = r.u64();
+  const fractions = (): bigint => {
+    const all = (1n << BigInt(fractionBits)) - 1n;
+    const noise = r.u64() & all;
+    switch (r.below(8)) {
+      case 0:
+        return 0n;
+      case 1:
+        return all;
+      case 2:
+        return noise & ~(all >> BigInt(1 + r.below(fractionBits)));
+      case 3:
+        return shared & all;
+      case 4:
+        return (shared + BigInt(r.below(5) - 2)) & all;
+      case 5:
+        return BigInt(r.below(4));
+      case 6:
+        return noise & all & ~((1n << BigInt(fractionBits >> 1)) - 1n);
+      default:
+        return noise;
+    }
+  };
+  for (let at = AT.v; at < AT.data; at += width / 8) {
+    const near = r.chance(70) ? r.below(3) - 1 : r.below(2 * fractionBits + 4) - fractionBits - 2;
+    const places = [center, center, bias, 2 * bias - center, bias - center, max - 1 + bias - center];
+    let e = Math.min(Math.max(r.pick(places) + near, 0), max - 1);
+    if (r.chance(5)) e = max;
+    const fraction = r.chance(30) && (e === max || e === 0) ? 0n : fractions();
+    const bits = (BigInt(r.below(2)) << BigInt(width - 1)) | (BigInt(e) << BigInt(fractionBits)) | fraction;
+    if (width === 16) v.setUint16(at, Number(bits), true);
+    else if (width === 32) v.setUint32(at, Number(bits), true);
+    else v.setBigUint64(at, bits, true);
+  }
+}
+
 /** A random state for a case. */
 export function fillState(out: Uint8Array, c: Case, r: Random): void {
   const v = new DataView(out.buffer, out.byteOffset, STATE_BYTES);
@@ -126,10 +174,11 @@ export function fillState(out: Uint8Array, c: Case, r: Random): void {
   v.setBigUint64(AT.sp, BigInt(DATA_AT - 64), true);
   v.setBigUint64(AT.nzcv, BigInt(r.below(16)) << 28n, true);
   // Round mode, flush to zero, default NaN: mostly as programs have them.
-  const mode = r.chance(60) ? 0 : (r.below(4) << 22) | (r.chance(30) ? 1 << 24 : 0) | (r.chance(30) ? 1 << 25 : 0);
+  const mode = r.chance(60) ? 0 : (r.below(4) << 22) | (r.chance(30) ? 1 << 24 : 0) | (r.chance(30) ? 1 << 25 : 0) | (r.chance(30) ? 1 << 26 : 0);
   v.setUint32(AT.fpcr, mode, true);
-  v.setUint32(AT.fpsr, r.chance(70) ? 0 : r.u32() & 0x0800009f, true);
+  v.setUint32(AT.fpsr, r.chance(50) ? 0 : r.u32() & 0x0800009f, true);
   for (let i = 0; i < 32; i++) fillVector(v, AT.v + 16 * i, r);
+  if (r.chance(50)) fillRelated(v, r);
   for (let i = 0; i < DATA_BYTES; i += 16) fillVector(v, AT.data + i, r);
   const put = (reg: number, value: number): void => {
     v.setBigUint64(reg === 31 ? AT.sp : AT.x + 8 * reg, BigInt.asUintN(64, BigInt(value)), true);

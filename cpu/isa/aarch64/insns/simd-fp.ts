@@ -50,8 +50,6 @@ function setLane(b: A64Builder, t: ScalarType, v: Val, i: number, bits: Val): Va
     ? b.lane('i64x2.replace_lane', i, v, bits)
     : b.lane('i32x4.replace_lane', i, v, b.wrap(bits));
 }
-const laneValue = (b: A64Builder, t: ScalarType, v: Val, i: number): Val =>
-  b.lane(`${vectorOf(t)}.extract_lane`, i, v);
 
 /** Each lane computed from its bits; the others are zero. */
 function each(b: A64Builder, f: Form, compute: (lane: (v: Val) => Val, i: number) => Val): Val {

@@ -90,7 +90,7 @@ int main(void) {
   /* Several sleepers wake in order of their deadlines. */
   int p[2];
   MUST(pipe(p) == 0);
-  static const int delay[] = {60, 20, 40};
+  static const int delay[] = {240, 80, 160};
   for (int i = 0; i < 3; i++) {
     pid_t pid;
     CHILD(pid, pause_ms(delay[i]); if (write(p[1], &delay[i], 4) != 4) _exit(1));

@@ -32,8 +32,9 @@ class Expiry extends Timer {
     super();
     this.file = file;
   }
-  fire(now: number): void {
-    this.file.expire(now);
+  /** Periods are counted from when it was due, however late that was noticed. */
+  fire(_now: number, due: number): void {
+    this.file.expire(due);
   }
 }
 
@@ -66,10 +67,10 @@ export class TimerFd extends File implements Waiter {
     return this.clockid === CLOCK_REALTIME || this.clockid === CLOCK_REALTIME_ALARM;
   }
 
-  /** The timer's own call back. */
-  expire(now: number): void {
+  /** The timer went off; `due`: when it was to. */
+  expire(due: number): void {
     this.expired = true;
-    this.last = now;
+    this.last = due;
     this.ticks++;
     this.waiters.wake(POLLIN);
   }

@@ -15,8 +15,8 @@ export abstract class Timer {
   slot = -1;
   /** Arming order: equal deadlines fire in it. Owned by Timers. */
   order = 0;
-  /** The deadline passed. `now` is Clock.monotonic. The timer is no longer armed. */
-  abstract fire(now: number): void;
+  /** The deadline `due` passed. `now` is Clock.monotonic. The timer is no longer armed. */
+  abstract fire(now: number, due: number): void;
 }
 
 export class Timers {
@@ -45,8 +45,9 @@ export class Timers {
     this.expiring = now;
     while (this.next() <= now) {
       const t = this.heap[0];
+      const due = t.deadline;
       this.cancel(t);
-      t.fire(now);
+      t.fire(now, due);
     }
     this.expiring = -Infinity;
   }

@@ -50,6 +50,15 @@ function setup(uid = 0) {
 }
 
 describe('timerfd', () => {
+  it('counts periods from when it was due, however late that is noticed', () => {
+    const s = setup();
+    const fd = s.make();
+    s.t.call(rows.timerfd_settime, fd, 0, s.spec(100, 100), 0);
+    s.pass(1950); // nobody looked at the clock for 19 periods
+    expect(s.read(fd)).toBe(19n);
+    expect(s.left(fd)).toEqual([50, 100]);
+  });
+
   it('counts expirations of a periodic timer until they are read', () => {
     const s = setup();
     const fd = s.make();

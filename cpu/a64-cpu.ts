@@ -3,7 +3,7 @@ import { A64Regs } from './a64-regs.ts';
 import { Cpu, type CpuOptions } from './cpu.ts';
 import { fpOperation } from './float/fp.ts';
 import type { DecodeTables, HOST_IMPORTS } from './isa/aarch64/handlers.ts';
-import { A, A64_CONTEXT_SIZE } from './isa/aarch64/layout.ts';
+import { A, A64_CONTEXT_SIZE, TAG_BITS } from './isa/aarch64/layout.ts';
 import { A64Translator } from './isa/aarch64/translator.ts';
 import { STATE } from './layout.ts';
 import type { TaskRegs } from './regs.ts';
@@ -17,6 +17,7 @@ export interface A64CpuOptions extends CpuOptions {
 export class A64Cpu extends Cpu<A64Regs> {
   protected readonly contextSize = A64_CONTEXT_SIZE;
   protected override readonly pcAlignment = 3;
+  protected override readonly tagBits = TAG_BITS;
 
   constructor(options: A64CpuOptions) {
     const counter = options.counter ?? ((): bigint => 0n);

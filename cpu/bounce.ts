@@ -21,8 +21,11 @@ export class Bounce {
     this.table = table;
   }
 
-  /** Makes `size` bytes at `address` reachable; returns −1, or the first address that may not be accessed so. */
-  serve(address: number, size: number, access: number): number {
+  /**
+   * Makes `size` bytes at `address` reachable; returns −1, or the first address that may not be accessed so. `tag`: ignored
+   * upper bits of the address, as the upper half of a TLB tag has them.
+   */
+  serve(address: number, size: number, access: number, tag = 0): number {
     const { table } = this;
     const { i32, u8 } = this.memory;
     const first = address - (address % PAGE);
@@ -33,7 +36,7 @@ export class Bounce {
     const write = (need & 2) !== 0;
     if (write) this.changed.push([address, address + size]);
     if (first === lastPage) {
-      this.enter(write, first, first, table.frame(first) - first);
+      this.enter(write, first, first, table.frame(first) - first, tag);
       return -1;
     }
     // As much on both sides of the border as any access of this size can reach.
@@ -49,18 +52,18 @@ export class Bounce {
       i32[(STATE + S.apartAt) >> 2] = from;
       return -1;
     }
-    this.enter(write, first, lastPage, at - first);
+    this.enter(write, first, lastPage, at - first, tag);
     if (write) this.copies.push({ from, length: size, address });
     return -1;
   }
 
-  private enter(write: boolean, first: number, tag: number, delta: number): void {
+  private enter(write: boolean, first: number, page: number, delta: number, tag: number): void {
     const { i32 } = this.memory;
     const slot = (Math.floor(first / PAGE) & (TLB_ENTRIES - 1)) << 4;
     const entry = ((write ? TLB_WRITE : TLB_READ) + slot) >> 2;
     this.entries.push(entry);
-    i32[entry] = tag | 0;
-    i32[entry + 1] = Math.floor(tag / 4294967296);
+    i32[entry] = page | 0;
+    i32[entry + 1] = Math.floor(page / 4294967296) | tag;
     i32[entry + 2] = delta;
   }
 

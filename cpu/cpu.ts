@@ -69,6 +69,8 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   faultAddress = 0n;
   faultAccess = 0;
 
+  /** Upper bits of a data address that do not count. */
+  protected readonly tagBits: number = 0;
   /** Bits that must be clear in a pc. */
   protected readonly pcAlignment: number = 0;
   /** Bytes of registers and state that belong to a task. */
@@ -389,10 +391,13 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     let exit: number = EXIT.slow;
     // Each round serves one more access of the instruction; none has more than three.
     for (let round = 0; exit === EXIT.slow && round < 4; round++) {
+      const address = view.getBigUint64(STATE + S.faultAddress, true);
+      const bare = BigInt.asUintN(64 - this.tagBits, address);
       const bad = bounce.serve(
-        Number(view.getBigUint64(STATE + S.faultAddress, true)),
+        Number(bare),
         i32[(STATE + S.faultSize) >> 2],
         i32[(STATE + S.faultAccess) >> 2],
+        Number((address ^ bare) >> 32n) | 0,
       );
       if (bad >= 0) {
         this.faultAddress = BigInt(bad);
@@ -431,7 +436,10 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   }
 
   private noteFault(): void {
-    this.faultAddress = this.memory.view.getBigUint64(STATE + S.faultAddress, true);
+    this.faultAddress = BigInt.asUintN(
+      64 - this.tagBits,
+      this.memory.view.getBigUint64(STATE + S.faultAddress, true),
+    );
     this.faultAccess = this.memory.i32[(STATE + S.faultAccess) >> 2] & 3;
   }
 

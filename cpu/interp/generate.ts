@@ -30,6 +30,8 @@ export interface Handler<B> {
 /** An architecture, as far as its interpreter goes. */
 export interface HandlerSet<B extends InterpretedBuilder> {
   readonly imports: readonly HostImport[];
+  /** Upper bits of a data address that are ignored (Arm's TBI). */
+  readonly tagBits: number;
   readonly helpers: readonly Helper<B>[];
   /** In the order of their numbers. */
   readonly handlers: readonly Handler<B>[];
@@ -97,7 +99,8 @@ export function generate<B extends InterpretedBuilder>(
   }
   {
     const fn = new Fn(['i32', 'i64', 'i32'], 'i32');
-    buildMiss(make(fn), fn.param(0), fn.param(1), fn.param(2), helperMap.get('walk')!.index, handlerType);
+    const walk = helperMap.get('walk')!.index;
+    buildMiss(make(fn), fn.param(0), fn.param(1), fn.param(2), walk, handlerType, set.tagBits);
     m.define(miss, fn);
   }
   {

@@ -44,7 +44,10 @@ const walk: Helper<GuestBuilder> = {
 /** Shared by all architectures' handlers. */
 export const CORE_HELPERS: readonly Helper<GuestBuilder>[] = [walk];
 
-/** (record, address, size << 4 | access) → exit. Fills the TLB and runs the record again, or leaves. */
+/**
+ * (record, address, size << 4 | access) → exit. Fills the TLB and runs the record again, or leaves. `tagBits`: upper bits of
+ * an address that do not count; the TLB has them in its tags all the same.
+ */
 export function buildMiss(
   b: GuestBuilder,
   rec: Val,
@@ -52,6 +55,7 @@ export function buildMiss(
   info: Val,
   walkIndex: number,
   type: number,
+  tagBits: number,
 ): void {
   const leave = (exit: number): void => {
     b.setState('i64.store', S.faultAddress, address);
@@ -64,7 +68,7 @@ export function buildMiss(
   b.if(b.gtU(b.add(offset, b.shrU(info, 4)), 4096), () => {
     leave(EXIT.slow);
   });
-  const pte = b.fn.call(walkIndex, 'i32', [address])!;
+  const pte = b.fn.call(walkIndex, 'i32', [b.zext(address, 64 - tagBits)])!;
   const access = b.and(info, 3);
   b.if(b.or(b.eqz(b.and(pte, PTE_PRESENT)), b.ne(b.and(pte, access), access)), () => {
     leave(EXIT.fault);

@@ -180,10 +180,12 @@ export function fillState(out: Uint8Array, c: Case, r: Random): void {
   for (let i = 0; i < 32; i++) fillVector(v, AT.v + 16 * i, r);
   if (r.chance(50)) fillRelated(v, r);
   for (let i = 0; i < DATA_BYTES; i += 16) fillVector(v, AT.data + i, r);
-  const put = (reg: number, value: number): void => {
-    v.setBigUint64(reg === 31 ? AT.sp : AT.x + 8 * reg, BigInt.asUintN(64, BigInt(value)), true);
+  const put = (reg: number, value: number, tag = 0n): void => {
+    v.setBigUint64(reg === 31 ? AT.sp : AT.x + 8 * reg, BigInt.asUintN(64, BigInt(value) | (tag << 56n)), true);
   };
   if (c.index >= 0 && c.index < 31) put(c.index, r.below(17) - 8);
-  if (c.base >= 0) put(c.base, DATA_AT - 32 - c.offset + 16 * r.below(2) + (r.chance(25) ? r.below(16) : 0));
+  // Linux ignores an address's top byte.
+  const tag = r.chance(15) ? BigInt(r.below(256)) : 0n;
+  if (c.base >= 0) put(c.base, DATA_AT - 32 - c.offset + 16 * r.below(2) + (r.chance(25) ? r.below(16) : 0), tag);
   if (c.target >= 0 && c.target < 31) put(c.target, CODE + 8);
 } // prettier-ignore

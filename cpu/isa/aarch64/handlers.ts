@@ -5,6 +5,7 @@ import { COMMON_HANDLERS, type Handler, type HandlerSet, type HostImport } from 
 import type { HandlerContext } from '../../interp/handler-builder.ts';
 import type { Helper } from '../../interp/helpers.ts';
 import { RECORD_SIZE } from '../../layout.ts';
+import { TAG_BITS } from './layout.ts';
 import type { A64Builder } from './builder.ts';
 import type { Definition } from './define.ts';
 import { enumerate, type Encoding, type Variant } from './encoding.ts';
@@ -99,6 +100,7 @@ export function handlerSet(
   }
   return {
     imports: HOST_IMPORTS,
+    tagBits: TAG_BITS,
     helpers,
     handlers,
     make: (context) => new A64HandlerBuilder(context, {}),

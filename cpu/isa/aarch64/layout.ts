@@ -36,3 +36,6 @@ export const A64_CONTEXT_SIZE = 1024;
 export const FPSR_BITS = 0x0800009f;
 /** AHP, DN, FZ, RMode: what FPCR can hold without trapping and FP16 arithmetic. */
 export const FPCR_BITS = 0x07c00000;
+
+/** Linux lets a program use an address's top byte as it likes (TCR_EL1.TBI0, Documentation/arm64/tagged-pointers.rst). */
+export const TAG_BITS = 8;

@@ -154,6 +154,7 @@ export function handlerSet(
   }
   return {
     imports: HOST_IMPORTS,
+    tagBits: 0,
     helpers: [arithFlags, ...helpers],
     handlers,
     make: (context) => new X86HandlerBuilder(context, 0),

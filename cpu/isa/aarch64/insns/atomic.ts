@@ -51,14 +51,14 @@ function storeExclusive(b: A64Builder, rs: Reg, rn: Reg, bytes: number, unchange
 } // prettier-ignore
 
 const exclusives: readonly Definition[] = [
-  insn('ldxr', 'size:2 001000 0 1 0 11111 o0:1 11111 Rn Rt', `w:Rt ${RN}`, (b, rt, rn) => {
+  insn('ldxr', 'size:2 001000 0 1 0 xxxxx o0:1 xxxxx Rn Rt', `w:Rt ${RN}`, (b, rt, rn) => {
     const size = b.f['size'];
     const address = b.x(rn);
     const v = b.rawLoad(loadName(size), aligned(b, address, 1 << size, 'r'));
     mark(b, address, 1 << size, v);
     b.setX(rt, v);
   }, { by: 'size' }),
-  insn('stxr', 'size:2 001000 0 0 0 Rs o0:1 11111 Rn Rt', `w:Rs r:Rt ${RN}`, (b, rs, rt, rn) => {
+  insn('stxr', 'size:2 001000 0 0 0 Rs o0:1 xxxxx Rn Rt', `w:Rs r:Rt ${RN}`, (b, rs, rt, rn) => {
     const size = b.f['size'];
     storeExclusive(
       b,
@@ -71,7 +71,7 @@ const exclusives: readonly Definition[] = [
       },
     );
   }, { by: 'size' }),
-  insn('ldxp', '1 sz:1 001000 0 1 1 11111 o0:1 Rt2 Rn Rt', `w:Rt w:Rt2 ${RN}`, (b, rt, rt2, rn) => {
+  insn('ldxp', '1 sz:1 001000 0 1 1 xxxxx o0:1 Rt2 Rn Rt', `w:Rt w:Rt2 ${RN}`, (b, rt, rt2, rn) => {
     const size = b.f['sz'] + 2;
     const bytes = 2 << size;
     const address = b.x(rn);
@@ -102,11 +102,11 @@ const exclusives: readonly Definition[] = [
     );
   }, { by: 'sz' }),
   // LDAR, LDLAR, STLR, STLLR.
-  insn('ldar', 'size:2 001000 1 1 0 11111 o0:1 11111 Rn Rt', `w:Rt ${RN}`, (b, rt, rn) => {
+  insn('ldar', 'size:2 001000 1 1 0 xxxxx o0:1 xxxxx Rn Rt', `w:Rt ${RN}`, (b, rt, rn) => {
     const size = b.f['size'];
     b.setX(rt, b.rawLoad(loadName(size), aligned(b, b.x(rn), 1 << size, 'r')));
   }, { by: 'size' }),
-  insn('stlr', 'size:2 001000 1 0 0 11111 o0:1 11111 Rn Rt', `r:Rt ${RN}`, (b, rt, rn) => {
+  insn('stlr', 'size:2 001000 1 0 0 xxxxx o0:1 xxxxx Rn Rt', `r:Rt ${RN}`, (b, rt, rn) => {
     const size = b.f['size'];
     b.rawStore(storeName(size), aligned(b, b.x(rn), 1 << size, 'w'), b.x(rt));
   }, { by: 'size' }),

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Builds the guest programs of guests/guests.json into build/guests/ARCH/, as far as compilers are present, and says
-// which are left out. With --prebuilt also refreshes guests/prebuilt/ARCH/ (the few that lie in the repository).
-// Usage: node scripts/guests.mjs [--prebuilt] [--quiet] [NAME…]
+// which are left out. With --prebuilt also refreshes guests/prebuilt/x86_64/ (the few that lie in the repository).
+// Usage: node scripts/guests.mjs [--prebuilt] [--quiet] [--x86_64 | --aarch64] [NAME…]
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -18,9 +18,12 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
-const ARCH = 'x86_64';
-const OUT = `build/guests/${ARCH}`;
-const PREBUILT = `guests/prebuilt/${ARCH}`;
+/** What builds for each architecture. No musl for aarch64: what only has musl there is built with glibc. */
+const ARCHES = {
+  x86_64: { gcc: '/usr/bin/gcc', musl: '/usr/bin/musl-gcc', goarch: 'amd64' },
+  aarch64: { gcc: '/usr/bin/aarch64-linux-gnu-gcc', musl: null, goarch: 'arm64' },
+};
+const PREBUILT = 'guests/prebuilt/x86_64';
 const args = process.argv.slice(2);
 const only = args.filter((a) => !a.startsWith('--'));
 
@@ -46,12 +49,16 @@ const BARE_FLAGS = [
 const { guests } = JSON.parse(readFileSync('guests/guests.json', 'utf8'));
 
 /** Every file of a guest: what it is built from, where it goes, and with which command. */
-export function plan() {
+export function plan(arch = 'x86_64') {
   const all = [];
   for (const g of guests) {
-    for (const libc of g.libc ?? ['glibc']) {
+    if (g.arch && !g.arch.includes(arch)) continue;
+    const wanted = g.libc ?? ['glibc'];
+    const possible = wanted.filter((libc) => libc !== 'musl' || ARCHES[arch].musl !== null);
+    for (const libc of possible.length > 0 ? possible : ['glibc']) {
       const name = libc === 'musl' ? `${g.name}-musl` : g.name;
-      all.push({ ...g, name, libc, out: join(OUT, name), prebuilt: Boolean(g.prebuilt) && libc !== 'glibc' });
+      const prebuilt = Boolean(g.prebuilt) && libc !== 'glibc' && arch === 'x86_64';
+      all.push({ ...g, name, libc, arch, out: join('build/guests', arch, name), prebuilt });
     }
   }
   return all;
@@ -59,14 +66,15 @@ export function plan() {
 
 function command(g) {
   const source = join('guests', g.source);
+  const { gcc, musl, goarch } = ARCHES[g.arch];
   switch (extname(g.source)) {
     case '.S':
       return {
-        tool: '/usr/bin/gcc',
+        tool: gcc,
         args: ['-nostdlib', '-static', '-s', '-Wl,--build-id=none', '-o', g.out, source],
       };
     case '.c': {
-      const tool = g.libc === 'musl' ? '/usr/bin/musl-gcc' : '/usr/bin/gcc';
+      const tool = g.libc === 'musl' ? musl : gcc;
       const bare = g.libc === 'none' ? BARE_FLAGS : [];
       const libs = g.libc === 'none' ? [] : ['-lm'];
       return { tool, args: [...C_FLAGS, ...bare, ...(g.flags ?? []), '-o', g.out, source, ...libs] };
@@ -77,6 +85,7 @@ function command(g) {
         args: ['build', '-trimpath', '-ldflags=-s -w -buildid=', '-o', g.out, source],
         env: {
           CGO_ENABLED: '0',
+          GOARCH: goarch,
           GOFLAGS: '-mod=mod',
           GO111MODULE: 'off',
           GOCACHE: join(root, 'build/go-cache'),
@@ -85,7 +94,19 @@ function command(g) {
     case '.rs':
       return {
         tool: '/usr/bin/rustc',
-        args: ['-O', '-C', 'target-feature=+crt-static', '-C', 'strip=symbols', '-o', g.out, source],
+        needs: [`/usr/lib/rustlib/${g.arch}-unknown-linux-gnu`],
+        args: [
+          `--target=${g.arch}-unknown-linux-gnu`,
+          `-Clinker=${gcc}`,
+          '-O',
+          '-C',
+          'target-feature=+crt-static',
+          '-C',
+          'strip=symbols',
+          '-o',
+          g.out,
+          source,
+        ],
       };
     case '.toml': {
       // Debian's crates, no network: cargo takes /usr/share/cargo/registry in place of crates.io.
@@ -95,10 +116,10 @@ function command(g) {
         join(home, 'config.toml'),
         '[source.crates-io]\nreplace-with = "debian"\n[source.debian]\ndirectory = "/usr/share/cargo/registry"\n',
       );
-      const target = 'x86_64-unknown-linux-gnu';
+      const target = `${g.arch}-unknown-linux-gnu`;
       return {
         tool: '/usr/bin/cargo',
-        needs: ['/usr/bin/rustc', '/usr/share/cargo/registry'],
+        needs: ['/usr/bin/rustc', '/usr/share/cargo/registry', `/usr/lib/rustlib/${target}`],
         args: [
           'build',
           '--quiet',
@@ -114,7 +135,7 @@ function command(g) {
         env: {
           CARGO_HOME: join(root, home),
           RUSTC: '/usr/bin/rustc',
-          RUSTFLAGS: '-C target-feature=+crt-static',
+          RUSTFLAGS: `-C target-feature=+crt-static -C linker=${gcc}`,
         },
         made: `build/cargo/${target}/release/${g.name}`,
       };
@@ -163,13 +184,14 @@ export function toolchain() {
 function main() {
   let failed = 0;
   const leftOut = new Map();
-  for (const g of plan()) {
+  const arches = Object.keys(ARCHES).filter((arch) => args.includes(`--${arch}`));
+  for (const g of (arches.length > 0 ? arches : Object.keys(ARCHES)).flatMap(plan)) {
     if (only.length > 0 && !only.includes(g.name)) continue;
     const problem = build(g);
     if (problem.startsWith('FAILED')) {
       failed++;
       console.error(`${g.name}: ${problem}`);
-    } else if (problem) leftOut.set(problem, [...(leftOut.get(problem) ?? []), g.name]);
+    } else if (problem) leftOut.set(problem, [...(leftOut.get(problem) ?? []), `${g.arch}/${g.name}`]);
   }
   for (const [why, names] of leftOut) console.log(`guests ${why}: ${names.join(' ')}`);
   if (args.includes('--prebuilt') && failed === 0) {

@@ -24,7 +24,7 @@ const NEEDS = [
   {
     pkg: 'gcc-aarch64-linux-gnu',
     file: '/usr/bin/aarch64-linux-gnu-gcc',
-    suites: 'aarch64 ELF refused politely',
+    suites: 'guests built for aarch64',
   },
   { pkg: 'golang-go', file: '/usr/bin/go', suites: 'Go hello, Go net/http server' },
   { pkg: 'rustc', file: '/usr/bin/rustc', suites: 'Rust tokio echo server' },
@@ -38,7 +38,11 @@ const NEEDS = [
   { pkg: 'busybox-static', file: '/usr/bin/busybox', suites: 'busybox applets and shell scripts' },
   { pkg: 'bash-static', file: '/usr/bin/bash-static', suites: 'bash script' },
   { pkg: 'strace', file: '/usr/bin/strace', suites: 'traces against strace' },
-  { pkg: 'qemu-user', file: '/usr/bin/qemu-x86_64', suites: 'bench column qemu-x86_64' },
+  {
+    pkg: 'qemu-user',
+    file: '/usr/bin/qemu-x86_64',
+    suites: 'bench column qemu-x86_64, aarch64 guests beside qemu-aarch64',
+  },
   { pkg: 'procps', file: '/usr/bin/ps', suites: 'guest process listing against the host' },
 ];
 const present = (n) =>

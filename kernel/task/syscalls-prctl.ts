@@ -41,6 +41,8 @@ export const PR_GET_THP_DISABLE = 42;
 export const PR_CAP_AMBIENT = 47;
 export const PR_GET_SPECULATION_CTRL = 52;
 export const PR_SET_SPECULATION_CTRL = 53;
+export const PR_SET_TAGGED_ADDR_CTRL = 55;
+export const PR_GET_TAGGED_ADDR_CTRL = 56;
 export const PR_SET_IO_FLUSHER = 57;
 export const PR_GET_IO_FLUSHER = 58;
 export const PR_SET_VMA = 0x53564d41;
@@ -155,10 +157,10 @@ export function prctl(t: Task, a: Args): number {
       return four !== 0 || five !== 0 ? -EINVAL : ambient(t, two, three);
     case PR_GET_SPECULATION_CTRL:
       if (rest) return -EINVAL;
-      return two <= 2 ? 0 : -ENODEV; // PR_SPEC_NOT_AFFECTED
+      return two <= speculations(t) ? 0 : -ENODEV; // PR_SPEC_NOT_AFFECTED
     case PR_SET_SPECULATION_CTRL:
       if (four !== 0 || five !== 0) return -EINVAL;
-      return two <= 2 ? -ENXIO : -ENODEV;
+      return two <= speculations(t) ? -ENXIO : -ENODEV;
     case PR_SET_IO_FLUSHER:
       if (!hasCapability(t, CAP_SYS_RESOURCE)) return -EPERM;
       if (rest || two > 1) return -EINVAL;
@@ -167,12 +169,20 @@ export function prctl(t: Task, a: Args): number {
     case PR_GET_IO_FLUSHER:
       if (!hasCapability(t, CAP_SYS_RESOURCE)) return -EPERM;
       return two !== 0 || rest ? -EINVAL : at.ioFlusher ? 1 : 0;
+    case PR_SET_TAGGED_ADDR_CTRL:
+      // Nothing but PR_TAGGED_ADDR_ENABLE exists without MTE, and that is refused (abi.tagged_addr_disabled).
+      return t.regs.arch === 'aarch64' && two === 0 && !rest ? 0 : -EINVAL;
+    case PR_GET_TAGGED_ADDR_CTRL:
+      return t.regs.arch === 'aarch64' && two === 0 && !rest ? 0 : -EINVAL;
     case PR_SET_VMA:
       return two === PR_SET_VMA_ANON_NAME ? setAnonName(t.mm, three, four, five) : -EINVAL;
     default:
       return -EINVAL;
   }
 }
+
+/** Highest PR_SPEC_* misfeature the architecture knows: arm64 has PR_SPEC_STORE_BYPASS alone. */
+const speculations = (t: Task): number => (t.regs.arch === 'x86_64' ? 2 : 0);
 
 function setName(t: Task, address: number): number {
   let name = '';
@@ -230,11 +240,17 @@ export function arch_prctl(t: Task, a: Args): number {
   }
 }
 
+const PER_MASK = 0xff;
+const PER_LINUX32 = 8;
+
 /** personality(2): kept and inherited; only the reported uname changes with it. */
 export function personality(t: Task, a: Args): number {
   const old = t.attrs.personality;
   const next = a.u32(0);
-  if (next !== 0xffffffff) t.attrs.personality = next;
+  if (next === 0xffffffff) return old;
+  // No AArch32 at EL0 (sys_arm64_personality).
+  if (t.regs.arch === 'aarch64' && (next & PER_MASK) === PER_LINUX32) return -EINVAL;
+  t.attrs.personality = next;
   return old;
 }
 

@@ -15,8 +15,8 @@ const UNAME26 = 0x20000;
 export function uname(t: Task, a: Args): number {
   const { uts } = t.kernel;
   const persona = t.attrs.personality;
-  const x86 = t.regs.arch === 'x86_64';
-  const machine = (persona & 0xff) === PER_LINUX32 ? (x86 ? 'i686' : 'armv8l') : t.regs.arch;
+  const { arch } = t.regs;
+  const machine = arch === 'x86_64' && (persona & 0xff) === PER_LINUX32 ? 'i686' : arch;
   // UNAME26: 6.1 shows as 2.6.(60 + minor), Documentation of setarch(8).
   const release = (persona & UNAME26) !== 0 ? uts.release.replace(/^\d+\.(\d+)\.\d+/, (_, m) => `2.6.${60 + Number(m)}`) : uts.release; // prettier-ignore
   const out = new Uint8Array(6 * UTS_LENGTH);

@@ -35,6 +35,8 @@ export interface Guest {
   readonly name: string;
   readonly source: string;
   readonly libc?: readonly string[];
+  /** Where it can be built; everywhere unless given. */
+  readonly arch?: readonly string[];
   /** False: its output is not fixed, or it needs a partner. */
   readonly compare?: boolean;
   readonly expect?: GuestRun['expect'];
@@ -46,7 +48,10 @@ export function guestTable(): readonly Guest[] {
   return (JSON.parse(text) as { guests: Guest[] }).guests;
 }
 
-/** Names under which a guest is built: one for each libc. */
-export function builtNames(g: Guest): string[] {
-  return (g.libc ?? ['glibc']).map((libc) => (libc === 'musl' ? `${g.name}-musl` : g.name));
+/** Names under which a guest is built: one for each libc the architecture's compiler has. */
+export function builtNames(g: Guest, arch = 'x86_64'): string[] {
+  if (g.arch && !g.arch.includes(arch)) return [];
+  const libcs = g.libc ?? ['glibc'];
+  if (arch !== 'x86_64') return [g.name];
+  return libcs.map((libc) => (libc === 'musl' ? `${g.name}-musl` : g.name));
 }

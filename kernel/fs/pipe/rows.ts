@@ -1,7 +1,8 @@
 import { defineSyscalls, FULL } from '../../syscall/define.ts';
-import { flags, struct } from '../../trace/args.ts';
+import { special, struct } from '../../trace/args.ts';
 import { OPEN_FLAGS } from '../../trace/tables.ts';
-import { fdText } from '../../trace/text.ts';
+import { fdText, flagsText } from '../../trace/text.ts';
+import { openFlagsIn } from '../syscalls-open.ts';
 import { pipe, pipe2 } from './syscalls.ts';
 
 /** Two descriptors the kernel fills in: `[3, 4]`. */
@@ -14,6 +15,11 @@ const pair = struct(
   { out: true },
 );
 
+/** O_DIRECT differs between the architectures. */
+const pipeFlags = special('flags', (t, a, i) =>
+  flagsText(openFlagsIn(t.regs.arch, a.u32(i)), OPEN_FLAGS, 'O_???'),
+);
+
 export const pipeRows = defineSyscalls({
   pipe: { x86_64: 22, aarch64: null, run: pipe, ret: 'int', support: FULL, args: [pair] },
   pipe2: {
@@ -22,6 +28,6 @@ export const pipeRows = defineSyscalls({
     run: pipe2,
     ret: 'int',
     support: FULL,
-    args: [pair, flags('flags', OPEN_FLAGS, 'O_???')],
+    args: [pair, pipeFlags],
   },
 });

@@ -4,6 +4,7 @@ import type { Args } from '../../syscall/args.ts';
 import type { Task } from '../../task/task.ts';
 import { installFile, O_CLOEXEC, O_DIRECT, O_EXCL, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../file.ts';
 import { S_IFIFO } from '../inode.ts';
+import { openFlagsIn } from '../syscalls-open.ts';
 import { openPipeEnd } from './fifo.ts';
 import { PipeFile, PipeShared } from './pipe-file.ts';
 
@@ -15,14 +16,11 @@ export function pipe(t: Task, a: Args): number {
 }
 
 export function pipe2(t: Task, a: Args): number {
-  const given = a.u32(1);
-  const direct = t.regs.arch === 'aarch64' ? O_DIRECT_AARCH64 : O_DIRECT;
-  if (given & ~(O_CLOEXEC | O_NONBLOCK | direct | O_NOTIFICATION_PIPE)) return -EINVAL;
-  if (given & O_NOTIFICATION_PIPE) return -ENOPKG;
-  return makePipe(t, a.ptr(0), given & direct ? (given & ~direct) | O_DIRECT : given);
+  const flags = openFlagsIn(t.regs.arch, a.u32(1));
+  if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT | O_NOTIFICATION_PIPE)) return -EINVAL;
+  if (flags & O_NOTIFICATION_PIPE) return -ENOPKG;
+  return makePipe(t, a.ptr(0), flags);
 }
-
-const O_DIRECT_AARCH64 = 0o200000;
 
 function makePipe(t: Task, out: number, flags: number): number {
   const [reader, writer] = newPipe(t, flags & (O_NONBLOCK | O_DIRECT));

@@ -2,6 +2,7 @@
 import { EACCES, ENOENT } from '../../abi/errno.ts';
 import type { Task } from '../../task/task.ts';
 import { O_CLOEXEC, O_PATH, type File } from '../file.ts';
+import { openFlagsOut } from '../syscalls-open.ts';
 import { S_IFLNK, S_IFREG, type DirEntry, type Inode } from '../inode.ts';
 import { GeneratedDir, GeneratedFile, GeneratedLink, type GeneratedFs } from './generated.ts';
 import { mayInspect, ownedBy } from './permission.ts';
@@ -94,7 +95,7 @@ export class FdInfoDir extends DescriptorDir<GeneratedFile> {
     const d = this.task.fds.descriptor(fd);
     if (!d) return -ENOENT;
     const { file } = d;
-    const flags = file.flags | (d.cloexec ? O_CLOEXEC : 0);
+    const flags = openFlagsOut(this.task.regs.arch, file.flags | (d.cloexec ? O_CLOEXEC : 0));
     return (
       `pos:\t${file.pos}\nflags:\t0${flags.toString(8)}\n` +
       `mnt_id:\t${file.path?.mnt.id ?? 0}\nino:\t${file.inode?.ino ?? 0}\n${file.fdinfo()}`

@@ -1,0 +1,80 @@
+/**
+ * The guests of guests/guests.json built for aarch64: the same output and exit status as under qemu-aarch64, or, where
+ * qemu's user mode is no Linux, as the same source built for this machine.
+ */
+import { describe, expect, it } from 'vitest';
+import { guestPath, guestTable, builtNames, nativeReason, type GuestRun } from '../support/guests.ts';
+import { hostTool, runNative, runRing3, type RunResult } from '../support/run.ts';
+
+const QEMU = hostTool('/usr/bin/qemu-aarch64', 'qemu-user', 'aarch64 guests beside qemu-aarch64');
+/** A frame with SVE records is restored from those alone; ring3's cpu has no SVE. */
+const QEMU_ARGS = ['-cpu', 'max,sve=off'];
+
+/** Guests qemu-aarch64 (7.2) runs differently from Linux: held against their x86_64 twin, run natively. */
+const NOT_BY_QEMU: Readonly<Record<string, string>> = {
+  epoll: 'checks a buffer nothing is written to',
+  'exec-chain': 'starts aarch64 programs only through binfmt_misc',
+  files: 'checks a buffer nothing is written to',
+  memory: 'hangs in mremap of a part',
+  'proc-self': "shows the host's /proc, where it is qemu itself",
+  procs: 'refuses PR_SET_CHILD_SUBREAPER',
+  rlimits: 'leaves RLIMIT_AS and RLIMIT_DATA out',
+  robust: 'has no robust lists',
+  selfmod: 'misses writes through another mapping',
+  sockets: 'loses MSG_CTRUNC',
+};
+
+/** Exit statuses where qemu's is not Linux's. */
+const STATUS: Readonly<Record<string, number>> = {
+  'misbehave wild-jump': 135, // a misaligned pc is a SIGBUS even where nothing is mapped (Arm ARM D1.3.5.7)
+};
+
+interface Row {
+  readonly title: string;
+  readonly name: string;
+  readonly run: GuestRun;
+}
+
+const rows: Row[] = [];
+const missing: string[] = [];
+for (const g of guestTable()) {
+  if (g.compare === false) continue;
+  for (const name of builtNames(g, 'aarch64')) {
+    if (guestPath(name, 'aarch64') === null) missing.push(name);
+    else
+      for (const run of g.runs ?? [g.expect ? { expect: g.expect } : {}])
+        rows.push({ title: [name, ...(run.args ?? [])].join(' '), name, run });
+  }
+}
+if (missing.length > 0) console.log(`Left out: aarch64 guests not built here: ${missing.join(' ')}`);
+
+/** What Linux would show: by qemu or by the twin; null when this host has neither. */
+async function oracle(name: string, run: GuestRun): Promise<RunResult | null> {
+  const options = { stdin: run.stdin ?? '', timeout: 30_000 };
+  if (name in NOT_BY_QEMU) {
+    const twin = guestPath(name, 'x86_64');
+    if (twin === null || nativeReason() !== null) return null;
+    const r = await runNative(twin, run.args ?? [], options);
+    return { ...r, stdout: r.stdout.replaceAll('x86_64', 'aarch64') };
+  }
+  if (QEMU === null) return null;
+  const r = await runNative(QEMU, [...QEMU_ARGS, guestPath(name, 'aarch64')!, ...(run.args ?? [])], options);
+  return { ...r, stderr: r.stderr.replace(/^qemu: uncaught target signal .*\n/gm, '') };
+}
+
+const ownNotes = (text: string): string => text.replace(/^ring3: .*\n/gm, '');
+
+describe('aarch64 guests', () => {
+  it.each(rows)('$title', async ({ title, name, run }) => {
+    const expected = await oracle(name, run);
+    const ring3 = await runRing3(guestPath(name, 'aarch64')!, run.args ?? [], { stdin: run.stdin ?? '' });
+    const { stdout, stderr, exit } = run.expect ?? {};
+    if (stdout !== undefined) expect(ring3.stdout).toBe(stdout);
+    if (stderr !== undefined) expect(ring3.stderr).toBe(stderr);
+    if (exit !== undefined) expect(ring3.status).toBe(exit);
+    if (expected === null) return;
+    expect(ring3.stdout).toBe(expected.stdout);
+    expect(ownNotes(ring3.stderr)).toBe(expected.stderr);
+    expect(ring3.status).toBe(STATUS[title] ?? expected.status);
+  });
+});

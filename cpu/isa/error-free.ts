@@ -13,20 +13,27 @@ export function midRange(b: Builder, bits: Val): Val {
   return b.ltU(b.sub(e, 1023 - 400), 800);
 }
 
-/** x · y − p exactly, by Veltkamp splitting; zero iff p is the exact product. */
+/** An f64 operation, or the same on both lanes of an f64x2. */
+export const double = (b: Builder, name: string, ...args: [Val, ...Val[]]): Val =>
+  b.op(`${args[0].type === 'v128' ? 'f64x2' : 'f64'}.${name}`, ...args);
+/** A constant of the type of `like`. */
+export const doubleLike = (b: Builder, like: Val, n: number): Val =>
+  like.type === 'v128' ? b.v128(new Uint8Array(new Float64Array([n, n]).buffer)) : b.f64(n);
+
+/** x · y − p exactly, by Veltkamp splitting; zero iff p is the exact product. f64 or f64x2. */
 export function productError(b: Builder, x: Val, y: Val, p: Val): Val {
   const split = (v: Val): [Val, Val] => {
-    const c = b.op('f64.mul', v, b.f64(134217729));
-    const high = b.op('f64.sub', c, b.op('f64.sub', c, v));
-    return [high, b.op('f64.sub', v, high)];
+    const c = double(b, 'mul', v, doubleLike(b, v, 134217729));
+    const high = double(b, 'sub', c, double(b, 'sub', c, v));
+    return [high, double(b, 'sub', v, high)];
   };
   const [xh, xl] = split(x);
   const [yh, yl] = split(y);
-  const mul = (u: Val, v: Val): Val => b.op('f64.mul', u, v);
-  let e = b.op('f64.sub', mul(xh, yh), p);
-  e = b.op('f64.add', e, mul(xh, yl));
-  e = b.op('f64.add', e, mul(xl, yh));
-  return b.op('f64.add', e, mul(xl, yl));
+  const mul = (u: Val, v: Val): Val => double(b, 'mul', u, v);
+  let e = double(b, 'sub', mul(xh, yh), p);
+  e = double(b, 'add', e, mul(xh, yl));
+  e = double(b, 'add', e, mul(xl, yh));
+  return double(b, 'add', e, mul(xl, yl));
 }
 
 /** i32: the result `r` of `op` on x, y is inexact; or −1 when this cannot tell. */
@@ -83,9 +90,48 @@ export function inexact(b: Builder, t: ScalarType, op: Arithmetic, x: Val, y: Va
   }
 }
 
-/** x + y − s exactly (s = x ⊕ y): Knuth's two-sum. */
+/** x + y − s exactly (s = x ⊕ y): Knuth's two-sum. f64 or f64x2. */
 export function sumError(b: Builder, x: Val, y: Val, s: Val): Val {
-  const yy = b.op('f64.sub', s, x);
-  const xx = b.op('f64.sub', s, yy);
-  return b.op('f64.add', b.op('f64.sub', x, xx), b.op('f64.sub', y, yy));
+  const yy = double(b, 'sub', s, x);
+  const xx = double(b, 'sub', s, yy);
+  return double(b, 'add', double(b, 'sub', x, xx), double(b, 'sub', y, yy));
+}
+
+/**
+ * s made odd in its last place when s (x ⊕ y) lost `rest`: rounding to odd, after which another rounding to fewer bits
+ * gives what rounding once would have given. f64 or f64x2.
+ */
+export function toOdd(b: Builder, s: Val, rest: Val): Val {
+  const exact = double(b, 'eq', rest, doubleLike(b, rest, 0));
+  if (s.type === 'v128') {
+    const away = b.op('i64x2.shr_s', b.op('v128.xor', s, rest), b.i32(63));
+    const odd = b.op('v128.or', b.op('i64x2.add', s, away), b.op('i64x2.splat', b.i64(1)));
+    return b.op('v128.bitselect', s, odd, exact);
+  }
+  const bits = b.op('i64.reinterpret_f64', s);
+  // One less where it was rounded away from zero, then odd: both neighbours of what was lost are not.
+  const away = b.shrS(b.xor(bits, b.op('i64.reinterpret_f64', rest)), 63);
+  return b.select(exact, s, b.op('f64.reinterpret_i64', b.or(b.add(bits, away), 1)));
+}
+
+/**
+ * a + x · y rounded once: Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums" (2008). Products must
+ * neither overflow nor come near the denormals. `lost`: whether it is inexact, i32 (f64 only). f64 or f64x2.
+ */
+export function fusedMultiplyAdd(b: Builder, a: Val, x: Val, y: Val): { value: Val; lost: () => Val } {
+  const high = double(b, 'mul', x, y);
+  const low = productError(b, x, y, high);
+  const t = double(b, 'add', a, low);
+  const tLow = sumError(b, a, low, t);
+  const v = double(b, 'add', high, t);
+  const vLow = sumError(b, high, t, v);
+  const z = double(b, 'add', tLow, vLow);
+  const rest = sumError(b, tLow, vLow, z);
+  const odd = toOdd(b, z, rest);
+  const value = double(b, 'add', v, odd);
+  const zero = (): Val => b.f64(0);
+  // An inexact z ends below the last place of any sum with v.
+  const lost = (): Val =>
+    b.or(b.op('f64.ne', rest, zero()), b.op('f64.ne', sumError(b, v, odd, value), zero()));
+  return { value, lost };
 }

@@ -10,7 +10,16 @@ import type { Val } from '../../../builder.ts';
 import { IXC } from '../../../float/arm-float.ts';
 import { fpOp, type FpOp, type FpType } from '../../../float/fp-ops.ts';
 import type { Helper } from '../../../interp/helpers.ts';
-import { inexact, midRange, productError, sumError, type ScalarType } from '../../error-free.ts';
+import {
+  double,
+  doubleLike,
+  fusedMultiplyAdd,
+  inexact,
+  midRange,
+  sumError,
+  toOdd,
+  type ScalarType,
+} from '../../error-free.ts';
 import type { A64Builder } from '../builder.ts';
 import type { Reg } from '../define.ts';
 import { A } from '../layout.ts';
@@ -39,8 +48,12 @@ export function unflushed(b: A64Builder): Val {
 export function roundingMode(b: A64Builder): Val {
   return b.and(b.shrU(b.getState('i32.load', A.fpcr), 22), 3);
 }
+/** Sets FPSR's flags (i32). */
+export function raise(b: A64Builder, flags: Val): void {
+  b.setState('i32.store', A.fpsr, b.or(b.getState('i32.load', A.fpsr), flags));
+}
 export function raiseInexact(b: A64Builder, lost: Val): void {
-  b.setState('i32.store', A.fpsr, b.or(b.getState('i32.load', A.fpsr), b.shl(lost, 4)));
+  raise(b, b.shl(lost, 4));
 }
 
 export function soft(b: A64Builder, op: FpOp, t: FpType, x: Val, y?: Val, z?: Val): Val {
@@ -132,17 +145,7 @@ function arithmeticHelper(op: Binary | 'sqrt', t: ScalarType, name: FpOp = op): 
   };
 }
 
-/** s with its last bit set when something not zero, of the sign of `rest`, was lost: round to odd. */
-function toOdd(b: A64Builder, s: Val, rest: Val): Val {
-  const bits = toBits(b, s);
-  // Truncated toward zero where the rest has the other sign, then the bit set.
-  const away = b.ltS(b.xor(bits, toBits(b, rest)), 0);
-  const odd = b.or(b.sub(bits, b.extU(away)), 1);
-  const exact = b.or(b.op('f64.eq', rest, b.f64(0)), b.wrap(b.and(bits, 1)));
-  return b.op('f64.reinterpret_i64', b.select(exact, bits, odd));
-}
-
-/** addend + x · y in double precision: Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums" (2008). */
+/** addend + x · y in double precision. */
 const fmaDouble: Helper<A64Builder> = {
   name: 'mulAdd_f64',
   params: ['i64', 'i64', 'i64'],
@@ -152,21 +155,11 @@ const fmaDouble: Helper<A64Builder> = {
       const [a, x, y] = [aBits, xBits, yBits].map((v) => b.op('f64.reinterpret_i64', v));
       const modest = b.op('f64.lt', b.op('f64.abs', a), b.f64(2 ** 1000));
       b.if(b.and(b.and(midRange(b, xBits), midRange(b, yBits)), modest), () => {
-        const high = b.op('f64.mul', x, y);
-        const low = productError(b, x, y, high);
-        const t = b.op('f64.add', a, low);
-        const tLow = sumError(b, a, low, t);
-        const v = b.op('f64.add', high, t);
-        const vLow = sumError(b, high, t, v);
-        const z = b.op('f64.add', tLow, vLow);
-        const odd = toOdd(b, z, sumError(b, tLow, vLow, z));
-        const r = b.op('f64.add', v, odd);
+        const { value, lost } = fusedMultiplyAdd(b, a, x, y);
         b.if(b.eqz(b.and(b.getState('i32.load', A.fpsr), IXC)), () => {
-          // Inexact when either rounding lost something: an odd z cannot be all of it.
-          const lostInZ = b.op('f64.ne', sumError(b, tLow, vLow, z), b.f64(0));
-          raiseInexact(b, b.or(lostInZ, b.op('f64.ne', sumError(b, v, odd, r), b.f64(0))));
+          raiseInexact(b, lost());
         });
-        b.fn.return(toBits(b, r));
+        b.fn.return(toBits(b, value));
       });
       const product = b.op('f64.mul', x, y);
       const isZero = (v: Val): Val => b.op('f64.eq', v, b.f64(0));
@@ -178,6 +171,30 @@ const fmaDouble: Helper<A64Builder> = {
     b.fn.return(soft(b, 'mulAdd', 'f64', aBits, xBits, yBits));
   },
 };
+
+/** Both lanes at once, when both are ordinary. */
+const fmaDoubles: Helper<A64Builder> = {
+  name: 'mulAdd_f64x2',
+  params: ['v128', 'v128', 'v128'],
+  result: 'v128',
+  build: (b, a, x, y) => {
+    const between = (v: Val, least: number, most: number): Val => {
+      const m = double(b, 'abs', v);
+      const below = double(b, 'lt', m, doubleLike(b, v, most));
+      return least ? b.op('v128.and', below, double(b, 'ge', m, doubleLike(b, v, least))) : below;
+    };
+    const [p, q, r] = [between(x, 2 ** -400, 2 ** 400), between(y, 2 ** -400, 2 ** 400), between(a, 0, 2 ** 1000)];
+    b.if(b.and(settled(b), b.op('i64x2.all_true', b.op('v128.and', b.op('v128.and', p, q), r))), () => {
+      b.fn.return(fusedMultiplyAdd(b, a, x, y).value);
+    });
+    let out = a;
+    for (const i of [0, 1]) {
+      const lane = (v: Val): Val => b.lane('i64x2.extract_lane', i, v);
+      out = b.lane('i64x2.replace_lane', i, out, b.callHelper('mulAdd_f64', lane(a), lane(x), lane(y))!);
+    }
+    b.fn.return(out);
+  },
+}; // prettier-ignore
 
 /** In single precision: the product is exact in a double, the sum rounded to odd there. */
 const fmaSingle: Helper<A64Builder> = {
@@ -220,6 +237,37 @@ export function mulAdd(b: A64Builder, t: ScalarType, a: Val, x: Val, y: Val): Va
   return b.get(out);
 }
 
+/** Bits of a half (i64) to a single; special ones by soft-float. Nothing is lost and denormals are never flushed. */
+export function halfToSingle(b: A64Builder, half: Val): Val {
+  const h = b.wrap(half);
+  // The exponent and fraction in their new places, and the exponents' difference made good by a product.
+  const magnitude = b.op('f32.reinterpret_i32', b.shl(b.and(h, 0x7fff), 13));
+  const sign = b.op('f32.reinterpret_i32', b.shl(h, 16));
+  const out = b.var('f32', b.op('f32.copysign', b.op('f32.mul', magnitude, b.f32(2 ** 112)), sign));
+  b.if(b.eq(b.and(h, 0x7c00), 0x7c00), () => {
+    b.set(out, fromBits(b, 'f32', soft(b, 'toSingle', 'f16', half)));
+  });
+  return b.get(out);
+}
+
+/** Bits of a single (i64) to those of a half: normal results and zeros here. */
+export function singleToHalf(b: A64Builder, single: Val): Val {
+  const s = b.wrap(single);
+  const magnitude = b.and(s, 0x7fffffff);
+  const sign = b.and(b.shrU(s, 16), 0x8000);
+  // From twice the smallest normal half to what still rounds to the largest.
+  const inRange = b.ltU(b.sub(magnitude, 0x39000000), 0x477ff000 - 0x39000000);
+  const exact = b.eqz(b.and(s, 0x1fff));
+  const ok = b.or(b.and(inRange, b.or(exact, settled(b))), b.eqz(magnitude));
+  const rounded = b.shrU(b.add(magnitude, b.add(b.and(b.shrU(s, 13), 1), 0xfff)), 13);
+  const value = b.select(inRange, b.sub(rounded, 112 << 10), b.i32(0));
+  const out = b.var('i64', b.extU(b.or(value, sign)));
+  b.if(b.eqz(ok), () => {
+    b.set(out, soft(b, 'toHalf', 'f32', single));
+  });
+  return b.get(out);
+}
+
 /** To an integral value, by a rounding mode 0…4 of FPRounding. Keeps the sign of zero. */
 export function integral(b: A64Builder, t: ScalarType, x: Val, rounding: number): Val {
   if (rounding < 4) return b.op(`${t}.${(['nearest', 'ceil', 'floor', 'trunc'] as const)[rounding]}`, x);
@@ -237,4 +285,5 @@ export const fpHelpers: readonly Helper<A64Builder>[] = [
   arithmeticHelper('mul', 'f64', 'mulx'),
   fmaSingle,
   fmaDouble,
+  fmaDoubles,
 ];

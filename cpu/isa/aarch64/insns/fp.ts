@@ -1,5 +1,6 @@
 /** Scalar floating point. Arm ARM C4.1.96. Half precision is for conversions alone (no FEAT_FP16). */
 import type { Val } from '../../../builder.ts';
+import { IOC } from '../../../float/arm-float.ts';
 import { CURRENT, EXACT, UNSIGNED, WIDE, type FpOp, type FpType } from '../../../float/fp-ops.ts';
 import type { A64Builder } from '../builder.ts';
 import { insn, type Definition } from '../define.ts';
@@ -13,12 +14,15 @@ import {
   konst,
   mulAdd,
   plain,
+  halfToSingle,
+  raise,
   raiseInexact,
   roundingMode,
   safe,
   scalar,
   setScalar,
   settled,
+  singleToHalf,
   soft,
   toBits,
   unflushed,
@@ -164,6 +168,8 @@ const oneSource: readonly Definition[] = [
       insn(`fcvt ${suffix(to)}, ${suffix(from)}`, `00011110 ${type} 1 0001 ${opc} 10000 Vn Vd`, 'w:Vd r:Vn', (b, vd, vn) => {
         if (from === 'f32' && to === 'f64') setScalar(b, vd, widen(b, b.f32v(vn)));
         else if (from === 'f64' && to === 'f32') setScalar(b, vd, narrow(b, b.f64v(vn)));
+        else if (from === 'f16' && to === 'f32') setScalar(b, vd, halfToSingle(b, b.low(vn, 16)));
+        else if (from === 'f32' && to === 'f16') b.setLow(vd, singleToHalf(b, b.low(vn, 32)), 16);
         else b.setLow(vd, soft(b, op, from, b.low(vn, width(from))), width(to));
       }),
     ),
@@ -261,11 +267,12 @@ export function toInteger(
   const inRange = b.and(b.op('f64.ge', r, b.f64(least)), b.op('f64.lt', r, b.f64(limit)));
   const out = b.var('i64');
   b.if(
-    b.and(inRange, unflushed(b)),
+    unflushed(b),
     () => {
-      raiseInexact(b, b.op('f64.ne', r, scaled));
-      const v = b.op(unsigned ? 'i64.trunc_sat_f64_u' : 'i64.trunc_sat_f64_s', r);
-      b.set(out, bits === 32 && !unsigned ? b.zext(v, 32) : v);
+      raise(b, b.select(inRange, b.shl(b.op('f64.ne', r, scaled), 4), b.i32(IOC)));
+      // Saturates, and makes NaNs zero, as Arm does.
+      const v = b.op(`i${bits}.trunc_sat_f64_${unsigned ? 'u' : 's'}`, r);
+      b.set(out, bits === 32 ? b.extU(v) : v);
     },
     () => {
       const how = rounding | (unsigned ? UNSIGNED : 0) | (bits === 64 ? WIDE : 0);

@@ -9,12 +9,15 @@ import {
   fromBits,
   HALF,
   mulAdd,
+  halfToSingle,
+  raise,
   raiseInexact,
   roundingMode,
   SAFE,
   scalar,
   setScalar,
   settled,
+  singleToHalf,
   soft,
   toBits,
   unflushed,
@@ -143,7 +146,7 @@ const UPPER = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15] as co
 function mulAddLanes(b: A64Builder, f: Form, a: Val, x: Val, y: Val): Val {
   const compute = (lane: (v: Val) => Val): Val =>
     b.callHelper(`mulAdd_${f.t}`, lane(a), lane(x), lane(y))!;
-  if (f.t === 'f64') return each(b, f, compute);
+  if (f.t === 'f64') return b.callHelper('mulAdd_f64x2', a, x, y)!;
   const halves = f.q === 1 ? [0, 1] : [0];
   const sums = halves.map((h) => {
     const [A, X, Y] = [a, x, y].map((v) =>
@@ -213,12 +216,14 @@ function toIntegers(b: A64Builder, f: Form, x: Val, unsigned: boolean, rounding:
   const r = integralLanes(b, t, scaled, rounding);
   const inRange = unsigned
     ? b.op('v128.and', b.op('f32x4.ge', r, zero(b)), b.op('f32x4.lt', r, splat(b, t, 2 ** 32)))
-    : b.op('f32x4.lt', b.op('f32x4.abs', r), splat(b, t, 2 ** 31));
+    : b.op('v128.and', b.op('f32x4.ge', r, splat(b, t, -(2 ** 31))), b.op('f32x4.lt', r, splat(b, t, 2 ** 31)));
   const out = b.var('v128');
   b.if(
-    b.and(unflushed(b), all(b, inRange)),
+    unflushed(b),
     () => {
-      raiseInexact(b, b.op('v128.any_true', b.op('f32x4.ne', r, scaled)));
+      const lost = b.op('v128.any_true', b.op('v128.and', inRange, b.op('f32x4.ne', r, scaled)));
+      raise(b, b.or(b.shl(lost, 4), b.eqz(all(b, inRange))));
+      // Saturates, and makes NaNs zero, as Arm does.
       b.set(out, b.op(`i32x4.trunc_sat_f32x4_${unsigned ? 'u' : 's'}`, r));
     },
     () => {
@@ -578,7 +583,7 @@ const formats: readonly Definition[] = [
   }, { by: 'Q' }),
   insn('fcvtl v.s', '0 Q 0 01110 00 10000 10111 10 Vn Vd', TWO, (b, vd, vn) => {
     const bits = [0, 1, 2, 3].map((i) => b.loadReg('i64.load16_u', vn, (b.f['Q'] ? 8 : 0) + 2 * i));
-    b.setV(vd, each(b, HALVES, (_l, i) => soft(b, 'toSingle', 'f16', bits[i])));
+    b.setV(vd, each(b, HALVES, (_l, i) => toBits(b, halfToSingle(b, bits[i]))));
   }, { by: 'Q' }),
   insn('fcvtn v.s', '0 Q 0 01110 01 10000 10110 10 Vn Vd', TWO, (b, vd, vn) => {
     narrowTo32(b, vd, vn, false);
@@ -592,7 +597,7 @@ const formats: readonly Definition[] = [
   insn('fcvtn v.h', '0 Q 0 01110 00 10000 10110 10 Vn Vd', TWO, (b, vd, vn) => {
     let r: Val | null = null;
     for (let i = 0; i < 4; i++) {
-      const h = b.shl(soft(b, 'toHalf', 'f32', b.loadReg('i64.load32_u', vn, 4 * i)), 16 * i);
+      const h = b.shl(singleToHalf(b, b.loadReg('i64.load32_u', vn, 4 * i)), 16 * i);
       r = r ? b.or(r, h) : h;
     }
     writeHalf(b, vd, r!, b.f['Q']);

@@ -2,9 +2,12 @@
  * The guests of guests/guests.json built for aarch64: the same output and exit status as under qemu-aarch64, or, where
  * qemu's user mode is no Linux, as the same source built for this machine.
  */
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { guestPath, guestTable, builtNames, nativeReason, type GuestRun } from '../support/guests.ts';
-import { hostTool, runNative, runRing3, type RunResult } from '../support/run.ts';
+import { hostTool, runNative, runRing3, withFolder, type RunResult } from '../support/run.ts';
 
 const QEMU = hostTool('/usr/bin/qemu-aarch64', 'qemu-user', 'aarch64 guests beside qemu-aarch64');
 /** A frame with SVE records is restored from those alone; ring3's cpu has no SVE. */
@@ -77,4 +80,54 @@ describe('aarch64 guests', () => {
     expect(ownNotes(ring3.stderr)).toBe(expected.stderr);
     expect(ring3.status).toBe(STATUS[title] ?? expected.status);
   });
+});
+
+/** Debian's cross libc (libc6-arm64-cross) is all that a dynamically linked program needs. */
+const CROSS = '/usr/aarch64-linux-gnu/lib';
+const compiler = hostTool(
+  '/usr/bin/aarch64-linux-gnu-gcc',
+  'gcc-aarch64-linux-gnu',
+  'dynamic aarch64 programs',
+);
+
+describe.skipIf(compiler === null || !existsSync(`${CROSS}/libc.so.6`))('an aarch64 root', () => {
+  it('runs dynamically linked programs, by name, by link and by script', () =>
+    withFolder(async (root) => {
+      for (const dir of ['lib', 'usr/bin', 'src']) mkdirSync(join(root, dir), { recursive: true });
+      symlinkSync('usr/bin', join(root, 'bin'));
+      for (const name of ['ld-linux-aarch64.so.1', 'libc.so.6', 'libm.so.6']) {
+        cpSync(join(CROSS, name), join(root, 'lib', name), { dereference: true });
+      }
+      const source = join(root, 'src/show.c');
+      writeFileSync(
+        source,
+        `#include <math.h>
+#include <stdio.h>
+#include <sys/utsname.h>
+int main(int argc, char **argv) {
+  struct utsname u;
+  uname(&u);
+  printf("%s", u.machine);
+  for (int i = 1; i < argc; i++) printf(" %s", argv[i]);
+  printf(" %.3f\\n", sqrt(argc + 0.5));
+  return argc;
+}`,
+      );
+      const program = join(root, 'usr/bin/show');
+      execFileSync(compiler!, ['-O1', '-fno-builtin', '-o', program, source, '-lm']);
+      symlinkSync('/usr/bin/show', join(root, 'usr/bin/link'));
+      writeFileSync(join(root, 'script'), '#!/bin/link one two\n', { mode: 0o755 });
+      const run = (name: string, ...args: string[]): Promise<RunResult> =>
+        runRing3(name, args, { ring3: ['--root', root] });
+      expect(await run('show', 'x')).toEqual({ stdout: 'aarch64 x 1.581\n', stderr: '', status: 2 });
+      expect(await run('/bin/link')).toEqual({ stdout: 'aarch64 1.225\n', stderr: '', status: 1 });
+      expect(await run('/script')).toEqual({
+        stdout: 'aarch64 one two /script 1.871\n',
+        stderr: '',
+        status: 3,
+      });
+      const asked = await runRing3('show', [], { ring3: ['--root', root, '--platform', 'linux/amd64'] });
+      expect(asked.stderr).toBe('ring3: show is for aarch64, not for linux/amd64\n');
+      expect(asked.status).toBe(126);
+    }));
 });

@@ -29,18 +29,20 @@ export type { ScalarType };
 const FZ = 0x01000000;
 const RMODE = 0x00c00000;
 
-/** Rounding to nearest, nothing flushed, IXC set already. */
-export function settled(b: A64Builder): Val {
-  // FPCR and FPSR side by side.
-  const both = b.getState('i64.load', A.fpcr);
+/** FPCR and FPSR side by side. */
+function controlIs(b: A64Builder, clear: number): Val {
   const ixc = BigInt(IXC) << 32n;
-  return b.eq(b.and(both, ixc | BigInt(FZ | RMODE)), ixc);
+  return b.eq(b.and(b.getState('i64.load', A.fpcr), ixc | BigInt(clear)), ixc);
 }
-/** Rounding to nearest, nothing flushed. */
-export function plain(b: A64Builder): Val {
-  return b.eqz(b.and(b.getState('i32.load', A.fpcr), FZ | RMODE));
+/** Rounding to nearest, nothing flushed, IXC set already. */
+export const settled = (b: A64Builder): Val => controlIs(b, FZ | RMODE);
+/** The same where neither operands nor result are denormal. */
+export const settledNormal = (b: A64Builder): Val => controlIs(b, RMODE);
+/** Rounding to nearest. */
+export function nearest(b: A64Builder): Val {
+  return b.eqz(b.and(b.getState('i32.load', A.fpcr), RMODE));
 }
-/** Nothing flushed: what does not round needs no more. */
+/** Nothing is flushed. */
 export function unflushed(b: A64Builder): Val {
   return b.eqz(b.and(b.getState('i32.load', A.fpcr), FZ));
 }
@@ -88,9 +90,19 @@ export function safe(b: A64Builder, t: ScalarType, v: Val): Val {
   return b.and(b.op(`${t}.ge`, a, konst(b, t, SAFE[t])), b.op(`${t}.lt`, a, konst(b, t, Infinity)));
 }
 
+/** No denormal, and no NaN: what flush-to-zero leaves alone. */
+export function ordinary(b: A64Builder, t: ScalarType, v: Val): Val {
+  const normal = b.op(`${t}.ge`, b.op(`${t}.abs`, v), konst(b, t, t === 'f64' ? 2 ** -1022 : 2 ** -126));
+  return b.or(normal, b.op(`${t}.eq`, v, konst(b, t, 0)));
+}
+/** Operands that are not flushed. */
+function kept(b: A64Builder, t: ScalarType, ...operands: readonly Val[]): Val {
+  return operands.reduce((ok, v) => b.and(ok, ordinary(b, t, v)), b.i32(1));
+}
+
 export type Binary = 'add' | 'sub' | 'mul' | 'div';
 
-/** Whether the host's result is Arm's, given `plain`. Sums are exact where they are tiny; roots never are. */
+/** Whether the host's result is Arm's when nothing is flushed. Sums are exact where they are tiny; roots never are. */
 function certain(b: A64Builder, op: Binary | 'sqrt', t: ScalarType, x: Val, y: Val, r: Val): Val {
   if (op === 'mul' || op === 'div') {
     const isZero = (v: Val): Val => b.op(`${t}.eq`, v, konst(b, t, 0));
@@ -125,11 +137,13 @@ function arithmeticHelper(op: Binary | 'sqrt', t: ScalarType, name: FpOp = op): 
     params: ['i64', 'i64'],
     result: 'i64',
     build: (b, xBits, yBits) => {
-      b.if(plain(b), () => {
+      b.if(nearest(b), () => {
         const x = fromBits(b, t, xBits);
         const y = fromBits(b, t, yBits);
         const r = op === 'sqrt' ? b.op(`${t}.sqrt`, x) : b.op(`${t}.${op}`, x, y);
-        b.if(certain(b, op, t, x, y, r), () => {
+        const normal = b.or(safe(b, t, r), b.op(`${t}.eq`, r, konst(b, t, 0)));
+        const flushless = b.or(unflushed(b), b.and(normal, kept(b, t, x, ...(op === 'sqrt' ? [] : [y]))));
+        b.if(b.and(flushless, certain(b, op, t, x, y, r)), () => {
           b.if(b.and(b.getState('i32.load', A.fpsr), IXC), () => {
             b.fn.return(toBits(b, r));
           });
@@ -151,9 +165,10 @@ const fmaDouble: Helper<A64Builder> = {
   params: ['i64', 'i64', 'i64'],
   result: 'i64',
   build: (b, aBits, xBits, yBits) => {
-    b.if(plain(b), () => {
+    b.if(nearest(b), () => {
       const [a, x, y] = [aBits, xBits, yBits].map((v) => b.op('f64.reinterpret_i64', v));
-      const modest = b.op('f64.lt', b.op('f64.abs', a), b.f64(2 ** 1000));
+      const flushless = b.or(unflushed(b), kept(b, 'f64', a, x, y));
+      const modest = b.and(flushless, b.op('f64.lt', b.op('f64.abs', a), b.f64(2 ** 1000)));
       b.if(b.and(b.and(midRange(b, xBits), midRange(b, yBits)), modest), () => {
         const { value, lost } = fusedMultiplyAdd(b, a, x, y);
         b.if(b.eqz(b.and(b.getState('i32.load', A.fpsr), IXC)), () => {
@@ -164,9 +179,12 @@ const fmaDouble: Helper<A64Builder> = {
       const product = b.op('f64.mul', x, y);
       const isZero = (v: Val): Val => b.op('f64.eq', v, b.f64(0));
       // NaN when the other factor is not finite.
-      b.if(b.and(b.and(isZero(product), b.or(isZero(x), isZero(y))), finite(b, 'f64', a)), () => {
-        b.fn.return(toBits(b, b.op('f64.add', a, product)));
-      });
+      b.if(
+        b.and(b.and(isZero(product), b.or(isZero(x), isZero(y))), b.and(flushless, finite(b, 'f64', a))),
+        () => {
+          b.fn.return(toBits(b, b.op('f64.add', a, product)));
+        },
+      );
     });
     b.fn.return(soft(b, 'mulAdd', 'f64', aBits, xBits, yBits));
   },
@@ -202,13 +220,15 @@ const fmaSingle: Helper<A64Builder> = {
   params: ['i64', 'i64', 'i64'],
   result: 'i64',
   build: (b, aBits, xBits, yBits) => {
-    b.if(plain(b), () => {
-      const [a, x, y] = [aBits, xBits, yBits].map((v) => b.op('f64.promote_f32', fromBits(b, 'f32', v)));
+    b.if(nearest(b), () => {
+      const singles = [aBits, xBits, yBits].map((v) => fromBits(b, 'f32', v));
+      const [a, x, y] = singles.map((v) => b.op('f64.promote_f32', v));
       const product = b.op('f64.mul', x, y);
       const sum = b.op('f64.add', a, product);
       const rest = sumError(b, a, product, sum);
       const r = b.op('f32.demote_f64', toOdd(b, sum, rest));
-      b.if(b.or(safe(b, 'f32', r), b.op('f64.eq', sum, b.f64(0))), () => {
+      const flushless = b.or(unflushed(b), kept(b, 'f32', ...singles));
+      b.if(b.and(flushless, b.or(safe(b, 'f32', r), b.op('f64.eq', sum, b.f64(0)))), () => {
         b.if(b.eqz(b.and(b.getState('i32.load', A.fpsr), IXC)), () => {
           raiseInexact(b, b.or(b.op('f64.ne', rest, b.f64(0)), b.op('f64.ne', b.op('f64.promote_f32', r), sum)));
         });
@@ -258,7 +278,7 @@ export function singleToHalf(b: A64Builder, single: Val): Val {
   // From twice the smallest normal half to what still rounds to the largest.
   const inRange = b.ltU(b.sub(magnitude, 0x39000000), 0x477ff000 - 0x39000000);
   const exact = b.eqz(b.and(s, 0x1fff));
-  const ok = b.or(b.and(inRange, b.or(exact, settled(b))), b.eqz(magnitude));
+  const ok = b.or(b.and(inRange, b.or(exact, settledNormal(b))), b.eqz(magnitude));
   const rounded = b.shrU(b.add(magnitude, b.add(b.and(b.shrU(s, 13), 1), 0xfff)), 13);
   const value = b.select(inRange, b.sub(rounded, 112 << 10), b.i32(0));
   const out = b.var('i64', b.extU(b.or(value, sign)));

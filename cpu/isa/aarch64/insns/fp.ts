@@ -13,7 +13,8 @@ import {
   integral,
   konst,
   mulAdd,
-  plain,
+  nearest,
+  ordinary,
   halfToSingle,
   raise,
   raiseInexact,
@@ -21,11 +22,10 @@ import {
   safe,
   scalar,
   setScalar,
-  settled,
+  settledNormal,
   singleToHalf,
   soft,
   toBits,
-  unflushed,
   type ScalarType,
 } from './fp-arith.ts';
 
@@ -42,8 +42,6 @@ export function fastOr(b: A64Builder, ok: Val, fast: Val, slow: () => Val): Val 
   return b.get(out);
 }
 
-export const isNumber = (b: A64Builder, t: ScalarType, v: Val): Val => b.op(`${t}.eq`, v, v);
-
 /** Negation never changes anything but the sign, of NaNs too. */
 export function negate(b: A64Builder, t: ScalarType, v: Val): Val {
   const sign = 1n << BigInt(bitsOf(t) - 1);
@@ -53,7 +51,7 @@ export function negate(b: A64Builder, t: ScalarType, v: Val): Val {
 export type MinMax = 'max' | 'min' | 'maxnm' | 'minnm';
 export function minMax(b: A64Builder, op: MinMax, t: ScalarType, x: Val, y: Val): Val {
   const fast = b.op(`${t}.${op.slice(0, 3)}`, x, y);
-  return fastOr(b, b.and(unflushed(b), isNumber(b, t, fast)), fast, () =>
+  return fastOr(b, b.and(ordinary(b, t, x), ordinary(b, t, y)), fast, () =>
     soft(b, op, t, toBits(b, x), toBits(b, y)),
   );
 }
@@ -93,7 +91,7 @@ export function roundInt(b: A64Builder, t: ScalarType, x: Val, rounding: number,
   } else fast = integral(b, t, x, rounding);
   const out = b.var(t, fast);
   b.if(
-    b.and(unflushed(b), isNumber(b, t, x)),
+    ordinary(b, t, x),
     () => {
       if (exact) raiseInexact(b, b.op(`${t}.ne`, fast, x));
     },
@@ -113,18 +111,19 @@ const FRINT: readonly (readonly [string, string, number, boolean])[] = [
 
 /** Between single and double precision. */
 export function widen(b: A64Builder, x: Val): Val {
-  const ok = b.and(unflushed(b), isNumber(b, 'f32', x));
-  return fastOr(b, ok, b.op('f64.promote_f32', x), () => soft(b, 'toDouble', 'f32', toBits(b, x)));
+  return fastOr(b, ordinary(b, 'f32', x), b.op('f64.promote_f32', x), () =>
+    soft(b, 'toDouble', 'f32', toBits(b, x)),
+  );
 }
 export function narrow(b: A64Builder, x: Val): Val {
   const r = b.op('f32.demote_f64', x);
   const exact = b.op('f64.eq', b.op('f64.promote_f32', r), x);
-  const sure = b.and(safe(b, 'f32', r), b.or(settled(b), b.and(unflushed(b), exact)));
+  const sure = b.and(safe(b, 'f32', r), b.or(settledNormal(b), exact));
   return fastOr(b, sure, r, () => {
     const out = b.var('i64');
     // The first inexact one, and zeros.
     b.if(
-      b.and(plain(b), b.or(safe(b, 'f32', r), b.op('f64.eq', x, b.f64(0)))),
+      b.and(nearest(b), b.or(safe(b, 'f32', r), b.op('f64.eq', x, b.f64(0)))),
       () => {
         raiseInexact(b, b.eqz(exact));
         b.set(out, toBits(b, r));
@@ -195,8 +194,7 @@ function compareFlags(b: A64Builder, t: ScalarType, x: Val, y: Val, signaling: b
   const n = b.var('i64', b.neg(b.extU(lt)));
   const z = b.var('i64', b.extU(b.eqz(eq)));
   const carry = b.var('i64', b.select(lt, b.i64(0), b.i64(3n << 62n)));
-  const ordered = b.and(isNumber(b, t, x), isNumber(b, t, y));
-  b.if(b.eqz(b.and(unflushed(b), ordered)), () => {
+  b.if(b.eqz(b.and(ordinary(b, t, x), ordinary(b, t, y))), () => {
     const nzcv = soft(b, signaling ? 'compareSignaling' : 'compareQuiet', t, toBits(b, x), toBits(b, y));
     b.set(n, b.shl(nzcv, 60));
     b.set(z, b.and(b.xor(nzcv, 4), 4));
@@ -267,10 +265,10 @@ export function toInteger(
   const inRange = b.and(b.op('f64.ge', r, b.f64(least)), b.op('f64.lt', r, b.f64(limit)));
   const out = b.var('i64');
   b.if(
-    unflushed(b),
+    ordinary(b, t, x),
     () => {
       raise(b, b.select(inRange, b.shl(b.op('f64.ne', r, scaled), 4), b.i32(IOC)));
-      // Saturates, and makes NaNs zero, as Arm does.
+      // Saturates as Arm does.
       const v = b.op(`i${bits}.trunc_sat_f64_${unsigned ? 'u' : 's'}`, r);
       b.set(out, bits === 32 ? b.extU(v) : v);
     },
@@ -302,7 +300,7 @@ export function fromInteger(
   const precision = t === 'f64' ? 53 : 24;
   const magnitude = unsigned ? i : b.add(i, 1n << BigInt(precision));
   const small = b.leU(magnitude, 1n << BigInt(unsigned ? precision : precision + 1));
-  return fastOr(b, b.or(settled(b), small), r, () =>
+  return fastOr(b, b.or(settledNormal(b), small), r, () =>
     soft(b, 'fromFixed', t, i, b.i64(unsigned ? UNSIGNED : 0), fraction ? b.extU(fraction) : b.i64(0)),
   );
 }

@@ -17,10 +17,10 @@ import {
   scalar,
   setScalar,
   settled,
+  settledNormal,
   singleToHalf,
   soft,
   toBits,
-  unflushed,
   type ScalarType,
 } from './fp-arith.ts';
 import { fromInteger, minMax, narrow, negate, power, toInteger, type MinMax } from './fp.ts';
@@ -78,7 +78,15 @@ function fastOrEach(b: A64Builder, f: Form, ok: Val, fast: Val, compute: (lane: 
 } // prettier-ignore
 
 const all = (b: A64Builder, v: Val): Val => b.op('i32x4.all_true', v);
-const numbers = (b: A64Builder, f: Form, v: Val): Val => b.op(`${vectorOf(f.t)}.eq`, v, v);
+/** No denormals and no NaNs: what flush-to-zero leaves alone. */
+function ordinary(b: A64Builder, t: ScalarType, ...values: readonly Val[]): Val {
+  const v = vectorOf(t);
+  const least = splat(b, t, t === 'f64' ? 2 ** -1022 : 2 ** -126);
+  const ok = values.map((x) =>
+    b.op('v128.or', b.op(`${v}.ge`, b.op(`${v}.abs`, x), least), b.op(`${v}.eq`, x, zero(b))),
+  );
+  return all(b, ok.length === 2 ? b.op('v128.and', ok[0], ok[1]) : ok[0]);
+}
 /** Lanes that cannot have come from tiny results; those that are not part of the form pass. */
 function safeLanes(b: A64Builder, f: Form, r: Val): Val {
   const v = vectorOf(f.t);
@@ -115,9 +123,7 @@ const minMaxOf =
   (op: MinMax): Compute =>
   (b, f, x, y) => {
     const fast = b.op(`${vectorOf(f.t)}.${op.slice(0, 3)}`, x, y);
-    return fastOrEach(b, f, b.and(unflushed(b), all(b, numbers(b, f, fast))), fast, (lane) =>
-      soft(b, op, f.t, lane(x), lane(y)),
-    );
+    return fastOrEach(b, f, ordinary(b, f.t, x, y), fast, (lane) => soft(b, op, f.t, lane(x), lane(y)));
   };
 
 const softOf =
@@ -131,7 +137,7 @@ const compareOf =
   (b, f, a, c) => {
     const v = vectorOf(f.t);
     const [x, y] = absolute ? [a, c].map((o) => b.op('v128.andnot', o, signs(b, f.t))) : [a, c];
-    const ok = b.and(unflushed(b), all(b, b.op('v128.and', numbers(b, f, x), numbers(b, f, y))));
+    const ok = ordinary(b, f.t, x, y);
     return fastOrEach(b, f, ok, b.op(`${v}.${relation}`, x, y), (lane) => {
       const nzcv = soft(b, relation === 'eq' ? 'compareQuiet' : 'compareSignaling', f.t, lane(x), lane(y));
       // 6 equal, 2 greater, 8 less, 3 unordered.
@@ -180,7 +186,7 @@ const roundOf =
   (rounding: number, exact: boolean): Unary =>
   (b, f, x) => {
     const out = b.var('v128');
-    const ok = b.and(unflushed(b), all(b, numbers(b, f, x)));
+    const ok = ordinary(b, f.t, x);
     b.if(
       ok,
       () => {
@@ -219,11 +225,11 @@ function toIntegers(b: A64Builder, f: Form, x: Val, unsigned: boolean, rounding:
     : b.op('v128.and', b.op('f32x4.ge', r, splat(b, t, -(2 ** 31))), b.op('f32x4.lt', r, splat(b, t, 2 ** 31)));
   const out = b.var('v128');
   b.if(
-    unflushed(b),
+    ordinary(b, t, x),
     () => {
       const lost = b.op('v128.any_true', b.op('v128.and', inRange, b.op('f32x4.ne', r, scaled)));
       raise(b, b.or(b.shl(lost, 4), b.eqz(all(b, inRange))));
-      // Saturates, and makes NaNs zero, as Arm does.
+      // Saturates as Arm does.
       b.set(out, b.op(`i32x4.trunc_sat_f32x4_${unsigned ? 'u' : 's'}`, r));
     },
     () => {
@@ -243,7 +249,7 @@ function fromIntegers(b: A64Builder, f: Form, x: Val, unsigned: boolean, fractio
   if (t === 'f64' || f.q < 0) return each(b, f, alone);
   const converted = b.op(`f32x4.convert_i32x4_${unsigned ? 'u' : 's'}`, x);
   const fast = fraction ? b.op('f32x4.mul', converted, powerLanes(b, t, b.neg(fraction))) : converted;
-  return fastOrEach(b, f, settled(b), fast, (lane) =>
+  return fastOrEach(b, f, settledNormal(b), fast, (lane) =>
     soft(
       b,
       'fromFixed',
@@ -576,7 +582,7 @@ const formats: readonly Definition[] = [
     const f: Form = { t: 'f64', q: 1 };
     const fast = b.op('f64x2.promote_low_f32x4', x);
     const out = b.var('v128', fast);
-    b.if(b.eqz(b.and(unflushed(b), all(b, numbers(b, f, fast)))), () => {
+    b.if(b.eqz(ordinary(b, 'f32', x)), () => {
       b.set(out, each(b, f, (_l, i) => soft(b, 'toDouble', 'f32', laneBits(b, 'f32', x, i))));
     });
     b.setV(vd, b.get(out));

@@ -95,6 +95,12 @@ export function ordinary(b: A64Builder, t: ScalarType, v: Val): Val {
   const normal = b.op(`${t}.ge`, b.op(`${t}.abs`, v), konst(b, t, t === 'f64' ? 2 ** -1022 : 2 ** -126));
   return b.or(normal, b.op(`${t}.eq`, v, konst(b, t, 0)));
 }
+/** Whether one is infinite. With such an operand all results but NaN are exact. */
+export function anyInfinite(b: A64Builder, t: ScalarType, ...operands: readonly Val[]): Val {
+  const is = (v: Val): Val => b.op(`${t}.eq`, b.op(`${t}.abs`, v), konst(b, t, Infinity));
+  return operands.map(is).reduce((x, y) => b.or(x, y));
+}
+const isNumber = (b: A64Builder, t: ScalarType, v: Val): Val => b.op(`${t}.eq`, v, v);
 /** Operands that are not flushed. */
 function kept(b: A64Builder, t: ScalarType, ...operands: readonly Val[]): Val {
   return operands.reduce((ok, v) => b.and(ok, ordinary(b, t, v)), b.i32(1));
@@ -141,8 +147,13 @@ function arithmeticHelper(op: Binary | 'sqrt', t: ScalarType, name: FpOp = op): 
         const x = fromBits(b, t, xBits);
         const y = fromBits(b, t, yBits);
         const r = op === 'sqrt' ? b.op(`${t}.sqrt`, x) : b.op(`${t}.${op}`, x, y);
+        const operands = op === 'sqrt' ? [x] : [x, y];
+        const allKept = b.or(unflushed(b), kept(b, t, ...operands));
+        b.if(b.and(b.and(allKept, isNumber(b, t, r)), anyInfinite(b, t, ...operands)), () => {
+          b.fn.return(toBits(b, r));
+        });
         const normal = b.or(safe(b, t, r), b.op(`${t}.eq`, r, konst(b, t, 0)));
-        const flushless = b.or(unflushed(b), b.and(normal, kept(b, t, x, ...(op === 'sqrt' ? [] : [y]))));
+        const flushless = b.and(allKept, b.or(unflushed(b), normal));
         b.if(b.and(flushless, certain(b, op, t, x, y, r)), () => {
           b.if(b.and(b.getState('i32.load', A.fpsr), IXC), () => {
             b.fn.return(toBits(b, r));
@@ -176,15 +187,15 @@ const fmaDouble: Helper<A64Builder> = {
         });
         b.fn.return(toBits(b, value));
       });
+      // Nothing to round: a product that is zero (NaN when its other factor is not finite), or an infinity.
       const product = b.op('f64.mul', x, y);
+      const sum = b.op('f64.add', a, product);
       const isZero = (v: Val): Val => b.op('f64.eq', v, b.f64(0));
-      // NaN when the other factor is not finite.
-      b.if(
-        b.and(b.and(isZero(product), b.or(isZero(x), isZero(y))), b.and(flushless, finite(b, 'f64', a))),
-        () => {
-          b.fn.return(toBits(b, b.op('f64.add', a, product)));
-        },
-      );
+      const none = b.and(b.and(isZero(product), b.or(isZero(x), isZero(y))), finite(b, 'f64', a));
+      const infinite = b.and(isNumber(b, 'f64', sum), anyInfinite(b, 'f64', a, x, y));
+      b.if(b.and(flushless, b.or(none, infinite)), () => {
+        b.fn.return(toBits(b, sum));
+      });
     });
     b.fn.return(soft(b, 'mulAdd', 'f64', aBits, xBits, yBits));
   },
@@ -228,6 +239,9 @@ const fmaSingle: Helper<A64Builder> = {
       const rest = sumError(b, a, product, sum);
       const r = b.op('f32.demote_f64', toOdd(b, sum, rest));
       const flushless = b.or(unflushed(b), kept(b, 'f32', ...singles));
+      b.if(b.and(b.and(flushless, isNumber(b, 'f64', sum)), anyInfinite(b, 'f32', ...singles)), () => {
+        b.fn.return(toBits(b, b.op('f32.demote_f64', sum)));
+      });
       b.if(b.and(flushless, b.or(safe(b, 'f32', r), b.op('f64.eq', sum, b.f64(0)))), () => {
         b.if(b.eqz(b.and(b.getState('i32.load', A.fpsr), IXC)), () => {
           raiseInexact(b, b.or(b.op('f64.ne', rest, b.f64(0)), b.op('f64.ne', b.op('f64.promote_f32', r), sum)));

@@ -7,6 +7,7 @@ import { insn, type Definition } from '../define.ts';
 import type { SmallKind } from '../immediates.ts';
 
 import {
+  anyInfinite,
   arithmetic,
   bitsOf,
   fromBits,
@@ -121,9 +122,9 @@ export function narrow(b: A64Builder, x: Val): Val {
   const sure = b.and(safe(b, 'f32', r), b.or(settledNormal(b), exact));
   return fastOr(b, sure, r, () => {
     const out = b.var('i64');
-    // The first inexact one, and zeros.
+    // The first inexact one, zeros and infinities.
     b.if(
-      b.and(nearest(b), b.or(safe(b, 'f32', r), b.op('f64.eq', x, b.f64(0)))),
+      b.and(nearest(b), b.or(b.or(safe(b, 'f32', r), b.op('f64.eq', x, b.f64(0))), anyInfinite(b, 'f64', x))),
       () => {
         raiseInexact(b, b.eqz(exact));
         b.set(out, toBits(b, r));

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ARM64_ROOT } from './debian-arm64.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -64,6 +65,11 @@ export function plan(arch = 'x86_64') {
   return all;
 }
 
+const rustTarget = (arch) => `${arch}-unknown-linux-gnu`;
+/** This machine's own, or for aarch64 what scripts/debian-arm64.mjs unpacked. */
+const rustSysroot = (arch) => (arch === 'aarch64' ? join(ARM64_ROOT, 'usr') : '/usr');
+const rustLibrary = (arch) => join(rustSysroot(arch), 'lib/rustlib', rustTarget(arch));
+
 function command(g) {
   const source = join('guests', g.source);
   const { gcc, musl, goarch } = ARCHES[g.arch];
@@ -94,9 +100,10 @@ function command(g) {
     case '.rs':
       return {
         tool: '/usr/bin/rustc',
-        needs: [`/usr/lib/rustlib/${g.arch}-unknown-linux-gnu`],
+        needs: [rustLibrary(g.arch)],
         args: [
-          `--target=${g.arch}-unknown-linux-gnu`,
+          `--target=${rustTarget(g.arch)}`,
+          `--sysroot=${rustSysroot(g.arch)}`,
           `-Clinker=${gcc}`,
           '-O',
           '-C',
@@ -116,10 +123,10 @@ function command(g) {
         join(home, 'config.toml'),
         '[source.crates-io]\nreplace-with = "debian"\n[source.debian]\ndirectory = "/usr/share/cargo/registry"\n',
       );
-      const target = `${g.arch}-unknown-linux-gnu`;
+      const target = rustTarget(g.arch);
       return {
         tool: '/usr/bin/cargo',
-        needs: ['/usr/bin/rustc', '/usr/share/cargo/registry', `/usr/lib/rustlib/${target}`],
+        needs: ['/usr/bin/rustc', '/usr/share/cargo/registry', rustLibrary(g.arch)],
         args: [
           'build',
           '--quiet',
@@ -135,7 +142,7 @@ function command(g) {
         env: {
           CARGO_HOME: join(root, home),
           RUSTC: '/usr/bin/rustc',
-          RUSTFLAGS: `-C target-feature=+crt-static -C linker=${gcc}`,
+          RUSTFLAGS: `--sysroot=${rustSysroot(g.arch)} -C target-feature=+crt-static -C linker=${gcc}`,
         },
         made: `build/cargo/${target}/release/${g.name}`,
       };

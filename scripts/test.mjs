@@ -5,6 +5,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { fetchArm64 } from './debian-arm64.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 const args = process.argv.slice(2);
@@ -93,6 +94,7 @@ const node = (...a) => [process.execPath, a];
 const bin = (name, ...a) => node(`node_modules/${name}`, ...a);
 
 installPackages();
+if (install) for (const line of fetchArm64()) console.log(line);
 mkdirSync('build', { recursive: true });
 rmSync(RESULTS, { force: true });
 check('build', ...node('scripts/build.mjs'));

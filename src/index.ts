@@ -1,5 +1,5 @@
 /**
- * ring3 runs x86_64 Linux programs in Node.js.
+ * ring3 runs x86_64 and aarch64 Linux programs in Node.js.
  *
  *     import { Machine } from 'ring3';
  *     const m = await Machine.boot({ program: './hello', stdin: 'some text' });

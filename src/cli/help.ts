@@ -3,7 +3,7 @@ import { type MachineArgs, machineOptions } from './machine-options.ts';
 import { optionHelp, type OptionSpec } from './options.ts';
 import type { StraceArgs } from './strace-options.ts';
 
-export const HELP = `ring3 runs Linux programs (static x86_64 ELF) in Node.js.
+export const HELP = `ring3 runs Linux programs (x86_64 and aarch64 ELF) in Node.js.
 
 Usage:
   ring3 run [OPTIONS] PROG [ARGS...]      run a program

@@ -5,10 +5,16 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Machine } from '../../src/index.ts';
 import { nativeReason } from '../support/guests.ts';
-import { hostTool, runBoth, runNative, runRing3, withFolder } from '../support/run.ts';
+import { arm64Tool, hostTool, runNative, runRing3, withFolder } from '../support/run.ts';
 import { ScriptedTerminal } from '../support/terminal.ts';
 
 const busybox = hostTool('/usr/bin/busybox', 'busybox-static', 'busybox applets and shell scripts');
+/** Debian's own for arm64: what it prints, the x86_64 one prints too. */
+const arm64 = arm64Tool('bin/busybox', "Debian's aarch64 busybox");
+const ARCHES = [
+  { arch: 'x86_64', program: busybox, options: [] },
+  { arch: 'aarch64', program: arm64, options: ['-v', `${arm64}:/usr/bin/busybox:ro`] },
+].filter((a): a is { arch: string; program: string; options: string[] } => a.program !== null);
 /** Applets only: where busybox lacks one, no program of the host stands in. */
 const ENV = { PATH: '/nowhere' };
 const here = busybox !== null && nativeReason() === null;
@@ -150,19 +156,19 @@ const SCRIPTS: readonly [string, string][] = [
   ],
 ];
 
-describe.skipIf(!here)('busybox applets', () => {
+describe.skipIf(!here).each(ARCHES)('busybox applets, $arch', (target) => {
   it.each(APPLETS)('%s', async (_name, script) => {
     // Each side gets a folder of its own at the same path: one after the other.
-    const results = await both(script);
+    const results = await both(script, target);
     expect(results.ring3.stdout).toBe(results.native.stdout);
     expect(results.ring3.status).toBe(results.native.status);
     expect(results.native.stdout.length).toBeGreaterThan(4);
   });
 });
 
-describe.skipIf(!here)('busybox sh', () => {
+describe.skipIf(!here).each(ARCHES)('busybox sh, $arch', (target) => {
   it.each(SCRIPTS)('%s', async (_name, script) => {
-    const results = await both(script);
+    const results = await both(script, target);
     expect(results.ring3.stdout).toBe(results.native.stdout);
     expect(results.ring3.stderr).toBe(results.native.stderr);
     expect(results.ring3.status).toBe(results.native.status);
@@ -170,17 +176,18 @@ describe.skipIf(!here)('busybox sh', () => {
   });
 
   it('reads a script from standard input', async () => {
-    const { native, ring3 } = await runBoth(busybox!, ['sh'], {
+    const options = {
       stdin: 'x=4\necho $((x * 10 + 2))\nfor i in 1 2; do\necho $i\ndone\nexit 6\n',
       env: ENV,
-    });
-    expect(ring3).toEqual(native);
+    };
+    const native = await runNative(busybox!, ['sh'], options);
+    expect(await runRing3(target.program, ['sh'], options)).toEqual(native);
     expect(native).toMatchObject({ stdout: '42\n1\n2\n', status: 6 });
   });
 });
 
 /** Runs a script in a filled folder named `work` below / on both sides. */
-async function both(script: string) {
+async function both(script: string, target: (typeof ARCHES)[number]) {
   const options = (dir: string) => ({ cwd: dir, timeout: 90_000, env: ENV });
   const native = await withFolder(async (dir) => {
     fill(dir);
@@ -188,16 +195,17 @@ async function both(script: string) {
   });
   const ring3 = await withFolder(async (dir) => {
     fill(dir);
-    return runRing3(busybox!, ['sh', '-c', script], { ...options(dir), ring3: ['-v', `${dir}:${dir}`] });
+    const ring3 = ['-v', `${dir}:${dir}`, ...target.options];
+    return runRing3(target.program, ['sh', '-c', script], { ...options(dir), ring3 });
   });
   return { native, ring3 };
 }
 
-describe.skipIf(busybox === null)('busybox in a terminal and on the network', () => {
+describe.each(ARCHES)('busybox in a terminal and on the network, $arch', ({ program }) => {
   it('vi edits a file through a pty', async () => {
     const terminal = new ScriptedTerminal();
     const machine = await Machine.boot({
-      program: busybox!,
+      program,
       argv: ['busybox', 'vi', '/file'],
       env: { TERM: 'vt100' },
       files: { '/file': 'first line\nsecond line\nthird line\n' },
@@ -219,7 +227,7 @@ describe.skipIf(busybox === null)('busybox in a terminal and on the network', ()
   it('sh edits its command line, and ^C and ^D work', async () => {
     const terminal = new ScriptedTerminal();
     const machine = await Machine.boot({
-      program: busybox!,
+      program,
       argv: ['sh'],
       env: { PS1: 'ring3> ', TERM: 'vt100' },
       terminal,
@@ -248,7 +256,7 @@ describe.skipIf(busybox === null)('busybox in a terminal and on the network', ()
       const big = Buffer.alloc(300_000, 'abcdefghij');
       writeFileSync(join(dir, 'big'), big);
       const machine = await Machine.boot({
-        program: busybox!,
+        program,
         argv: ['busybox', 'httpd', '-f', '-p', '80', '-h', '/www'],
         mounts: [{ host: dir, guest: '/www', readOnly: true }],
         publish: [{ hostPort: 0, guestPort: 80 }],
@@ -283,7 +291,7 @@ describe.skipIf(busybox === null)('busybox in a terminal and on the network', ()
       writeFileSync(join(dir, 'seen'), 'seen\n');
       const script =
         'cat /etc/passwd /root/.bashrc; ls /work; cat /m/seen; echo x > /m/new; ls /m/../../m; cat /m/../etc/hostname; ln -s /etc/passwd /tmp/p; cat /tmp/p';
-      const r = await runRing3(busybox!, ['sh', '-c', script], { ring3: ['-v', `${dir}:/m:ro`] });
+      const r = await runRing3(program, ['sh', '-c', script], { ring3: ['-v', `${dir}:/m:ro`] });
       expect(r.stdout).toContain('seen\n');
       expect(r.stdout).not.toContain('root:x:0:0:root:/root:/bin/bash');
       expect(r.stderr).toContain('Read-only file system');

@@ -124,6 +124,14 @@ export async function withFolder<T>(body: (dir: string) => Promise<T>): Promise<
   }
 }
 
+/** A program of Debian's arm64 packages as scripts/debian-arm64.mjs unpacks them, or the reason why it is left out. */
+export function arm64Tool(path: string, what: string): string | null {
+  const found = rootPath(`build/arm64/root/${path}`);
+  if (existsSync(found)) return found;
+  console.log(`Left out: ${what}: not here (npm test fetches it on Debian)`);
+  return null;
+}
+
 /** A tool of the host, or the reason why what needs it is left out (printed once). */
 export function hostTool(path: string, debianPackage: string, what: string): string | null {
   if (existsSync(path)) return path;

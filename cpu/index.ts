@@ -2,6 +2,10 @@
 export { A64Cpu, type A64CpuOptions } from './a64-cpu.ts';
 export { A64Regs } from './a64-regs.ts';
 export type { Cpu, CpuOptions } from './cpu.ts';
+export type { CpuCore } from './port.ts';
+export * from './unicorn/api.ts';
+export { UnicornX86Cpu, type UnicornX86Options } from './unicorn/x86.ts';
+export { UnicornA64Cpu } from './unicorn/a64.ts';
 export { X86Cpu, type X86CpuOptions } from './x86-cpu.ts';
 export { X86Regs } from './x86-regs.ts';
 export type { TaskRegs } from './regs.ts';
@@ -14,5 +18,5 @@ export {
   type DecodeTables as A64DecodeTables,
   type SerializedIsa as SerializedA64Isa,
 } from './isa/aarch64/handlers.ts';
-export { CPU_FLAGS, HWCAP, HWCAP2 } from './isa/x86_64/cpuid.ts';
+export { CPU_FLAGS, HWCAP, HWCAP2, UNICORN_FLAGS } from './isa/x86_64/cpuid.ts';
 export * as aarch64 from './isa/aarch64/sysregs.ts';

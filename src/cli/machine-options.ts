@@ -29,7 +29,7 @@ export interface MachineArgs {
 
 export const machineDefaults = (): MachineArgs => ({
   help: false, root: null, readWrite: false, env: [], workdir: null, user: null, mounts: [], publish: [], seed: null,
-  timeout: null, maxMemory: null, cpus: null, hostname: null, aslr: false, cpu: 'interp', hostNetwork: false,
+  timeout: null, maxMemory: null, cpus: null, hostname: null, aslr: false, cpu: 'interpreter', hostNetwork: false,
   stats: false, argv0: null, platform: null,
 }); // prettier-ignore
 
@@ -87,6 +87,12 @@ const oneOf = <T extends string>(value: string, option: string, values: readonly
   return found;
 };
 
+function parseCpu(text: string): string {
+  return text.startsWith('unicorn:') && text.length > 8
+    ? text
+    : oneOf(text, '--cpu', ['interpreter', 'unicorn']);
+}
+
 const PLATFORMS = ['linux/amd64', 'linux/arm64'] as const;
 
 /** `short`: whether docker's one-letter names belong to these options (strace has its own meaning for them). */
@@ -118,7 +124,7 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     { names: ['--max-memory'], arg: 'SIZE', apply: (o, v) => (o.maxMemory = parseMemory(v)), help: 'memory the guest may use in all, 16m to 4g (1g)' },
     { names: ['--cpus'], arg: 'N', apply: (o, v) => (o.cpus = parseCount(v, '--cpus', 1, 64)), help: 'processors the guest sees (1)' },
     { names: ['--aslr'], apply: (o) => (o.aslr = true), help: 'randomise the address space' },
-    { names: ['--cpu'], arg: 'interp', apply: (o, v) => (o.cpu = oneOf(v, '--cpu', ['interp'])), help: 'the cpu core' },
+    { names: ['--cpu'], arg: 'interpreter|unicorn', apply: (o, v) => (o.cpu = parseCpu(v)), help: 'what runs the instructions (interpreter);\nunicorn:FILE.js takes a build of unicorn.js' },
     { names: ['--stats'], apply: (o) => (o.stats = true), help: 'at the end, say how many instructions and calls ran, and how fast' },
     { names: names('-i', '--interactive'), apply: () => {}, help: 'accepted for docker users; stdin is always connected' },
     { names: names('-t', '--tty'), apply: () => {}, help: 'accepted for docker users; a terminal on stdin is always used as one' },

@@ -200,6 +200,7 @@ async function execute(
     hostNetwork: args.hostNetwork,
     aslr: args.aslr,
     limits: { ...(args.maxMemory === null ? {} : { memory: args.maxMemory }) },
+    cpu: args.cpu,
     ...(args.platform === null ? {} : { platform: args.platform }),
     ...(args.seed === null ? {} : { seed: args.seed }),
     ...(args.hostname === null ? {} : { hostname: args.hostname }),

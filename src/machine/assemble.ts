@@ -74,7 +74,9 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   const cpus = options.cpus ?? 1;
   const env = options.env ?? defaultEnvironment(options);
   const arch = chooseArch(options, program, env.PATH ?? '');
-  const { cpu, factory, options: cpuOptions } = makeCpu(arch, Math.ceil(memory / 65536) * 65536, cpus, clock);
+  const bytes = Math.ceil(memory / 65536) * 65536;
+  const core = options.cpu ?? 'interpreter';
+  const { cpu, factory, options: cpuOptions } = await makeCpu(arch, bytes, cpus, clock, core);
   const kernel = bootKernel(
     {
       ram: factory.memory,

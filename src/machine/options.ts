@@ -88,6 +88,11 @@ export interface BootOptions {
   readonly hostPath?: string;
   /** The machine's architecture, in docker's words. Default: the program's own, or its interpreter's. */
   readonly platform?: 'linux/amd64' | 'linux/arm64';
+  /**
+   * What runs the instructions: 'interpreter' (the default), 'unicorn' (the native library through the package koffi,
+   * or the package @alexaltea/unicorn-js), or 'unicorn:' and the path of a WebAssembly build with unicorn.js's interface.
+   */
+  readonly cpu?: string;
   /** Permission bits of the program in the guest. Default 0o755. */
   readonly mode?: number;
   /** argv, argv[0] included. Default: the program's name alone. */

@@ -29,6 +29,11 @@ export const HWCAP = mask(EDX1);
 /** AT_HWCAP2: bit 1, FSGSBASE usable. */
 export const HWCAP2 = 2;
 
+/** What Unicorn's cpu lacks of it (x86_reg_reset leaves these out of the features it translates by). */
+const NOT_UNICORN = ['pclmulqdq', 'popcnt', 'xsave', 'osxsave', 'fsgsbase'];
+export const UNICORN_MISSING_ECX1 = mask(ECX1.filter(([, name]) => NOT_UNICORN.includes(name)));
+export const UNICORN_FLAGS: readonly string[] = CPU_FLAGS.filter((name) => !NOT_UNICORN.includes(name));
+
 function mask(list: readonly [number, string][]): number {
   return list.reduce((m, [bit]) => m | (1 << bit), 0) >>> 0;
 }

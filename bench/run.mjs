@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Side by side: native, qemu-x86_64 and ring3 on the same binaries. Medians over the runs, results in bench/RESULTS.md.
+// Side by side: native, qemu and ring3 on the same binaries, for both architectures. Medians over the runs, results in
+// bench/RESULTS.md.
 // Usage: node bench/run.mjs [--runs N] [--quick] [--no-write] [NAME…]
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -14,8 +15,9 @@ const runsAt = args.indexOf('--runs');
 const RUNS = runsAt >= 0 ? Number(args[runsAt + 1]) : quick ? 3 : 7;
 const only = args.filter((a, i) => !a.startsWith('--') && i !== runsAt + 1);
 
-const GUESTS = 'build/guests/x86_64';
-const QEMU = '/usr/bin/qemu-x86_64';
+const guestOf = (b, arch) => join('build/guests', arch, b.guest);
+const qemuOf = (arch) => `/usr/bin/qemu-${arch}`;
+const QEMU = qemuOf('x86_64');
 const CLI = 'dist/ring3.cjs';
 const trace = join(tmpdir(), `ring3-bench-${process.pid}.trace`);
 
@@ -73,21 +75,29 @@ function timeInTurn(list) {
   return list.map((_, k) => ({ ms: median(times[k]), stdout: last[k].stdout }));
 }
 
-function commands(b, guest, size) {
-  const tail = size === null ? [guest] : [guest, String(size)];
-  if (b.kind === 'trace') {
-    return {
-      native: existsSync('/usr/bin/strace') ? ['/usr/bin/strace', '-o', trace, ...tail] : null,
-      qemu: existsSync(QEMU) ? [QEMU, '-strace', '-D', trace, ...tail] : null,
-      ring3: [process.execPath, CLI, 'strace', '-o', trace, ...tail],
-    };
-  }
+/** The command of each side; null where this machine lacks it. */
+function commands(b, size) {
+  const native = guestOf(b, 'x86_64');
+  const tail = (guest) => (size === null ? [guest] : [guest, String(size)]);
+  const traced = b.kind === 'trace';
+  const qemu = (arch) =>
+    existsSync(qemuOf(arch)) && existsSync(guestOf(b, arch))
+      ? [qemuOf(arch), ...(traced ? ['-strace', '-D', trace] : []), ...tail(guestOf(b, arch))]
+      : null;
+  const ring3 = (arch) =>
+    existsSync(guestOf(b, arch))
+      ? [process.execPath, CLI, ...(traced ? ['strace', '-o', trace] : ['run']), ...tail(guestOf(b, arch))]
+      : null;
   return {
-    native: tail,
-    qemu: existsSync(QEMU) ? [QEMU, ...tail] : null,
-    ring3: [process.execPath, CLI, 'run', ...tail],
+    native: !traced ? tail(native) : existsSync(STRACE) ? [STRACE, '-o', trace, ...tail(native)] : null,
+    qemu: qemu('x86_64'),
+    ring3: ring3('x86_64'),
+    qemuArm: qemu('aarch64'),
+    ring3Arm: ring3('aarch64'),
   };
 }
+
+const STRACE = '/usr/bin/strace';
 
 function describeMachine() {
   const cpu = cpus();
@@ -100,17 +110,17 @@ function describeMachine() {
 const rows = [];
 for (const b of BENCHES) {
   if (only.length > 0 && !only.some((o) => b.name.startsWith(o))) continue;
-  const guest = join(GUESTS, b.guest);
+  const guest = guestOf(b, 'x86_64');
   if (!existsSync(guest)) {
     console.log(`${b.name}: left out: ${guest} is not built (npm run guests)`);
     continue;
   }
   const size = b.size === null || b.fixed || !quick ? b.size : Math.ceil(b.size / 5);
   const result = {};
-  const sides = Object.entries(commands(b, guest, size)).filter(([, c]) => c);
+  const sides = Object.entries(commands(b, size)).filter(([, c]) => c);
   // Start-up is part of a run, and most of a short one: rates are over the rest.
   const rated = b.kind === 'rate' || b.kind === 'trace';
-  const empty = commands(b, guest, 1);
+  const empty = commands(b, 1);
   const runs = timeInTurn([...sides.map(([, c]) => c), ...(rated ? sides.map(([who]) => empty[who]) : [])]);
   sides.forEach(([who], i) => {
     result[who] = runs[i].ms;
@@ -118,14 +128,16 @@ for (const b of BENCHES) {
   });
   const outputs = new Set(runs.slice(0, sides.length).map((r) => r.stdout));
   if (outputs.size !== 1) throw new Error(`${b.name}: the outputs differ: ${[...outputs].join(' / ')}`);
-  let mips = null;
-  if (b.kind === 'loop') {
-    const stats = once(process.execPath, [CLI, 'run', '--stats', guest, String(size)]).stderr;
-    const m = /(\d+) instructions in [\d.]+ ms \(([\d.]+) million a second\)/.exec(stats);
-    if (m) mips = Number(m[2]);
-  }
-  rows.push({ ...b, size, ...result, mips });
-  console.log(b.name, JSON.stringify(result), mips === null ? '' : `${mips} million instructions a second`);
+  const speed = (arch) => {
+    if (b.kind !== 'loop' || !existsSync(guestOf(b, arch))) return null;
+    const { stderr } = once(process.execPath, [CLI, 'run', '--stats', guestOf(b, arch), String(size)]);
+    const m = /(\d+) instructions in [\d.]+ ms \(([\d.]+) million a second\)/.exec(stderr);
+    return m && Number(m[2]);
+  };
+  const mips = speed('x86_64');
+  const mipsArm = speed('aarch64');
+  rows.push({ ...b, size, ...result, mips, mipsArm });
+  console.log(b.name, JSON.stringify(result), mips ?? '', mipsArm ?? '');
 }
 rmSync(trace, { force: true });
 
@@ -152,20 +164,32 @@ ${rows
   )
   .join('\n')}
 
+## The same programs for aarch64
+
+| program | qemu-aarch64 | ring3 | ring3 / qemu | million instructions a second | beside x86_64 |
+|---|---|---|---|---|---|
+${rows
+  .filter((r) => (r.kind === 'loop' || r.kind === 'start') && r.ring3Arm !== undefined)
+  .map(
+    (r) =>
+      `| ${r.name} | ${ms(r.qemuArm)} | ${ms(r.ring3Arm)} | ${ratio(r.ring3Arm, r.qemuArm)} | ${r.mipsArm ?? '–'} | ${r.mips && r.mipsArm ? ratio(r.mipsArm, r.mips) : '–'} |`,
+  )
+  .join('\n')}
+
 ## Rates (a second, start-up taken off)
 
-| what | native | qemu-x86_64 | ring3 | ring3 / native | ring3 / qemu |
-|---|---|---|---|---|---|
+| what | native | qemu-x86_64 | ring3 | ring3 / native | ring3 / qemu | aarch64: qemu | ring3 |
+|---|---|---|---|---|---|---|---|
 ${rows
   .filter((r) => r.kind === 'rate' || r.kind === 'trace')
   .map(
     (r) =>
-      `| ${r.name} (${r.unit}) | ${rate(r.nativeRate)} | ${rate(r.qemuRate)} | ${rate(r.ring3Rate)} | ${ratio(r.ring3Rate, r.nativeRate)} | ${ratio(r.ring3Rate, r.qemuRate)} |`,
+      `| ${r.name} (${r.unit}) | ${rate(r.nativeRate)} | ${rate(r.qemuRate)} | ${rate(r.ring3Rate)} | ${ratio(r.ring3Rate, r.nativeRate)} | ${ratio(r.ring3Rate, r.qemuRate)} | ${rate(r.qemuArmRate)} | ${rate(r.ring3ArmRate)} |`,
   )
   .join('\n')}
 
 "native" of the traced line is strace, qemu's is \`-strace\`; both write to a file, as ring3 does.
-The bundle is ${(statSync('dist/cli.cjs').size / 1024).toFixed(0)} KiB of JavaScript and ${(statSync('dist/x86_64.wasm').size / 1024).toFixed(0)} KiB of WebAssembly.
+The bundle is ${(statSync('dist/cli.cjs').size / 1024).toFixed(0)} KiB of JavaScript, ${(statSync('dist/x86_64.wasm').size / 1024).toFixed(0)} and ${(statSync('dist/aarch64.wasm').size / 1024).toFixed(0)} KiB of WebAssembly.
 `;
 if (!args.includes('--no-write') && only.length === 0) writeFileSync('bench/RESULTS.md', text);
 else console.log(text);

@@ -17,6 +17,7 @@ async function serve(
   const machine = await Machine.boot({
     program,
     argv: [program, `0.0.0.0:${port}`],
+    cpus: 4,
     publish: [{ hostPort: 0, guestPort: port }],
     ...(tracer ? { tracer } : {}),
   });

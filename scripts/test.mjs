@@ -44,6 +44,11 @@ const NEEDS = [
     file: '/usr/bin/qemu-x86_64',
     suites: 'bench column qemu-x86_64, aarch64 guests beside qemu-aarch64',
   },
+  {
+    pkg: 'libunicorn2',
+    file: '/usr/lib/x86_64-linux-gnu/libunicorn.so.2',
+    suites: 'guests on Unicorn (--cpu unicorn)',
+  },
   { pkg: 'procps', file: '/usr/bin/ps', suites: 'guest process listing against the host' },
 ];
 const present = (n) =>

@@ -262,7 +262,9 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
       case EXIT.syscall:
         return this.end(begun, exit);
       case ENDED:
-        if (this.isSyscall(table, regs)) return this.end(begun, EXIT.syscall);
+        if (this.isSyscall(table, regs, engine)) return this.end(begun, EXIT.syscall);
+        // An engine that does not tell its count has used up its budget.
+        if (!engine.instructions && regs.pc !== 0) return this.end(budget, EXIT.preempt);
         // Address 0 is where emu_start was told to end.
         this.faultAddress = 0n;
         this.faultAccess = 4;
@@ -281,7 +283,7 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
   }
 
   /** The engine stopped of itself, and no hook said why: whether it was at a system call. */
-  protected abstract isSyscall(table: PageTable, regs: R): boolean;
+  protected abstract isSyscall(table: PageTable, regs: R, engine: UnicornEngine): boolean;
   /** Carries out what Unicorn's cpu leaves to its kernel, as reading an ID register; `regs` is behind it then. */
   protected abstract emulate(regs: R, table: PageTable): boolean;
 

@@ -57,6 +57,8 @@ export class UnicornX86Cpu extends UnicornCpu<X86Regs> {
   protected readonly places = PLACES;
   private readonly cpus: number;
   private readonly tsc: () => bigint;
+  /** The hook of an engine that cannot stop by itself was called. */
+  private syscallSeen = false;
 
   constructor(options: UnicornX86Options) {
     super(options);
@@ -96,14 +98,17 @@ export class UnicornX86Cpu extends UnicornCpu<X86Regs> {
 
   protected prepare(engine: UnicornEngine): void {
     this.enterUserMode(engine);
-    if (engine.stop_at) engine.stop_at(UC.X86_INS_SYSCALL);
-    else {
-      const stop = (e: UnicornEngine): void => {
-        e.emu_stop();
-      };
-      engine.hook_add(UC.HOOK_INSN, stop, null, 1, 0, UC.X86_INS_SYSCALL);
+    if (engine.stop_at) {
+      engine.stop_at(UC.X86_INS_SYSCALL);
+      engine.hook_add(UC.HOOK_INSN, (e: UnicornEngine) => this.onCpuid(e), null, 1, 0, UC.X86_INS_CPUID);
+      return;
     }
-    engine.hook_add(UC.HOOK_INSN, (e: UnicornEngine) => this.onCpuid(e), null, 1, 0, UC.X86_INS_CPUID);
+    // unicorn.js drops what an instruction's hook returns, so CPUID cannot be answered in its place there.
+    const stop = (e: UnicornEngine): void => {
+      this.syscallSeen = true;
+      e.emu_stop();
+    };
+    engine.hook_add(UC.HOOK_INSN, stop, null, 1, 0, UC.X86_INS_SYSCALL);
   }
 
   /** Unicorn starts at privilege level 0: an IRETQ through a GDT made for it leads to 3. */
@@ -156,7 +161,12 @@ export class UnicornX86Cpu extends UnicornCpu<X86Regs> {
     return 1;
   }
 
-  protected isSyscall(table: PageTable, regs: X86Regs): boolean {
+  protected isSyscall(table: PageTable, regs: X86Regs, engine: UnicornEngine): boolean {
+    if (!engine.stop_at) {
+      const seen = this.syscallSeen;
+      this.syscallSeen = false;
+      return seen;
+    }
     return regs.pc >= 2 && this.codeWord(table, regs.pc - 2) % 65536 === 0x050f;
   }
 

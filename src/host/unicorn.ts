@@ -17,7 +17,7 @@ export async function loadUnicorn(path: string | null): Promise<UnicornModule | 
     try {
       return await instantiate(require(file));
     } catch (e) {
-      return `cpu: ${file} is no build of unicorn.js: ${String(e)}`;
+      return `cpu: ${file} is no build of unicorn.js: ${String(e).split('\n')[0]}`;
     }
   }
   const native = loadNativeUnicorn();

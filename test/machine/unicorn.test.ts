@@ -92,7 +92,7 @@ describe.skipIf(!here)("a build with unicorn.js's interface", () => {
       format: 'cjs',
       define: { 'import.meta.url': 'fakeUrl' },
       banner: { js: "const fakeUrl = require('node:url').pathToFileURL(__filename).href;" },
-      footer: { js: 'module.exports = module.exports.default;' },
+      footer: { js: 'module.exports = module.exports.MUnicorn;' },
       logLevel: 'error',
     });
   });

@@ -11,13 +11,13 @@ const METHODS = [
   'context_save', 'context_restore', 'context_free', 'ctl_set_cpu_model', 'ctl_flush_tb', 'ctl_remove_cache', 'close',
 ] as const; // prettier-ignore
 
-export default function MUnicorn(): Promise<unknown> {
+export function MUnicorn(): Promise<unknown> {
   const native = loadNativeUnicorn();
   if (!native) throw new Error('no libunicorn');
   const Unicorn = function (this: Record<string, unknown>, arch: number, mode: number): void {
     const engine = new native.Unicorn(arch, mode);
     for (const name of METHODS) {
-      const method = engine[name] as Method;
+      const method = engine[name];
       this[name] = method.bind(engine);
     }
     this['hook_add'] = (type: number, hook: UnicornHook, ...rest: [unknown?, number?, number?, number?]) => {
@@ -27,7 +27,7 @@ export default function MUnicorn(): Promise<unknown> {
         const result = call(self, ...args);
         return type === UC.HOOK_MEM_INVALID ? result : undefined;
       };
-      return engine.hook_add(type, wrapped as unknown as UnicornHook, ...rest);
+      return engine.hook_add(type, wrapped, ...rest);
     };
   };
   return Promise.resolve({ Unicorn });

@@ -167,6 +167,25 @@ function fillRelated(v: DataView, r: Random): void {
   }
 }
 
+/** Compare-and-swap finds what it expects: its Rs (and the next one) from the state's data at `from`. */
+function expectMemory(v: DataView, c: Case, from: number): void {
+  const [word] = c.words;
+  const rs = (word >>> 16) & 31;
+  const expected = [v.getBigUint64(from, true)];
+  if (c.def.name.startsWith('casp')) {
+    if ((word >>> 30) & 1) expected.push(v.getBigUint64(from + 8, true));
+    else expected.push(BigInt(v.getUint32(from + 4, true)));
+    if (rs === 30) {
+      // Behind X30 is XZR.
+      if ((word >>> 30) & 1) v.setBigUint64(from + 8, 0n, true);
+      else v.setUint32(from + 4, 0, true);
+    }
+  }
+  expected.forEach((value, i) => {
+    if (rs + i < 31 && rs + i !== c.base) v.setBigUint64(AT.x + 8 * (rs + i), value, true);
+  });
+}
+
 /** A random state for a case. */
 export function fillState(out: Uint8Array, c: Case, r: Random): void {
   const v = new DataView(out.buffer, out.byteOffset, STATE_BYTES);
@@ -186,6 +205,8 @@ export function fillState(out: Uint8Array, c: Case, r: Random): void {
   if (c.index >= 0 && c.index < 31) put(c.index, r.below(17) - 8);
   // Linux ignores an address's top byte.
   const tag = r.chance(15) ? BigInt(r.below(256)) : 0n;
-  if (c.base >= 0) put(c.base, DATA_AT - 32 - c.offset + 16 * r.below(2) + (r.chance(25) ? r.below(16) : 0), tag);
+  const accessed = DATA_AT - 32 + 16 * r.below(2) + (r.chance(25) ? r.below(16) : 0);
+  if (c.base >= 0) put(c.base, accessed - c.offset, tag);
+  if (c.def.name.startsWith('cas') && r.chance(50)) expectMemory(v, c, AT.data + accessed - (DATA_AT - DATA_BYTES / 2));
   if (c.target >= 0 && c.target < 31) put(c.target, CODE + 8);
 } // prettier-ignore

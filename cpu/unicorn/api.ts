@@ -45,7 +45,6 @@ export interface UnicornEngine {
   context_restore(context: unknown): void;
   context_free(context: unknown): void;
   ctl_set_cpu_model(model: number): void;
-  ctl_flush_tb(): void;
   ctl_remove_cache(address: number, end: number): void;
   close(): void;
 

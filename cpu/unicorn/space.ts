@@ -63,8 +63,6 @@ export class UnicornSpace {
   /** Without shared memory: what each page held when it was last the same on both sides. */
   private readonly copies: Map<number, Uint8Array> | null;
   private marking = false;
-  /** A frame was both executed and written through different pages. */
-  private aliased = false;
   /** Guarded pages to be written. */
   private readonly wanted: number[] = [];
   /** Shared by all spaces, as is `spaceOf`. */
@@ -103,7 +101,7 @@ export class UnicornSpace {
     if (this.copies) this.copyIn(this.copies);
     else
       for (const [start, end] of this.rewritten)
-        if (this.runs.has(start - (start % PAGE))) this.invalidate(start, end);
+        if (this.runs.has(start - (start % PAGE))) this.engine.ctl_remove_cache(start, end);
     this.rewritten.length = 0;
     for (const page of this.wanted.splice(0)) this.release(page);
   }
@@ -113,7 +111,7 @@ export class UnicornSpace {
     if (this.copies) this.copyOut(this.copies);
   }
 
-  /** Maps what the page table allows at a page the engine misses. 'again': leave the engine, and it will be there. */
+  /** Maps what the page table allows at a page the engine misses. 'again': leave the engine first. */
   fill(address: number, access: number): Filled {
     const page = address - (address % PAGE);
     if (page >= ADDRESS_END) return 'denied';
@@ -216,20 +214,10 @@ export class UnicornSpace {
       table.writers?.(page, (t, p) => {
         if ((t === table && p === page) || t.frame(p) !== frame) return;
         t.markCode(p);
-        this.aliased = true;
         this.spaceOf(t)?.drop(p);
       });
     }
     this.marking = false;
-  }
-
-  /**
-   * Drops translated code. Unicorn files it by the RAM block its host address lies in, and finds another one when the
-   * same memory was ever mapped twice (get_page_addr_code): then all of it goes.
-   */
-  private invalidate(start: number, end: number): void {
-    if (this.aliased) this.engine.ctl_flush_tb();
-    else this.engine.ctl_remove_cache(start, end);
   }
 
   private drop(page: number): void {
@@ -240,7 +228,7 @@ export class UnicornSpace {
   private unmap(run: Run): void {
     const { start, end } = run;
     // Translated code is known by place in Unicorn's RAM, and places are used again.
-    if (run.prot & 4) this.invalidate(start, end);
+    if (run.prot & 4) this.engine.ctl_remove_cache(start, end);
     this.forgetCode(run);
     this.engine.mem_unmap(start, end - start);
     for (let at = start; at < end; at += PAGE) {
@@ -262,7 +250,7 @@ export class UnicornSpace {
       const at = run.frame + page - run.start;
       if (same(u8, at, copy)) continue;
       copy.set(u8.subarray(at, at + PAGE));
-      if (run.prot & 4) this.invalidate(page, page + PAGE);
+      if (run.prot & 4) this.engine.ctl_remove_cache(page, page + PAGE);
       this.engine.mem_write(page, copy);
     }
   }

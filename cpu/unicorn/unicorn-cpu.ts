@@ -8,6 +8,8 @@
  * - The instruction count is exact only with a count given to emu_start: that puts a hook before each instruction, which
  *   also keeps pc and flags in place for the memory hooks (issues 534, 1323, 1409: pc inexact in memory hooks).
  * - Unmapping leaves translated code behind, known by its place in Unicorn's RAM (see UnicornSpace.unmap).
+ * - A block translated while its page is being mapped has no physical address, yet is kept by its virtual one
+ *   (tb_find), where nothing finds it to drop it. So fetches leave the engine, and start again on a mapped page.
  * - Paging cannot translate: x86's handle_mmu_fault maps each address to itself. Hence one engine per address space.
  * - A store that crosses into a page that faults has written its first part by then; it writes the same when restarted.
  */
@@ -180,14 +182,16 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
     if (this.stop.exit !== EXIT.stop) return false;
     const access = ACCESS[type] ?? 1;
     const filled = address < 2n ** 47n ? this.running!.fill(Number(address), access) : 'denied';
-    if (filled === 'mapped') return true;
-    if (filled === 'again') {
+    if (filled === 'mapped' && access !== 4) return true;
+    if (filled !== 'denied') {
       this.note(AGAIN);
+      if (access === 4) this.stop.begun++; // not counted yet
       return false;
     }
     this.faultAddress = address;
     this.faultAccess = access;
     this.note(EXIT.fault);
+    if (access === 4) this.stop.begun++;
     return false;
   }
 

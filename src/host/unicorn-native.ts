@@ -22,7 +22,6 @@ const LIBRARIES = ['libunicorn.so.2', 'libunicorn.2.dylib', 'unicorn.dll'];
 /** uc_ctl's control words: type | arguments << 26 | write << 30. */
 const CTL_CPU_MODEL = (7 | (1 << 26) | (1 << 30)) >>> 0;
 const CTL_TB_REMOVE_CACHE = (9 | (2 << 26) | (1 << 30)) >>> 0;
-const CTL_TB_FLUSH = (10 | (1 << 30)) >>> 0;
 /** How far into the engine's struct the instruction counter is looked for. */
 const STRUCT_BYTES = 4096;
 
@@ -230,9 +229,6 @@ class NativeEngine implements UnicornEngine {
 
   ctl_set_cpu_model(model: number): void {
     this.check('uc_ctl', this.lib.ctl(this.uc, CTL_CPU_MODEL, 'int', model));
-  }
-  ctl_flush_tb(): void {
-    this.check('uc_ctl', this.lib.ctl(this.uc, CTL_TB_FLUSH));
   }
   ctl_remove_cache(address: number, end: number): void {
     this.check('uc_ctl', this.lib.ctl(this.uc, CTL_TB_REMOVE_CACHE, 'uint64_t', address, 'uint64_t', end));

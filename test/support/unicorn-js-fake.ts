@@ -5,10 +5,9 @@
 import { loadNativeUnicorn } from '../../src/host/unicorn-native.ts';
 import { UC, type UnicornEngine, type UnicornHook } from '../../cpu/index.ts';
 
-type Method = (...args: never[]) => unknown;
 const METHODS = [
   'mem_map', 'mem_unmap', 'mem_read', 'mem_write', 'reg_read', 'reg_write', 'emu_start', 'emu_stop', 'context_alloc',
-  'context_save', 'context_restore', 'context_free', 'ctl_set_cpu_model', 'ctl_flush_tb', 'ctl_remove_cache', 'close',
+  'context_save', 'context_restore', 'context_free', 'ctl_set_cpu_model', 'ctl_remove_cache', 'close',
 ] as const; // prettier-ignore
 
 export function MUnicorn(): Promise<unknown> {

@@ -20,3 +20,4 @@ export {
 } from './isa/aarch64/handlers.ts';
 export { CPU_FLAGS, HWCAP, HWCAP2, UNICORN_FLAGS } from './isa/x86_64/cpuid.ts';
 export * as aarch64 from './isa/aarch64/sysregs.ts';
+export { LockstepCpu, LockstepDifference, type SteppingCore } from './lockstep.ts';

@@ -4,7 +4,7 @@ import { DE, IE, ZE } from './float/soft-float.ts';
 import { sseOperation } from './float/sse.ts';
 import { X87 } from './float/x87.ts';
 import { RCX, ZF } from './isa/x86_64/builder.ts';
-import { cpuid } from './isa/x86_64/cpuid.ts';
+import { UNICORN_MISSING_ECX1, cpuid } from './isa/x86_64/cpuid.ts';
 import type { DecodeTables, HOST_IMPORTS } from './isa/x86_64/handlers.ts';
 import { X86Translator } from './isa/x86_64/translator.ts';
 import { X87_FXSAVE } from './isa/x86_64/x87-calls.ts';
@@ -16,6 +16,8 @@ const STATE32 = STATE >> 2;
 
 export interface X86CpuOptions extends CpuOptions {
   readonly isa: DecodeTables;
+  /** CPUID leaves out what Unicorn's cpu has not: both run side by side. */
+  readonly likeUnicorn?: boolean;
   /** Cpus CPUID tells of. */
   readonly cpus?: number;
   /** Time-stamp counter for RDTSC. */
@@ -25,6 +27,7 @@ export interface X86CpuOptions extends CpuOptions {
 export class X86Cpu extends Cpu<X86Regs> {
   protected readonly contextSize = CONTEXT_SIZE;
   private readonly cpus: number;
+  private readonly likeUnicorn: boolean;
   private readonly x87: X87;
   private readonly x86: X86Translator;
 
@@ -45,6 +48,7 @@ export class X86Cpu extends Cpu<X86Regs> {
     });
     this.x86 = translator;
     this.cpus = options.cpus ?? 1;
+    this.likeUnicorn = options.likeUnicorn ?? false;
     this.x87 = new X87(this.memory, STATE);
   }
 
@@ -94,7 +98,10 @@ export class X86Cpu extends Cpu<X86Regs> {
 
   private doCpuid(): void {
     const { i32 } = this.memory;
-    const [a, b, c, d] = cpuid(i32[STATE32], i32[STATE32 + 2], 0, this.cpus);
+    const leaf = i32[STATE32];
+    const [a, fullB, fullC, d] = cpuid(leaf, i32[STATE32 + 2], 0, this.cpus);
+    const b = this.likeUnicorn && leaf === 7 ? 0 : fullB;
+    const c = this.likeUnicorn && leaf === 1 ? fullC & ~UNICORN_MISSING_ECX1 : fullC;
     // rax, rbx, rcx, rdx: upper halves cleared.
     [a, c, d, b].forEach((v, reg) => {
       i32[STATE32 + reg * 2] = v;

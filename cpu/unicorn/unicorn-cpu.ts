@@ -41,6 +41,8 @@ export interface UnicornOptions {
   readonly unicorn: UnicornModule;
   /** Linear memory in bytes. */
   readonly memoryBytes: number;
+  /** Another core's memory to run in, instead of one of its own. */
+  readonly memory?: Memory;
 }
 
 /** What an engine's hooks noted. */
@@ -89,7 +91,7 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
 
   constructor(options: UnicornOptions) {
     this.unicorn = options.unicorn;
-    this.memory = new Memory(options.memoryBytes, RESERVED);
+    this.memory = options.memory ?? new Memory(options.memoryBytes, RESERVED);
     this.unicorn.attach?.(this.memory.memory.buffer);
   }
 
@@ -264,9 +266,13 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
       case EXIT.breakpoint:
         return this.end(begun, exit);
       case EXIT.syscall:
+        this.atSyscall(regs);
         return this.end(begun, exit);
       case ENDED:
-        if (this.isSyscall(table, regs, engine)) return this.end(begun, EXIT.syscall);
+        if (this.isSyscall(table, regs, engine)) {
+          this.atSyscall(regs);
+          return this.end(begun, EXIT.syscall);
+        }
         // An engine that does not tell its count has used up its budget.
         if (!engine.instructions && regs.pc !== 0) return this.end(budget, EXIT.preempt);
         // Address 0 is where emu_start was told to end.
@@ -283,7 +289,8 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
         }
         if (this.emulate(regs, table)) return this.end(begun, EXIT.preempt);
     }
-    return this.end(begun - 1, exit);
+    // What cannot be fetched was not begun.
+    return this.end(exit === EXIT.fault && this.faultAccess === 4 ? begun : begun - 1, exit);
   }
 
   /** The engine stopped of itself, and no hook said why: whether it was at a system call. */
@@ -304,6 +311,8 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
   /** A pc is a multiple of it. */
   protected readonly pcUnit: number = 1;
   protected abstract storeFlags(regs: R): void;
+  /** What the system-call instruction itself does to registers. */
+  protected atSyscall(_regs: R): void {}
 
   private end(retired: number, exit: number): number {
     this.retired = Math.max(0, retired);

@@ -15,6 +15,9 @@ const REG = {
 const GPR = [35, 38, 40, 37, 44, 36, 43, 39, 106, 107, 108, 109, 110, 111, 112, 113];
 
 /** Behind the context: registers Unicorn takes in another form. */
+const RCX = 1;
+const R11 = 11;
+const RIP = 16;
 const FLAGS = STATE + 0x480;
 const FPSW = STATE + 0x488;
 const FPTAG = STATE + 0x490;
@@ -90,6 +93,12 @@ export class UnicornX86Cpu extends UnicornCpu<X86Regs> {
     let tags = 0;
     for (let i = 0; i < 8; i++) if (((full >> (2 * i)) & 3) !== 3) tags |= 1 << i;
     view.setInt32(STATE + S.fpuTags, tags, true);
+  }
+
+  /** SYSCALL leaves the return address in rcx and the flags in r11. */
+  protected override atSyscall(regs: X86Regs): void {
+    regs.set(RCX, regs.get(RIP));
+    regs.set(R11, regs.get(RFLAGS));
   }
 
   protected storeFlags(regs: X86Regs): void {

@@ -5,6 +5,7 @@ import { Strace } from '../../kernel/trace/strace.ts';
 import { signalNumber } from '../../kernel/trace/tables.ts';
 import { syscalls } from '../../kernel/syscall/table.ts';
 import { HostTerminal } from '../host/terminal.ts';
+import { LockstepDifference } from '../../cpu/index.ts';
 import { fdOutput, unblocked, writeAll } from '../host/output.ts';
 import { readProgram } from '../host/program.ts';
 import { BootError, DeadlockError } from '../machine/errors.ts';
@@ -234,7 +235,7 @@ async function execute(
       note(`the guest was still running after ${args.timeout! / 1e9} s and was killed (--timeout)`);
       return TIMED_OUT;
     }
-    if (e instanceof DeadlockError) {
+    if (e instanceof DeadlockError || e instanceof LockstepDifference) {
       note(e.message);
       return FAILED;
     }

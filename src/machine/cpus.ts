@@ -2,6 +2,7 @@
 import {
   A64Cpu,
   CPU_FLAGS,
+  LockstepCpu,
   HWCAP,
   HWCAP2,
   UNICORN_FLAGS,
@@ -9,10 +10,12 @@ import {
   UnicornX86Cpu,
   X86Cpu,
   aarch64,
+  type Memory,
   type CpuCore,
+  type SteppingCore,
 } from '../../cpu/index.ts';
 import type { KernelOptions } from '../../kernel/kernel.ts';
-import type { Arch, Clock, CpuFactory, Ram } from '../../kernel/ports.ts';
+import { REG, type Arch, type Clock, type CpuFactory, type Ram } from '../../kernel/ports.ts';
 import { loadA64Core, loadCore } from '../host/core-files.ts';
 import { loadUnicorn } from '../host/unicorn.ts';
 import { BootError } from './errors.ts';
@@ -43,7 +46,9 @@ export async function makeCpu(
   const cpu =
     core === 'interpreter'
       ? interpreter(arch, memoryBytes, cpus, clock)
-      : await unicorn(arch, memoryBytes, cpus, clock, core);
+      : core === 'lockstep'
+        ? await lockstep(arch, memoryBytes, cpus, clock)
+        : await unicorn(arch, memoryBytes, cpus, clock, core);
   const minsigstksz = MINSIGSTKSZ[arch];
   return {
     cpu,
@@ -67,10 +72,34 @@ export async function makeCpu(
   };
 }
 
-function interpreter(arch: Arch, memoryBytes: number, cpus: number, clock: Clock): CpuCore {
+/** aarch64's registers in the order of `Regs.get`. */
+const A64_NAMES = [...Array.from({ length: 31 }, (_, i) => `x${i}`), 'sp', 'pc', 'pstate', 'tpidr'];
+
+/** The interpreter and Unicorn side by side, in the interpreter's memory. */
+async function lockstep(arch: Arch, memoryBytes: number, cpus: number, clock: Clock): Promise<CpuCore> {
+  const first = interpreter(arch, memoryBytes, cpus, clock, true) as SteppingCore;
+  const second = (await unicorn(arch, memoryBytes, cpus, clock, 'unicorn', first.memory)) as SteppingCore;
+  return new LockstepCpu(
+    arch === 'x86_64'
+      ? {
+          first, second, names: Object.keys(REG), fpBytes: 512, countsRounds: true,
+          // x87's last opcode and pointers (processors differ in when they set them), and what FXSAVE leaves unused.
+          fpIgnored: [[6, 24], [28, 32], [416, 512]],
+        }
+      : { first, second, names: A64_NAMES, fpBytes: 528, countsRounds: false, fpIgnored: [] },
+  ); // prettier-ignore
+}
+
+function interpreter(
+  arch: Arch,
+  memoryBytes: number,
+  cpus: number,
+  clock: Clock,
+  likeUnicorn = false,
+): CpuCore {
   const nanoseconds = (): bigint => BigInt(clock.monotonic()); // both counters run at 1 GHz
   return arch === 'x86_64'
-    ? new X86Cpu({ ...loadCore(), memoryBytes, cpus, tsc: nanoseconds })
+    ? new X86Cpu({ ...loadCore(), memoryBytes, cpus, tsc: nanoseconds, likeUnicorn })
     : new A64Cpu({ ...loadA64Core(), memoryBytes, counter: nanoseconds });
 }
 
@@ -80,15 +109,20 @@ async function unicorn(
   cpus: number,
   clock: Clock,
   core: string,
+  memory?: Memory,
 ): Promise<CpuCore> {
   const nanoseconds = (): bigint => BigInt(clock.monotonic());
   const path = core.startsWith('unicorn:') ? core.slice(8) : null;
   if (core !== 'unicorn' && !path) {
-    throw new BootError('setup', `cpu: '${core}' is no core; give interpreter, unicorn or unicorn:FILE.js`);
+    throw new BootError(
+      'setup',
+      `cpu: '${core}' is no core; give interpreter, unicorn, unicorn:FILE.js or lockstep`,
+    );
   }
   const found = await loadUnicorn(path);
   if (typeof found === 'string') throw new BootError('setup', found);
+  const options = { unicorn: found, memoryBytes, ...(memory ? { memory } : {}) };
   return arch === 'x86_64'
-    ? new UnicornX86Cpu({ unicorn: found, memoryBytes, cpus, tsc: nanoseconds })
-    : new UnicornA64Cpu({ unicorn: found, memoryBytes, counter: nanoseconds });
+    ? new UnicornX86Cpu({ ...options, cpus, tsc: nanoseconds })
+    : new UnicornA64Cpu({ ...options, counter: nanoseconds });
 }

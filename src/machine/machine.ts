@@ -11,6 +11,7 @@ import type { VirtualClock } from '../host/clock.ts';
 import type { InputPump } from '../host/input.ts';
 import { breathe, sleep } from '../host/wait.ts';
 import { assemble, type Assembly } from './assemble.ts';
+import { LockstepDifference } from '../../cpu/index.ts';
 import { DeadlockError, InternalError, StoppedError } from './errors.ts';
 import { undefinedInstructionReporter } from './undefined-instruction.ts';
 import { enterEvent, EventTracer, type Listeners, type MachineEvent, TracerList } from './events.ts';
@@ -334,6 +335,7 @@ export class Machine {
     try {
       return this.loop.run(SLICE_MS);
     } catch (e) {
+      if (e instanceof LockstepDifference) throw e;
       const t = this.kernel.scheduler.current;
       const doing = t?.row
         ? `${t.row.name} was served for ${t.tid} (${t.comm})`

@@ -44,6 +44,18 @@ const go = (['x86_64', 'aarch64'] as const).flatMap((arch) => {
   return path ? [{ arch, path }] : [];
 });
 
+describe.skipIf(!here)('lockstep', () => {
+  const ARM64_BUSYBOX = rootPath('build/arm64/root/bin/busybox');
+  it.each([BUSYBOX, ARM64_BUSYBOX].filter(existsSync))('%s: ls -l / | sort', async (program) => {
+    const r = await runRing3(program, ['sh', '-c', 'ls -l / | sort; echo $?'], {
+      ring3: ['--cpu', 'lockstep'],
+    });
+    expect(r.stderr).toBe('');
+    expect(r.stdout).toMatch(/ etc\n[^]*\n0\n$/);
+    expect(r.status).toBe(0);
+  });
+});
+
 describe.skipIf(!here)('the native Unicorn', () => {
   it('runs hello', () => both(hello));
   it.each(found)('$name', ({ path }) => both(path));

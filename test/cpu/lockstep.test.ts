@@ -1,0 +1,86 @@
+/** Two cores side by side: the first instruction after which they differ is named. */
+import { describe, expect, it } from 'vitest';
+import {
+  A64Cpu,
+  EXIT,
+  LockstepCpu,
+  type A64Regs,
+  type PageTable,
+  type SteppingCore,
+} from '../../cpu/index.ts';
+import { loadA64Core } from '../../src/host/core-files.ts';
+
+const CODE = 0x10000;
+const DATA = 0x20000;
+const NAMES = [...Array.from({ length: 31 }, (_, i) => `x${i}`), 'sp', 'pc', 'pstate', 'tpidr'];
+
+/** mov x0, #5; add x1, x1, x0; str x1, [x2]; sub x0, x0, #1; cbnz x0, -12; svc #0 */
+const PROGRAM = [0xd28000a0, 0x8b000021, 0xf9000041, 0xd1000400, 0xb5ffffa0, 0xd4000001];
+
+/** The second core is the first, gone step by step, with one mistake: `wrong` is called behind each instruction. */
+function rig(wrong: (pc: number, regs: A64Regs) => void) {
+  const first = new A64Cpu({ ...loadA64Core(), memoryBytes: 8 << 20 });
+  const second = Object.create(first) as A64Cpu & { retired: number };
+  second.run = (regs, table, fuel) => {
+    second.retired = 0;
+    for (;;) {
+      const { pc } = regs;
+      const exit = first.step(regs, table);
+      if (exit === EXIT.stop || exit === EXIT.syscall) second.retired++;
+      wrong(pc, regs);
+      if (exit !== EXIT.stop) return exit;
+      if (second.retired >= fuel) return EXIT.preempt;
+    }
+  };
+  const cpu = new LockstepCpu({
+    first: first,
+    second: second,
+    names: NAMES,
+    fpBytes: 528,
+    countsRounds: false,
+    fpIgnored: [],
+  });
+  const table = cpu.newPageTable();
+  const regs = cpu.newRegs() as A64Regs;
+  const map = (at: number, prot: number): number => {
+    const frame = first.memory.alloc(1);
+    table.set(at, frame, prot);
+    return frame;
+  };
+  const code = map(CODE, 5);
+  PROGRAM.forEach((w, i) => {
+    first.memory.view.setUint32(code + 4 * i, w, true);
+  });
+  const data = map(DATA, 3);
+  regs.setNum(2, DATA);
+  regs.pc = CODE;
+  return { cpu, regs, table, result: () => first.memory.view.getUint32(data, true) };
+}
+
+describe('lockstep', () => {
+  it('runs what both do alike, once', () => {
+    const r = rig(() => undefined);
+    expect(r.cpu.run(r.regs, r.table, 10_000)).toBe(EXIT.syscall);
+    expect(r.regs.num(1)).toBe(15);
+    expect(r.result()).toBe(15);
+    expect(r.cpu.retired).toBe(22);
+  });
+
+  it('names the first instruction that leaves another register', () => {
+    const r = rig((pc, regs) => {
+      if (pc === CODE + 12 && regs.num(0) === 2) regs.setNum(7, 1);
+    });
+    expect(() => r.cpu.run(r.regs, r.table, 10_000)).toThrow(
+      /differ after the instruction at 0x1000c \(00 04 00 d1[^]*\n {2}x7: 0x0 and 0x1$/,
+    );
+  });
+
+  it('or other memory, though the registers are the same', () => {
+    const r = rig((pc) => {
+      if (pc === CODE + 8) r.table.forEach(DATA, DATA + 4096, (_p, frame) => r.cpu.memory.u8[frame + 64]++);
+    });
+    expect(() => r.cpu.run(r.regs, r.table, 10_000)).toThrow(
+      /differ after the instruction at 0x10008 [^]*memory \(frame 0x[0-9a-f]+ \+ 0x40\): 0x0 and 0x1$/,
+    );
+  });
+});

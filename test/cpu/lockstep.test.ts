@@ -1,13 +1,6 @@
 /** Two cores side by side: the first instruction after which they differ is named. */
 import { describe, expect, it } from 'vitest';
-import {
-  A64Cpu,
-  EXIT,
-  LockstepCpu,
-  type A64Regs,
-  type PageTable,
-  type SteppingCore,
-} from '../../cpu/index.ts';
+import { A64Cpu, EXIT, LockstepCpu, type A64Regs } from '../../cpu/index.ts';
 import { loadA64Core } from '../../src/host/core-files.ts';
 
 const CODE = 0x10000;

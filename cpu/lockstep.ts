@@ -237,8 +237,9 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
 const reached = (first: number, second: number, all: boolean): number =>
   first === EXIT.preempt && second === EXIT.fault && all ? EXIT.preempt : second;
 
+/** Where, and whether it was a fetch: of a read-modify-write one core says that it cannot be read, another written. */
 const faultOf = (core: CpuCore, exit: number): string =>
-  exit === EXIT.fault ? `0x${core.faultAddress.toString(16)}, access ${core.faultAccess}` : '';
+  exit === EXIT.fault ? `0x${core.faultAddress.toString(16)}${core.faultAccess === 4 ? ' (fetch)' : ''}` : '';
 
 const exitName = (exit: number): string =>
   Object.entries(EXIT).find(([, v]) => v === exit)?.[0] ?? String(exit);

@@ -289,8 +289,7 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
         }
         if (this.emulate(regs, table)) return this.end(begun, EXIT.preempt);
     }
-    // What cannot be fetched was not begun.
-    return this.end(exit === EXIT.fault && this.faultAccess === 4 ? begun : begun - 1, exit);
+    return this.end(begun - 1, exit);
   }
 
   /** The engine stopped of itself, and no hook said why: whether it was at a system call. */

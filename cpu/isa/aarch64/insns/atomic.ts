@@ -124,7 +124,7 @@ const OPERATIONS: readonly (readonly [string, (b: A64Builder, old: Val, v: Val, 
   ['ldumin', (b, old, v) => b.select(b.ltU(old, v), old, v)],
 ]; // prettier-ignore
 
-/** CASP. The pair of X30 is X30 and XZR: its definitions are apart, as the record has no place for a second register. */
+/** CASP: Rs and Rt are the first of even-odd pairs. The pair of X30 is X30 and XZR: its definitions are apart, as the record has no place for a second register. */
 function casp(expected30: boolean, new30: boolean): Definition {
   const name = expected30 || new30 ? `casp (${expected30 ? 'Rs 30' : ''}${new30 ? 'Rt 30' : ''})` : 'casp';
   const encoding = `0 sz:1 001000 0 L:1 1 ${expected30 ? '1111' : 'Rs:4'} 0 o0:1 11111 Rn ${new30 ? '1111' : 'Rt:4'} 0`;
@@ -182,7 +182,6 @@ const lse: readonly Definition[] = [
     });
     b.setX(out, old);
   }, { by: 'size' }),
-  // Rs and Rt are the first of even-odd pairs. x30 would go with XZR: nobody writes that, and it is not implemented.
   ...[0, 1, 2, 3].map((k) => casp((k & 2) !== 0, (k & 1) !== 0)),
 ]; // prettier-ignore
 

@@ -19,8 +19,8 @@ import {
 } from './layout.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
 import { Memory } from './memory/memory.ts';
-import { OutOfMemory, PageTable, type PageTableOwner } from './memory/page-table.ts';
-import type { TaskRegs } from './regs.ts';
+import { PageTable, type PageTableOwner } from './memory/page-table.ts';
+import { RegisterBlocks, type TaskRegs } from './regs.ts';
 import { writeTables } from './tables.ts';
 
 const PAGE = 4096;
@@ -53,7 +53,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   private readonly spaces = new Map<PageTable, CodeSpace>();
   /** Code no address space runs on now, oldest first. */
   private readonly idle: CodeSpace[] = [];
-  private readonly freeBlocks: number[] = [];
+  private readonly blocks: RegisterBlocks;
   private readonly translator: Translator;
   /** Jump cache of every address space that found no RAM for one of its own; empty whenever another one runs. */
   private readonly sharedCache: number;
@@ -81,6 +81,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     const codeBytes =
       options.codeBytes ?? Math.min(32 << 20, Math.floor(options.memoryBytes / 8 / 65536) * 65536);
     this.memory = new Memory(options.memoryBytes, FIXED_END + codeBytes);
+    this.blocks = new RegisterBlocks(this.memory);
     const { translator, host } = parts(this.memory);
     this.translator = translator;
     const instance = new WebAssembly.Instance(options.module, { env: { memory: this.memory.memory }, host });
@@ -97,18 +98,10 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   // ---- what tasks and address spaces are made of
 
   newRegs(): R {
-    let block = this.freeBlocks.pop();
-    if (block === undefined) {
-      const frame = this.memory.alloc(1);
-      if (frame < 0) throw new OutOfMemory();
-      const size = this.contextSize;
-      for (let at = frame + size; at + size <= frame + PAGE; at += size) this.freeBlocks.push(at);
-      block = frame;
-    }
-    return this.makeRegs(block, (r) => {
+    return this.makeRegs(this.blocks.take(this.contextSize), (r) => {
       if (this.regs === r) this.regs = null;
       r.base = r.home;
-      this.freeBlocks.push(r.home);
+      this.blocks.give(r.home);
     });
   }
 

@@ -1,5 +1,6 @@
 /** A task's registers: a block of linear memory laid out as the cpu state, wherever it lies now. */
 import type { Memory } from './memory/memory.ts';
+import { OutOfMemory } from './memory/page-table.ts';
 
 export abstract class TaskRegs {
   /** Linear address of the block: its own, or the cpu's state while it runs. Managed by the cpu. */
@@ -82,5 +83,31 @@ export abstract class TaskRegs {
 
   release(): void {
     this.onRelease(this);
+  }
+}
+
+const FRAME = 4096;
+
+/** Linear memory for the registers of tasks that do not run, several blocks to a frame. */
+export class RegisterBlocks {
+  private readonly memory: Memory;
+  private readonly free: number[] = [];
+
+  constructor(memory: Memory) {
+    this.memory = memory;
+  }
+
+  /** Address of a block of `size` bytes, always the same size. Throws OutOfMemory. */
+  take(size: number): number {
+    const known = this.free.pop();
+    if (known !== undefined) return known;
+    const frame = this.memory.alloc(1);
+    if (frame < 0) throw new OutOfMemory();
+    for (let at = frame + size; at + size <= frame + FRAME; at += size) this.free.push(at);
+    return frame;
+  }
+
+  give(block: number): void {
+    this.free.push(block);
   }
 }

@@ -15,9 +15,9 @@
  */
 import { EXIT, STATE } from '../layout.ts';
 import { Memory } from '../memory/memory.ts';
-import { OutOfMemory, PageTable, type PageTableOwner } from '../memory/page-table.ts';
+import { PageTable, type PageTableOwner } from '../memory/page-table.ts';
 import type { CpuCore } from '../port.ts';
-import type { TaskRegs } from '../regs.ts';
+import { RegisterBlocks, type TaskRegs } from '../regs.ts';
 import { UC, type RegisterBlock, type RegisterPlace, type UnicornEngine, type UnicornModule } from './api.ts';
 import { CodeViews, UnicornSpace } from './space.ts';
 
@@ -66,7 +66,7 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
   private readonly contexts = new Map<UnicornEngine, unknown>();
   /** Engines that had an exception since. */
   private readonly interrupted = new Set<UnicornEngine>();
-  private readonly freeBlocks: number[] = [];
+  private readonly registerBlocks: RegisterBlocks;
   private running: UnicornSpace | null = null;
   private block: RegisterBlock | null = null;
   private readonly stop: Stop = { exit: EXIT.stop, begun: -1 };
@@ -92,19 +92,14 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
   constructor(options: UnicornOptions) {
     this.unicorn = options.unicorn;
     this.memory = options.memory ?? new Memory(options.memoryBytes, RESERVED);
+    this.registerBlocks = new RegisterBlocks(this.memory);
     this.unicorn.attach?.(this.memory.memory.buffer);
   }
 
   newRegs(): R {
-    let block = this.freeBlocks.pop();
-    if (block === undefined) {
-      const frame = this.memory.alloc(1);
-      if (frame < 0) throw new OutOfMemory();
-      const size = this.contextSize;
-      for (let at = frame + size; at + size <= frame + PAGE; at += size) this.freeBlocks.push(at);
-      block = frame;
-    }
-    return this.makeRegs(block, (r) => this.freeBlocks.push(r.home));
+    return this.makeRegs(this.registerBlocks.take(this.contextSize), (r) => {
+      this.registerBlocks.give(r.home);
+    });
   }
 
   newPageTable(): PageTable {

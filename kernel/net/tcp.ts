@@ -27,14 +27,13 @@ import type { PortTable } from './ports.ts';
 import { WAKE_READABLE } from './socket.ts';
 import type { Received, Sending } from './socket.ts';
 import type { NetStack } from './stack.ts';
+import { LOOPBACK_MSS, tcpInfo } from './tcp-info.ts';
 
 /** net.ipv4.tcp_wmem and tcp_rmem defaults, and what autotuning makes of the send buffer once connected on loopback. */
 const TCP_WMEM_DEFAULT = 16384;
 const TCP_RMEM_DEFAULT = 131072;
 const TCP_MEM_MIN = 4096;
 const TCP_WMEM_CONNECTED = 2626560;
-/** MSS on loopback: MTU 65536 less headers and timestamps. */
-const LOOPBACK_MSS = 32741;
 const TIME_WAIT_NS = 60e9;
 /** Six SYN retransmissions: 1 + 2 + 4 + … + 64 s. */
 const SYN_TIMEOUT_NS = 127e9;
@@ -565,38 +564,12 @@ export class TcpSocket extends InetSocket implements StreamPeer {
       const v = this.state === TCP_ESTABLISHED || this.state === TCP_CLOSE_WAIT ? LOOPBACK_MSS : 536;
       return new Uint8Array(Int32Array.of(v).buffer);
     }
-    if (name === TCP_INFO) return this.info();
+    if (name === TCP_INFO) {
+      const { state, window, backlog, bytesSent, bytesReceived } = this;
+      return tcpInfo({ state, window, backlog, bytesSent, bytesReceived, queued: this.acceptQueue.length });
+    }
     if (name === TCP_ULP) return new Uint8Array(0);
     return getIntOption(this.options.values, TCP_OPTIONS, level, name, length);
-  }
-
-  /** struct tcp_info: what a connection without loss or delay has to tell. */
-  private info(): Uint8Array {
-    const out = new Uint8Array(248);
-    const v = new DataView(out.buffer);
-    out[0] = this.state;
-    if (this.state === TCP_LISTEN) {
-      v.setUint32(24, this.acceptQueue.length, true); // tcpi_unacked
-      v.setUint32(28, this.backlog, true); // tcpi_sacked
-      return out;
-    }
-    out[5] = 7; // tcpi_options: timestamps, SACK, window scaling
-    out[6] = 0x77;
-    v.setUint32(8, 201_000, true); // tcpi_rto, µs
-    v.setUint32(16, LOOPBACK_MSS, true); // tcpi_snd_mss
-    v.setUint32(20, 536, true); // tcpi_rcv_mss
-    v.setUint32(60, 65535, true); // tcpi_pmtu
-    v.setUint32(64, this.window, true); // tcpi_rcv_ssthresh
-    v.setUint32(68, 20, true); // tcpi_rtt, µs
-    v.setUint32(72, 10, true); // tcpi_rttvar
-    v.setUint32(76, 0x7fffffff, true); // tcpi_snd_ssthresh
-    v.setUint32(80, 10, true); // tcpi_snd_cwnd
-    v.setUint32(84, LOOPBACK_MSS, true); // tcpi_advmss
-    v.setUint32(88, 3, true); // tcpi_reordering
-    v.setUint32(96, this.window, true); // tcpi_rcv_space
-    v.setBigUint64(120, BigInt(this.bytesSent), true); // tcpi_bytes_acked
-    v.setBigUint64(128, BigInt(this.bytesReceived), true); // tcpi_bytes_received
-    return out;
   }
 
   /** SO_SNDBUF was set: autotuning leaves it alone from now on. */

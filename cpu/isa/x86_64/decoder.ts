@@ -6,6 +6,8 @@ import type { EncodingProperties } from './handlers.ts';
 
 type Encoding = Omit<FullEncoding, 'def'> & { readonly def: EncodingProperties };
 
+const RSP_OFFSET = S.gpr + 8 * 4;
+
 /** One decoded instruction; the decoder reuses a single object. Register fields are offsets from STATE. */
 export interface Decoded {
   encoding: Encoding;
@@ -148,9 +150,12 @@ export class Decoder {
         ripRelative = true;
       } else base = (rm | ((rex & 1) << 3)) * 8;
       if (at + dispBytes > limit) return short;
+      // Here and not when it runs: a segment's or a 32-bit address is made before the instruction moves rsp.
+      const popped = def.addressAfterPop && base === RSP_OFFSET ? BigInt(bits / 8) : 0n;
       if (dispBytes === 1) o.disp = BigInt((bytes[at] << 24) >> 24);
       else if (dispBytes === 4) o.disp = BigInt(i32At(bytes, at));
       at += dispBytes;
+      o.disp += popped;
       if (address32) o.address32 = true;
       else if (segment !== 0) {
         // A free base or index field takes the segment base; else a preparing record adds it.
@@ -195,6 +200,7 @@ export class Decoder {
           if (isReg) reg = S.fpr + 16 * (modrm & 7);
           break;
         case 'M':
+        case '.':
           break;
         case '1':
           o.imm = 1n;

@@ -7,7 +7,7 @@
  * only, Z register in the opcode, I immediate, J branch offset, O absolute offset, V xmm reg, W xmm r/m, U xmm r/m register
  * only, P mmx reg, Q mmx r/m, N mmx r/m register only. Sizes: b w d q dq (128 bits), v (16/32/64 by operand size), y (32/64), z (immediate
  * 16 or 32 bits sign-extended to v), bs (signed byte extended to v); u after W or M: 128 bits, no alignment asked.
- * Fixed operands: AL AX EAX rAX CL DX 1.
+ * Fixed operands: AL AX EAX rAX CL DX 1. `.y`: no operand, but REX.W makes it another instruction (PCMPESTRI).
  */
 import type { Operand, X86Builder } from './builder.ts';
 
@@ -24,6 +24,8 @@ export interface DefinitionOptions {
   readonly endsWithImmediate?: boolean;
   /** Only without REX.B (90 is NOP, 41 90 is XCHG r8). */
   readonly noRexB?: boolean;
+  /** POP: a memory operand's address counts with rsp already moved. */
+  readonly addressAfterPop?: boolean;
   /** May follow a compare in one record (conditional jumps): the condition code. */
   readonly condition?: number;
   /** A compare with which a conditional jump can be fused. */

@@ -32,7 +32,7 @@ export interface Encoding {
 }
 
 export interface OperandCode {
-  /** E G R M Z I J O V W U P Q N, or a fixed register. */
+  /** E G R M Z I J O V W U P Q N, a fixed register, or . for none. */
   readonly kind: string;
   readonly size: string;
 }
@@ -154,6 +154,7 @@ function kindOf(code: OperandCode, form: number): OperandKind {
       return 'mem';
     case 'I':
     case '1':
+    case '.':
       return 'imm';
     case 'J':
       return 'rel';

@@ -34,7 +34,15 @@ export interface HandlerIds extends CommonIds {
 /** What decoding needs of a definition. */
 export type EncodingProperties = Pick<
   Definition,
-  'name' | 'lock' | 'd64' | 'ends' | 'endsWithImmediate' | 'noRexB' | 'condition' | 'repeats'
+  | 'name'
+  | 'lock'
+  | 'd64'
+  | 'ends'
+  | 'endsWithImmediate'
+  | 'noRexB'
+  | 'condition'
+  | 'repeats'
+  | 'addressAfterPop'
 >;
 
 /** What a running cpu needs: encodings with their handlers' numbers. */
@@ -171,8 +179,9 @@ export interface SerializedIsa {
 export function serializeIsa(isa: InstructionSet): SerializedIsa {
   return {
     encodings: isa.encodings.map((e) => {
-      const { name, lock, d64, ends, endsWithImmediate, noRexB, condition, repeats } = e.def;
-      return { ...e, def: { name, lock, d64, ends, endsWithImmediate, noRexB, condition, repeats } };
+      const { name, lock, d64, ends, endsWithImmediate, noRexB, condition, repeats, addressAfterPop } = e.def;
+      const def = { name, lock, d64, ends, endsWithImmediate, noRexB, condition, repeats, addressAfterPop };
+      return { ...e, def };
     }),
     ids: { ...isa.ids, fused: [...isa.ids.fused] },
     undefinedHandler: isa.undefinedHandler,

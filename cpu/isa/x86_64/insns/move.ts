@@ -85,14 +85,9 @@ export const move: readonly Definition[] = [
       b.write(o, v);
       return;
     }
-    // The address counts with rsp already moved (SDM, POP): an rsp base is only known at run time.
-    const sp = b.gpr(RSP);
+    b.store(b.bits === 64 ? 'i64.store' : 'i64.store16', b.ea(o), v, b.bits / 8);
     b.dropStack(b.bits / 8);
-    const address = b.ea(o);
-    b.setGpr(RSP, sp); // a fault must find it unmoved
-    b.store(b.bits === 64 ? 'i64.store' : 'i64.store16', address, v, b.bits / 8);
-    b.setGpr(RSP, b.add(sp, b.bits / 8));
-  }, { d64: true }),
+  }, { d64: true, addressAfterPop: true }),
   insn('leave', 'C9', '', (b) => {
     const bp = b.gpr(RBP);
     const v = b.load('i64.load', bp, 8);

@@ -105,7 +105,7 @@ function implicitLength(b: X86Builder, words: boolean, v: Val): Val {
 
 /** |rax| or |rdx|, at most the number of elements. */
 function explicitLength(b: X86Builder, words: boolean, reg: number): Val {
-  // Without REX.W the registers are 32 bits wide; the `y` operand that carries the size is the definition's first.
+  // Without REX.W the registers are 32 bits wide.
   const raw = b.bits === 64 ? b.gpr(reg) : b.sext(b.gpr(reg, 32), 32);
   const size = b.select(b.ltS(raw, 0), b.neg(raw), raw);
   const n = words ? 8 : 16;
@@ -189,7 +189,7 @@ export const sse42Helpers: readonly Helper<X86Builder>[] = [
 export const sse42: readonly Definition[] = [
   ...([['pcmpestrm', '60', true, false], ['pcmpestri', '61', true, true], ['pcmpistrm', '62', false, false], ['pcmpistri', '63', false, true]] as const).map(
     ([name, code, explicit, index]) =>
-      insn(name, `66 0F 3A ${code} /r Vdq Wu Ib`, 'r r r', (b, x, y) => {
+      insn(name, `66 0F 3A ${code} /r Vdq Wu Ib${explicit ? ' .y' : ''}`, 'r r r', (b, x, y) => {
         strings(b, x, y, explicit, index);
       }),
   ),

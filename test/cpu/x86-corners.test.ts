@@ -1,0 +1,62 @@
+/** Corners of single x86_64 instructions that random ones seldom meet. */
+import { describe, expect, it } from 'vitest';
+import { bytes, CODE, DATA, R, Rig, STACK } from './rig.ts';
+
+const SYSCALL = '0f 05';
+/** Index of the segment bases in `regs`. */
+const FS_BASE = 18;
+
+describe('pop to memory counts its address with rsp already moved (SDM, POP)', () => {
+  it.each([
+    ['[rsp]', '8f 04 24', 0],
+    ['[rsp+16]', '8f 44 24 10', 16],
+    ['[rsp+rcx*4+16]', '8f 44 8c 10', 4 * 5 + 16],
+    ['fs:[rsp+16]', '64 8f 44 24 10', 0x100 + 16],
+    ['fs:[rsp+rcx*4+16]', '64 8f 44 8c 10', 0x100 + 4 * 5 + 16],
+    ['[esp+ecx*4+16]', '67 8f 44 8c 10', 4 * 5 + 16],
+    ['fs:[esp+ecx*4+16]', '64 67 8f 44 8c 10', 0x100 + 4 * 5 + 16],
+    ['word [rsp+16]', '66 8f 44 24 10', 16],
+    ['word fs:[rsp+rcx*4+16]', '66 64 8f 44 8c 10', 0x100 + 4 * 5 + 16],
+  ])('%s', (_text, code, distance) => {
+    const size = code.startsWith('66') ? 2 : 8;
+    const rig = new Rig().usual();
+    rig.poke(CODE, bytes(`${code} ${SYSCALL}`));
+    const sp = STACK + 64;
+    const value = [1, 2, 3, 4, 5, 6, 7, 8].slice(0, size);
+    rig.poke(sp, value);
+    rig.regs.setNum(R.rsp, sp);
+    rig.regs.setNum(R.rcx, 5);
+    rig.regs.setNum(FS_BASE, 0x100);
+    expect(rig.run()).toBe('syscall');
+    expect(rig.regs.num(R.rsp)).toBe(sp + size);
+    const at = sp + size + distance;
+    expect(rig.peek(at - 2, size + 4)).toEqual([...(at === sp + size ? value.slice(-2) : [0, 0]), ...value, 0, 0]);
+  });
+}); // prettier-ignore
+
+describe('the explicit lengths of PCMPESTRI and PCMPESTRM (SDM: 64 bits wide with REX.W)', () => {
+  // Equal each (imm 8): elements behind both strings' ends compare equal; ZF and SF tell that a string is shorter than 16.
+  const run = (code: string, rax: bigint, rdx: bigint): string => {
+    const rig = new Rig().usual();
+    rig.poke(CODE, bytes(`${code} 9c 5e ${SYSCALL}`)); // pushfq; pop rsi
+    rig.poke(DATA, Array.from({ length: 16 }, (_, i) => i));
+    rig.regs.setNum(R.rbx, DATA);
+    rig.regs.set(R.rax, rax);
+    rig.regs.set(R.rdx, rdx);
+    expect(rig.run()).toBe('syscall');
+    const flags = rig.regs.num(R.rsi);
+    return `x ${flags & 0x80 ? 'short' : 'full'}, y ${flags & 0x40 ? 'short' : 'full'}`;
+  };
+  it.each([['pcmpestri', '61'], ['pcmpestrm', '60']])('%s', (_name, opcode) => {
+    const narrow = `66 0f 3a ${opcode} 03 08`;
+    const wide = `66 48 0f 3a ${opcode} 03 08`;
+    expect(run(narrow, 1n << 32n, 16n)).toBe('x short, y full');
+    expect(run(wide, 1n << 32n, 16n)).toBe('x full, y full');
+    expect(run(wide, 16n, (1n << 32n) | 3n)).toBe('x full, y full');
+    expect(run(narrow, 16n, (1n << 32n) | 3n)).toBe('x full, y short');
+    // Their magnitude counts.
+    expect(run(wide, 0xffff_ffff_ffff_fff0n, 0x8000_0000_0000_0000n)).toBe('x full, y full');
+    expect(run(narrow, 0xffff_fff0n, 0x8000_0000n)).toBe('x full, y full');
+    expect(run(wide, 0xffff_fff0n, 0xffff_ffff_ffff_fffdn)).toBe('x full, y short');
+  });
+}); // prettier-ignore

@@ -90,8 +90,9 @@ const MAINTENANCE = [
 function systemAbsent(word: number): boolean | null {
   const id = word & 0x7ffe0;
   const top = (word & 0xfff80000) >>> 0;
-  // ID registers: CRm 4–7 whether they have a name or not (arch/arm64/kernel/cpufeature.c, emulate_sys_reg).
-  const isId = (word & 0x7fc00) === 0x400;
+  const crm = (word >>> 8) & 15;
+  // ID registers: CRm 2–7 whether they have a name or not (arch/arm64/kernel/cpufeature.c, is_emulated).
+  const isId = (word & 0x7f000) === 0 && crm >= 2 && crm <= 7;
   if (top === 0xd5380000) return !READABLE.includes(id) && !isId;
   if (top === 0xd5180000) return !WRITABLE.includes(id);
   if (top === 0xd5080000) return !MAINTENANCE.includes(id);

@@ -22,10 +22,13 @@ export const DCZID = 4;
 /** 64-byte lines; data and instruction caches are coherent (IDC, DIC): a program need not clean or invalidate. */
 export const CTR = 0xb444c004;
 
-/** Readable ID registers with op0 3, op1 0, CRn 0, by CRm × 8 + op2; null: undefined at EL0. */
+/**
+ * ID registers with op0 3, op1 0, CRn 0 as Linux 6.1 emulates them: CRm 0 three of them, CRm 2 to 7 all of them, names or
+ * not. There is no AArch32, so CRm 2 and 3 (ID_ISARn, MVFRn) are zero. null: undefined at EL0.
+ */
 export function idRegister(crm: number, op2: number): number | null {
   if (crm === 0) return op2 === 0 ? MIDR : op2 === 5 ? 0x80000000 : op2 === 6 ? 0 : null;
-  if (crm < 4 || crm > 7) return null;
+  if (crm < 2 || crm > 7) return null;
   switch (crm * 8 + op2) {
     case 4 * 8: // ID_AA64PFR0_EL1: EL0 and EL1 in AArch64, FP and AdvSIMD without half precision
       return 0x11;

@@ -1,7 +1,7 @@
 // Debian's arm64 packages that serve as guests or as parts of them: downloaded and unpacked under build/arm64/, without
 // installing anything and without telling dpkg of a second architecture. Usage: node scripts/debian-arm64.mjs
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,7 +18,14 @@ const PACKAGES = [
     file: 'usr/lib/rustlib/aarch64-unknown-linux-gnu',
     suites: 'Rust guests for aarch64',
   },
+  {
+    pkg: 'musl-dev',
+    file: 'usr/lib/aarch64-linux-musl/libc.a',
+    suites: 'aarch64 guests built with musl',
+  },
 ];
+/** gcc's -specs for musl: the package's own, with the paths of where it lies here. */
+export const ARM64_MUSL_SPECS = join(base, 'musl-gcc.specs');
 const missing = () => PACKAGES.filter((p) => !existsSync(join(ARM64_ROOT, p.file)));
 
 /** Fetches what is not there yet. Returns lines about what must be left out. */
@@ -41,6 +48,12 @@ export function fetchArm64() {
       spawnSync('dpkg-deb', ['-x', join(base, 'debs', deb), dir('root')]);
     for (const name of ['lists', 'cache', 'debs']) rmSync(join(base, name), { recursive: true, force: true });
   }
+  const specs = join(ARM64_ROOT, 'usr/lib/aarch64-linux-musl/musl-gcc.specs');
+  if (existsSync(specs) && !existsSync(ARM64_MUSL_SPECS))
+    writeFileSync(
+      ARM64_MUSL_SPECS,
+      readFileSync(specs, 'utf8').replaceAll('/usr/', `${join(ARM64_ROOT, 'usr')}/`),
+    );
   return missing().map((p) => `Left out: ${p.suites} (Debian package ${p.pkg}:arm64 could not be had)`);
 }
 

@@ -1,2 +1,2 @@
-/** What decides the bytes a compiler writes: versions of the C compiler and linker, and a hash of musl's archive. */
-export function toolchain(): Readonly<Record<string, string | null>>;
+/** What decides the bytes a compiler writes for an architecture: versions of the C compiler and linker, and a hash of musl's archive. */
+export function toolchain(arch: string): Readonly<Record<string, string | null>>;

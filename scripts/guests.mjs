@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Builds the guest programs of guests/guests.json into build/guests/ARCH/, as far as compilers are present, and says
-// which are left out. With --prebuilt also refreshes guests/prebuilt/x86_64/ (the few that lie in the repository).
+// which are left out. With --prebuilt also refreshes guests/prebuilt/ARCH/ (the few that lie in the repository).
 // Usage: node scripts/guests.mjs [--prebuilt] [--quiet] [--x86_64 | --aarch64] [NAME…]
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -15,16 +15,32 @@ import {
 } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ARM64_ROOT } from './debian-arm64.mjs';
+import { ARM64_MUSL_SPECS, ARM64_ROOT } from './debian-arm64.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
-/** What builds for each architecture. No musl for aarch64: what only has musl there is built with glibc. */
+/** What builds for each architecture: compilers, and what musl needs besides. */
 const ARCHES = {
-  x86_64: { gcc: '/usr/bin/gcc', musl: '/usr/bin/musl-gcc', goarch: 'amd64' },
-  aarch64: { gcc: '/usr/bin/aarch64-linux-gnu-gcc', musl: null, goarch: 'arm64' },
+  x86_64: {
+    gcc: '/usr/bin/gcc',
+    ld: '/usr/bin/ld',
+    musl: { tool: '/usr/bin/musl-gcc', needs: [], flags: [], libc: '/usr/lib/x86_64-linux-musl/libc.a' },
+    goarch: 'amd64',
+  },
+  aarch64: {
+    gcc: '/usr/bin/aarch64-linux-gnu-gcc',
+    ld: '/usr/bin/aarch64-linux-gnu-ld',
+    musl: {
+      tool: '/usr/bin/aarch64-linux-gnu-gcc',
+      needs: [ARM64_MUSL_SPECS],
+      // libgcc's out-of-line atomics ask glibc what the cpu has; 4 KiB pages keep 60 KiB of padding out of each file.
+      flags: [`-specs=${ARM64_MUSL_SPECS}`, '-mno-outline-atomics', '-Wl,-z,max-page-size=4096'],
+      libc: join(ARM64_ROOT, 'usr/lib/aarch64-linux-musl/libc.a'),
+    },
+    goarch: 'arm64',
+  },
 };
-const PREBUILT = 'guests/prebuilt/x86_64';
+const prebuiltDir = (arch) => join('guests/prebuilt', arch);
 const args = process.argv.slice(2);
 const only = args.filter((a) => !a.startsWith('--'));
 
@@ -54,11 +70,9 @@ export function plan(arch = 'x86_64') {
   const all = [];
   for (const g of guests) {
     if (g.arch && !g.arch.includes(arch)) continue;
-    const wanted = g.libc ?? ['glibc'];
-    const possible = wanted.filter((libc) => libc !== 'musl' || ARCHES[arch].musl !== null);
-    for (const libc of possible.length > 0 ? possible : ['glibc']) {
+    for (const libc of g.libc ?? ['glibc']) {
       const name = libc === 'musl' ? `${g.name}-musl` : g.name;
-      const prebuilt = Boolean(g.prebuilt) && libc !== 'glibc' && arch === 'x86_64';
+      const prebuilt = Boolean(g.prebuilt) && libc !== 'glibc';
       all.push({ ...g, name, libc, arch, out: join('build/guests', arch, name), prebuilt });
     }
   }
@@ -80,10 +94,11 @@ function command(g) {
         args: ['-nostdlib', '-static', '-s', '-Wl,--build-id=none', '-o', g.out, source],
       };
     case '.c': {
-      const tool = g.libc === 'musl' ? musl : gcc;
       const bare = g.libc === 'none' ? BARE_FLAGS : [];
       const libs = g.libc === 'none' ? [] : ['-lm'];
-      return { tool, args: [...C_FLAGS, ...bare, ...(g.flags ?? []), '-o', g.out, source, ...libs] };
+      const args = [...C_FLAGS, ...bare, ...(g.flags ?? []), '-o', g.out, source, ...libs];
+      if (g.libc !== 'musl') return { tool: gcc, args };
+      return { tool: musl.tool, needs: musl.needs, args: [...musl.flags, ...args] };
     }
     case '.go':
       return {
@@ -181,18 +196,32 @@ const first = (tool, ...a) =>
   existsSync(tool) ? spawnSync(tool, a, { encoding: 'utf8' }).stdout.split('\n')[0] : null;
 
 /** What decides the bytes a compiler writes: equal here and in MANIFEST.json, and rebuilt guests must be equal too. */
-export function toolchain() {
-  const musl = '/usr/lib/x86_64-linux-musl/libc.a';
+export function toolchain(arch) {
+  const { gcc, ld, musl } = ARCHES[arch];
   const sha = (f) =>
     existsSync(f) ? createHash('sha256').update(readFileSync(f)).digest('hex').slice(0, 16) : null;
-  return { gcc: first('/usr/bin/gcc', '--version'), ld: first('/usr/bin/ld', '--version'), musl: sha(musl) };
+  return { gcc: first(gcc, '--version'), ld: first(ld, '--version'), musl: sha(musl.libc) };
+}
+
+/** Copies an architecture's prebuilt guests to where they lie in the repository. */
+function refresh(arch) {
+  const dir = prebuiltDir(arch);
+  mkdirSync(dir, { recursive: true });
+  const files = {};
+  for (const g of plan(arch).filter((p) => p.prebuilt)) {
+    copyFileSync(g.out, join(dir, g.name));
+    files[g.name] = { source: g.source, libc: g.libc, bytes: statSync(g.out).size };
+  }
+  const manifest = { toolchain: toolchain(arch), files };
+  writeFileSync(join(dir, 'MANIFEST.json'), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
 function main() {
   let failed = 0;
   const leftOut = new Map();
-  const arches = Object.keys(ARCHES).filter((arch) => args.includes(`--${arch}`));
-  for (const g of (arches.length > 0 ? arches : Object.keys(ARCHES)).flatMap(plan)) {
+  const asked = Object.keys(ARCHES).filter((arch) => args.includes(`--${arch}`));
+  const arches = asked.length > 0 ? asked : Object.keys(ARCHES);
+  for (const g of arches.flatMap(plan)) {
     if (only.length > 0 && !only.includes(g.name)) continue;
     const problem = build(g);
     if (problem.startsWith('FAILED')) {
@@ -201,16 +230,7 @@ function main() {
     } else if (problem) leftOut.set(problem, [...(leftOut.get(problem) ?? []), `${g.arch}/${g.name}`]);
   }
   for (const [why, names] of leftOut) console.log(`guests ${why}: ${names.join(' ')}`);
-  if (args.includes('--prebuilt') && failed === 0) {
-    mkdirSync(PREBUILT, { recursive: true });
-    const files = {};
-    for (const g of plan().filter((p) => p.prebuilt)) {
-      copyFileSync(g.out, join(PREBUILT, g.name));
-      files[g.name] = { source: g.source, libc: g.libc, bytes: statSync(g.out).size };
-    }
-    const manifest = { toolchain: toolchain(), files };
-    writeFileSync('guests/prebuilt/x86_64/MANIFEST.json', `${JSON.stringify(manifest, null, 2)}\n`);
-  }
+  if (args.includes('--prebuilt') && failed === 0) arches.forEach(refresh);
   process.exitCode = failed === 0 ? 0 : 1;
 }
 

@@ -29,7 +29,7 @@ const NOT_BY_QEMU: Readonly<Record<string, string>> = {
 
 /** Exit statuses where qemu's is not Linux's. */
 const STATUS: Readonly<Record<string, number>> = {
-  'misbehave wild-jump': 135, // a misaligned pc is a SIGBUS even where nothing is mapped (Arm ARM D1.3.5.7)
+  'misbehave-musl wild-jump': 135, // a misaligned pc is a SIGBUS even where nothing is mapped (Arm ARM D1.3.5.7)
 };
 
 interface Row {
@@ -54,7 +54,7 @@ if (missing.length > 0) console.log(`Left out: aarch64 guests not built here: ${
 /** What Linux would show: by qemu or by the twin; null when this host has neither. */
 async function oracle(name: string, run: GuestRun): Promise<RunResult | null> {
   const options = { stdin: run.stdin ?? '', timeout: 30_000 };
-  if (name in NOT_BY_QEMU) {
+  if (name.replace(/-musl$/, '') in NOT_BY_QEMU) {
     const twin = guestPath(name, 'x86_64');
     if (twin === null || nativeReason() !== null) return null;
     const r = await runNative(twin, run.args ?? [], options);

@@ -1,7 +1,8 @@
 /** The guests that lie in the repository are what their sources build to. */
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { rootPath } from '../support/guests.ts';
+import { guestPath, rootPath } from '../support/guests.ts';
+import { runRing3 } from '../support/run.ts';
 import { toolchain } from '../../scripts/guests.mjs';
 
 interface Manifest {
@@ -9,26 +10,49 @@ interface Manifest {
   readonly files: Readonly<Record<string, { source: string; libc: string; bytes: number }>>;
 }
 
-const dir = rootPath('guests/prebuilt/x86_64/');
-const manifest = JSON.parse(readFileSync(`${dir}MANIFEST.json`, 'utf8')) as Manifest;
-const here = toolchain();
-const same = JSON.stringify(here) === JSON.stringify(manifest.toolchain);
-if (!same) {
-  console.log(
-    `Left out: byte comparison of prebuilt guests: they were built with ${JSON.stringify(manifest.toolchain)}, here is ${JSON.stringify(here)}`,
-  );
-}
+const ARCHES = ['x86_64', 'aarch64'] as const;
+const folder = (arch: string): string => rootPath(`guests/prebuilt/${arch}/`);
+const filesOf = (arch: string): string[] => readdirSync(folder(arch)).filter((f) => f !== 'MANIFEST.json');
 
-describe('prebuilt guests', () => {
-  it('are the ones the manifest names, under a megabyte in all', () => {
-    const files = readdirSync(dir).filter((f) => f !== 'MANIFEST.json');
-    expect(files.sort()).toEqual(Object.keys(manifest.files).sort());
-    const bytes = files.reduce((sum, f) => sum + statSync(dir + f).size, 0);
-    expect(bytes).toBeLessThan(1 << 20);
+describe.each(ARCHES)('prebuilt guests for %s', (arch) => {
+  const dir = folder(arch);
+  const manifest = JSON.parse(readFileSync(`${dir}MANIFEST.json`, 'utf8')) as Manifest;
+  const here = toolchain(arch);
+  const same = JSON.stringify(here) === JSON.stringify(manifest.toolchain);
+  if (!same) {
+    console.log(
+      `Left out: byte comparison of prebuilt ${arch} guests: they were built with ${JSON.stringify(manifest.toolchain)}, here is ${JSON.stringify(here)}`,
+    );
+  }
+
+  it('are the ones the manifest names', () => {
+    expect(filesOf(arch).sort()).toEqual(Object.keys(manifest.files).sort());
+    for (const [name, { bytes }] of Object.entries(manifest.files))
+      expect(statSync(dir + name).size, name).toBe(bytes);
   });
 
   it.skipIf(!same).each(Object.keys(manifest.files))('%s rebuilds to the same bytes', (name) => {
-    const built = readFileSync(rootPath(`build/guests/x86_64/${name}`));
-    expect(built.equals(readFileSync(dir + name))).toBe(true);
+    const built = guestPath(name, arch);
+    expect(built).toBe(rootPath(`build/guests/${arch}/${name}`));
+    expect(readFileSync(built!).equals(readFileSync(dir + name))).toBe(true);
+  });
+
+  it('run as they are', async () => {
+    const hello = await runRing3(`${dir}hello`, []);
+    expect(hello).toEqual({ stdout: 'Hello from ring 3\n', stderr: '', status: 0 });
+    const stdio = await runRing3(`${dir}stdio-musl`, [], { stdin: 'one\ntwo\n' });
+    expect(stdio).toEqual({
+      stdout: '   1 one\n   2 two\n',
+      stderr: '2 lines, 8 bytes, tty 0\n',
+      status: 2,
+    });
+  });
+});
+
+describe('the repository', () => {
+  it('holds less than a megabyte of them', () => {
+    let bytes = 0;
+    for (const arch of ARCHES) for (const f of filesOf(arch)) bytes += statSync(folder(arch) + f).size;
+    expect(bytes).toBeLessThan(1 << 20);
   });
 });

@@ -52,6 +52,5 @@ export function guestTable(): readonly Guest[] {
 export function builtNames(g: Guest, arch = 'x86_64'): string[] {
   if (g.arch && !g.arch.includes(arch)) return [];
   const libcs = g.libc ?? ['glibc'];
-  if (arch !== 'x86_64') return [g.name];
   return libcs.map((libc) => (libc === 'musl' ? `${g.name}-musl` : g.name));
 }

@@ -1,5 +1,5 @@
-/** The cpu with some memory and no kernel. */
-import { EXIT, X86Cpu, type PageTable, type X86Regs } from '../../cpu/index.ts';
+/** A cpu with some memory and no kernel. */
+import { EXIT, X86Cpu, type CpuCore, type PageTable, type X86Regs } from '../../cpu/index.ts';
 import { loadCore } from '../../src/host/core-files.ts';
 
 export const CODE = 0x10000000;
@@ -10,18 +10,15 @@ export const R = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 
 
 const core = loadCore();
 
-export class Rig {
-  readonly cpu: X86Cpu;
-  readonly regs: X86Regs;
+/** Any core. */
+export class CoreRig<C extends CpuCore> {
+  readonly cpu: C;
+  readonly regs: ReturnType<C['newRegs']>;
   table: PageTable;
 
-  constructor(options: { codeBytes?: number; memoryBytes?: number } = {}) {
-    this.cpu = new X86Cpu({
-      ...core,
-      memoryBytes: options.memoryBytes ?? 8 << 20,
-      ...(options.codeBytes ? { codeBytes: options.codeBytes } : {}),
-    });
-    this.regs = this.cpu.newRegs();
+  constructor(cpu: C) {
+    this.cpu = cpu;
+    this.regs = this.cpu.newRegs() as ReturnType<C['newRegs']>;
     this.table = this.cpu.newPageTable();
   }
 
@@ -30,16 +27,6 @@ export class Rig {
     const at = this.cpu.memory.alloc(pages);
     for (let i = 0; i < pages; i++) this.table.set(address + i * PAGE, at + i * PAGE, prot);
     return at;
-  }
-
-  /** CODE (rwx), DATA (rw, an unmapped page behind) and STACK (rw), two pages each; rsp in the middle of the stack. */
-  usual(): this {
-    this.map(CODE, 2, 7);
-    this.map(DATA, 2, 3);
-    this.map(STACK, 2, 3);
-    this.regs.setNum(R.rsp, STACK + PAGE);
-    this.regs.pc = CODE;
-    return this;
   }
 
   /** Writes as a kernel would: whatever the protection. */
@@ -63,6 +50,31 @@ export class Rig {
 
   run(fuel = 1_000_000): string {
     return exitName(this.cpu.run(this.regs, this.table, fuel));
+  }
+}
+
+/** The x86_64 interpreter. */
+export class Rig extends CoreRig<X86Cpu> {
+  declare readonly regs: X86Regs;
+
+  constructor(options: { codeBytes?: number; memoryBytes?: number } = {}) {
+    super(
+      new X86Cpu({
+        ...core,
+        memoryBytes: options.memoryBytes ?? 8 << 20,
+        ...(options.codeBytes ? { codeBytes: options.codeBytes } : {}),
+      }),
+    );
+  }
+
+  /** CODE (rwx), DATA (rw, an unmapped page behind) and STACK (rw), two pages each; rsp in the middle of the stack. */
+  usual(): this {
+    this.map(CODE, 2, 7);
+    this.map(DATA, 2, 3);
+    this.map(STACK, 2, 3);
+    this.regs.setNum(R.rsp, STACK + PAGE);
+    this.regs.pc = CODE;
+    return this;
   }
 
   step(): string {

@@ -268,7 +268,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
           const pc = this.pcOf(at);
           const done = this.stepSlowly(regs, table, at);
           if (done !== EXIT.stop) return this.leaveMidBlock(regs, at, fuel, done);
-          if (generation === this.generation && (this.unfinished || regs.pc === pc + this.singleLength)) {
+          if (generation === this.generation && !this.branched) {
             rec = this.unfinished ? at : this.behind(at, pc); // the block's end counts it
           } else {
             i32[fuelAt] -= this.countOf(at) - (this.unfinished ? 1 : 0);
@@ -360,8 +360,8 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     this.generation++;
   }
 
-  /** Length of the instruction `stepSlowly` or `step` last decoded. */
-  private singleLength = 0;
+  /** `stepSlowly` did a branch: its block ends there, wherever it leads (a call to what follows it, say). */
+  private branched = false;
   /** `stepSlowly` did one element of a REP instruction that has more to do. */
   private unfinished = false;
 
@@ -376,7 +376,6 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     const pc = this.pcOf(at);
     const n = this.arena.decodeSingle(table, pc, SINGLE);
     if (n < 0) return n === UNDEFINED ? EXIT.undefined : EXIT.fault;
-    this.singleLength = n;
     this.unfinished = false;
     const count = this.beginElement(regs);
     const fuel = i32[(STATE + S.fuel) >> 2];
@@ -411,6 +410,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
         throw new Error(`accesses of ${this.translator.name} at ${pc.toString(16)} fight for a TLB slot`);
       return exit;
     }
+    this.branched = exit !== EXIT.stop;
     if (exit === EXIT.stop) {
       this.unfinished = more;
       regs.pc = this.unfinished ? pc : pc + n;
@@ -458,7 +458,6 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
         this.faultAccess = 4;
         return EXIT.fault;
       }
-      this.singleLength = n;
       i32[(STATE + S.fuel) >> 2] = -1;
       exit = this.runFrom(SINGLE);
       if (exit === EXIT.slow) exit = this.stepSlowly(regs, table, i32[(STATE + S.exitRec) >> 2]);

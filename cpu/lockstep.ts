@@ -33,6 +33,8 @@ interface Result {
   readonly retired: number;
   readonly fault: string;
   readonly after: Snapshot;
+  /** What the core counted: with rounds, if it counts those. */
+  readonly counted: number;
 }
 
 export interface LockstepOptions {
@@ -96,7 +98,7 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
     const before = this.take(regs, table);
     const one = this.first(regs, table, Math.min(fuel, STRETCH));
     this.put(regs, before);
-    const two = this.second(regs, table, one);
+    const two = this.whole(regs, table, before, one, this.second(regs, table, one));
     if (this.differences(one, two).length > 0) this.find(regs, table, before, one.retired);
     this.retired = one.retired;
     return one.exit;
@@ -105,7 +107,25 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
   private first(regs: TaskRegs, table: PageTable, fuel: number): Result {
     const { first } = this.options;
     const exit = first.run(regs, table, fuel);
-    return { exit, retired: first.retired, fault: faultOf(first, exit), after: this.take(regs, table) };
+    const { retired } = first;
+    return { exit, retired, fault: faultOf(first, exit), after: this.take(regs, table), counted: retired };
+  }
+
+  /**
+   * The second core may have made half of a store that then faulted (Unicorn does, across pages). The state before that
+   * instruction is what counts: it is run up to there again.
+   */
+  private whole(regs: TaskRegs, table: PageTable, before: Snapshot, one: Result, two: Result): Result {
+    const { second } = this.options;
+    if (one.exit !== EXIT.fault || two.exit !== EXIT.fault || this.differences(one, two).length === 0)
+      return two;
+    this.put(regs, before);
+    for (let left = two.counted, idle = 0; left > 0 && idle < 8;) {
+      second.run(regs, table, left);
+      idle = second.retired === 0 ? idle + 1 : 0;
+      left -= second.retired;
+    }
+    return { ...two, after: this.take(regs, table) };
   }
 
   /** As far as the first one went. */
@@ -121,14 +141,16 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
       idle = second.retired === 0 ? idle + 1 : 0;
       retired += second.retired;
     }
+    let counted = retired;
     if (this.options.countsRounds) {
       for (let k = 0; exit === EXIT.preempt && k < ROUNDS; k++) {
         if (one.exit === EXIT.preempt && one.after.regs.every((v, i) => regs.get(i) === v)) break;
         exit = second.run(regs, table, 1);
+        counted += second.retired;
       }
     }
     exit = reached(one.exit, exit, this.options.countsRounds || retired === one.retired);
-    return { exit, retired, fault: faultOf(second, exit), after: this.take(regs, table) };
+    return { exit, retired, fault: faultOf(second, exit), after: this.take(regs, table), counted };
   }
 
   /** Goes through a stretch instruction by instruction; throws at the first one that differs. */
@@ -140,14 +162,19 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
       const { pc } = regs;
       const exit = first.step(regs, table);
       const stepped = exit === EXIT.stop ? EXIT.preempt : exit;
-      const one: Result = { exit: stepped, retired: 1, fault: faultOf(first, exit), after: this.take(regs, table) };
+      const one: Result = { exit: stepped, retired: 1, fault: faultOf(first, exit), after: this.take(regs, table), counted: 1 };
       this.put(regs, at);
       let other = second.run(regs, table, 1);
+      let counted = second.retired;
       const again = (): boolean =>
         second.retired === 0 || (this.options.countsRounds && regs.pc === pc && one.after.regs[this.pcIndex] !== BigInt(pc));
-      for (let k = 0; k < ROUNDS && other === EXIT.preempt && again(); k++) other = second.run(regs, table, 1);
+      for (let k = 0; k < ROUNDS && other === EXIT.preempt && again(); k++) {
+        other = second.run(regs, table, 1);
+        counted += second.retired;
+      }
       other = reached(stepped, other, regs.pc !== pc);
-      const two: Result = { exit: other, retired: 1, fault: faultOf(second, other), after: this.take(regs, table) };
+      const result = { exit: other, retired: 1, fault: faultOf(second, other), after: this.take(regs, table), counted };
+      const two = this.whole(regs, table, at, one, result);
       const lines = this.differences(one, two);
       if (lines.length > 0) throw new LockstepDifference(this.describe(table, pc, lines));
       if (stepped !== EXIT.preempt) break;

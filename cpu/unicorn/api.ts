@@ -37,7 +37,6 @@ export interface UnicornEngine {
     end?: number,
     extra?: number,
   ): unknown;
-  hook_del(handle: unknown): void;
   /** Throws when emulation ended with an error. */
   emu_start(begin: number, until: number, timeout: number, count: number): void;
   emu_stop(): void;
@@ -83,7 +82,6 @@ export const UC = {
   HOOK_INSN: 2,
   HOOK_BLOCK: 8,
   HOOK_MEM_INVALID: 0x3f0,
-  HOOK_MEM_WRITE: 1 << 11,
   HOOK_INSN_INVALID: 1 << 14,
   MEM_READ_UNMAPPED: 19,
   MEM_WRITE_UNMAPPED: 20,

@@ -6,7 +6,6 @@
 import type { Memory } from '../memory/memory.ts';
 import { ADDRESS_END, type PageTable } from '../memory/page-table.ts';
 import type { UnicornEngine } from './api.ts';
-import { Edges } from './edges.ts';
 
 const PAGE = 4096;
 /** Longest run mapped at once: one changed page takes its whole run out. */
@@ -63,8 +62,6 @@ export class UnicornSpace {
   private readonly rewritten: [start: number, end: number][] = [];
   /** Without shared memory: what each page held when it was last the same on both sides. */
   private readonly copies: Map<number, Uint8Array> | null;
-  /** With shared memory, and an engine that counts instructions. */
-  private readonly edges: Edges | null;
   private marking = false;
   /** Guarded pages to be written. */
   private readonly wanted: number[] = [];
@@ -85,8 +82,6 @@ export class UnicornSpace {
     this.views = views;
     this.spaceOf = spaceOf;
     this.copies = engine.map_linear ? null : new Map();
-    this.edges =
-      engine.map_linear && engine.instructions ? new Edges(engine, memory, (p) => this.writable(p)) : null;
   }
 
   flush(page: number): void {
@@ -109,19 +104,6 @@ export class UnicornSpace {
         if (this.runs.has(start - (start % PAGE))) this.engine.ctl_remove_cache(start, end);
     this.rewritten.length = 0;
     for (const page of this.wanted.splice(0)) this.release(page);
-    this.edges?.settle();
-    this.edges?.forget();
-  }
-
-  /** Takes back what the instruction with this number, the last one begun, stored before it faulted. */
-  undo(instruction: number): void {
-    this.edges?.undo(instruction);
-  }
-
-  /** Where a page the engine may write lies in linear memory, or −1. */
-  private writable(page: number): number {
-    const run = this.runs.get(page);
-    return run && !run.guarded && run.prot & 2 ? run.frame + page - run.start : -1;
   }
 
   /** After the engine ran: what it wrote becomes the guest's memory. */
@@ -130,15 +112,7 @@ export class UnicornSpace {
   }
 
   /** Maps what the page table allows at a page the engine misses. 'again': leave the engine first. */
-  fill(address: number, access: number, size: number): Filled {
-    const filled = this.tryFill(address, access);
-    this.edges?.settle();
-    // The engine asked for stores to note before it missed the page.
-    if (filled === 'mapped' && access === 2) this.edges?.note(address, size);
-    return filled;
-  }
-
-  private tryFill(address: number, access: number): Filled {
+  fill(address: number, access: number): Filled {
     const page = address - (address % PAGE);
     if (page >= ADDRESS_END) return 'denied';
     const { table } = this;
@@ -225,8 +199,6 @@ export class UnicornSpace {
       }
     }
     for (let at = start; at < end; at += PAGE) this.runs.set(at, run);
-    this.edges?.touch(start);
-    this.edges?.touch(end);
     if (prot & 4) this.noteCode(run);
   }
 
@@ -263,8 +235,6 @@ export class UnicornSpace {
       this.runs.delete(at);
       this.copies?.delete(at);
     }
-    this.edges?.touch(start);
-    this.edges?.touch(end);
   }
 
   private forgetCode(run: Run): void {

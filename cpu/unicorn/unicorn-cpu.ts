@@ -11,7 +11,7 @@
  * - A block translated while its page is being mapped has no physical address, yet is kept by its virtual one
  *   (tb_find), where nothing finds it to drop it. So fetches leave the engine, and start again on a mapped page.
  * - Paging cannot translate: x86's handle_mmu_fault maps each address to itself. Hence one engine per address space.
- * - A store that crosses into a page that faults has written its first part by then (see Edges).
+ * - A store that crosses into a page that faults has written its first part by then; it writes the same when restarted.
  */
 import { EXIT, STATE } from '../layout.ts';
 import { Memory } from '../memory/memory.ts';
@@ -50,8 +50,6 @@ interface Stop {
   exit: number;
   /** Instructions begun when it happened; −1: ask the engine. */
   begun: number;
-  /** The instruction may have stored something before it. */
-  partial: boolean;
 }
 
 export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTableOwner {
@@ -71,7 +69,7 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
   private readonly registerBlocks: RegisterBlocks;
   private running: UnicornSpace | null = null;
   private block: RegisterBlock | null = null;
-  private readonly stop: Stop = { exit: EXIT.stop, begun: -1, partial: false };
+  private readonly stop: Stop = { exit: EXIT.stop, begun: -1 };
   /** Instructions begun in blocks, where the engine does not count. */
   private counted = 0;
 
@@ -158,10 +156,8 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
       engine,
       engine.register_block?.(this.places) ?? oneByOne(engine, this.memory, this.places),
     );
-    engine.hook_add(
-      UC.HOOK_MEM_INVALID,
-      (_: UnicornEngine, type: number, address: number | bigint, size: number) =>
-        this.missed(type, BigInt.asUintN(64, BigInt(address)), size),
+    engine.hook_add(UC.HOOK_MEM_INVALID, (_: UnicornEngine, type: number, address: number | bigint) =>
+      this.missed(type, BigInt.asUintN(64, BigInt(address))),
     );
     engine.hook_add(UC.HOOK_INTR, (e: UnicornEngine, intno: number) => {
       this.interrupted.add(e);
@@ -178,22 +174,20 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
   }
 
   /** The engine found no page, or not the right. True: there is one now. */
-  private missed(type: number, address: bigint, size: number): boolean {
+  private missed(type: number, address: bigint): boolean {
     // A store of several pieces goes on after its first piece failed.
     if (this.stop.exit !== EXIT.stop) return false;
     const access = ACCESS[type] ?? 1;
-    const filled = address < 2n ** 47n ? this.running!.fill(Number(address), access, size) : 'denied';
+    const filled = address < 2n ** 47n ? this.running!.fill(Number(address), access) : 'denied';
     if (filled === 'mapped' && access !== 4) return true;
     if (filled !== 'denied') {
       this.note(AGAIN);
-      this.stop.partial = access !== 4;
       if (access === 4) this.stop.begun++; // not counted yet
       return false;
     }
     this.faultAddress = address;
     this.faultAccess = access;
     this.note(EXIT.fault);
-    this.stop.partial = access !== 4;
     if (access === 4) this.stop.begun++;
     return false;
   }
@@ -238,7 +232,6 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
     this.beforeRun(regs);
     block.write();
     stop.exit = EXIT.stop;
-    stop.partial = false;
     this.counted = 0;
     const budget = Math.max(1, fuel);
     let failed: unknown = null;
@@ -255,7 +248,6 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
       if (failed !== null) stop.exit = EXIT.undefined;
       else stop.exit = begun > budget ? EXIT.preempt : ENDED;
     }
-    if (stop.partial) space.undo(stop.begun);
     this.afterRun(regs);
     u8.copyWithin(regs.base, STATE, STATE + this.contextSize);
     this.storeFlags(regs);

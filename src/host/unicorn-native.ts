@@ -49,7 +49,6 @@ const lib = (koffi: Koffi, file: string) => {
     contextRestore: f('int uc_context_restore(void *uc, void *context)'),
     contextFree: f('int uc_context_free(void *context)'),
     ctl: f('int uc_ctl(void *uc, int control, ...)'),
-    hookDel: f('int uc_hook_del(void *uc, size_t hook)'),
     hookAdd: f('int uc_hook_add(void *uc, _Out_ size_t *hook, int type, void *fn, void *data, uint64_t begin, uint64_t end, ...)'),
     stopAddress: koffi.address(so.symbol('uc_emu_stop')),
     interrupt: koffi.pointer(koffi.proto('void(void *uc, uint32_t intno, void *data)')),
@@ -103,7 +102,7 @@ class NativeEngine implements UnicornEngine {
   private readonly lib: Library;
   private readonly base: () => bigint;
   private readonly uc: Pointer;
-  private readonly callbacks = new Map<UnicornHook, Pointer>();
+  private readonly callbacks: Pointer[] = [];
   private started = false;
 
   constructor(library: Library, base: () => bigint, arch: number, mode: number) {
@@ -163,8 +162,6 @@ class NativeEngine implements UnicornEngine {
   }
 
   hook_add(type: number, hook: UnicornHook, _data?: unknown, begin = 1, end = 0, extra?: number): unknown {
-    const known = this.callbacks.get(hook);
-    if (known !== undefined) return this.addHook(type, known, begin, end, extra);
     const { koffi } = this.lib;
     let fn: (...args: never[]) => unknown;
     let prototype;
@@ -187,12 +184,8 @@ class NativeEngine implements UnicornEngine {
         (hook as MemoryHook)(this, kind, address, size);
     }
     const callback = koffi.register(fn, prototype);
-    this.callbacks.set(hook, callback);
+    this.callbacks.push(callback);
     return this.addHook(type, callback, begin, end, extra);
-  }
-
-  hook_del(handle: unknown): void {
-    this.check('uc_hook_del', this.lib.hookDel(this.uc, handle));
   }
 
   /** Unicorn calls its own uc_emu_stop, whose first argument is a hook's. */
@@ -254,6 +247,6 @@ class NativeEngine implements UnicornEngine {
 
   close(): void {
     this.lib.close(this.uc);
-    for (const callback of this.callbacks.values()) this.lib.koffi.unregister(callback);
+    for (const callback of this.callbacks) this.lib.koffi.unregister(callback);
   }
 }

@@ -11,7 +11,7 @@ const NAMES = [...Array.from({ length: 31 }, (_, i) => `x${i}`), 'sp', 'pc', 'ps
 const PROGRAM = [0xd28000a0, 0x8b000021, 0xf9000041, 0xd1000400, 0xb5ffffa0, 0xd4000001];
 
 /** The second core is the first, gone step by step, with one mistake: `wrong` is called behind each instruction. */
-function rig(wrong: (pc: number, regs: A64Regs) => void) {
+function rig(wrong: (pc: number, regs: A64Regs) => void, program: readonly number[] = PROGRAM) {
   const first = new A64Cpu({ ...loadA64Core(), memoryBytes: 8 << 20 });
   const second = Object.create(first) as A64Cpu & { retired: number };
   second.run = (regs, table, fuel) => {
@@ -41,7 +41,7 @@ function rig(wrong: (pc: number, regs: A64Regs) => void) {
     return frame;
   };
   const code = map(CODE, 5);
-  PROGRAM.forEach((w, i) => {
+  program.forEach((w, i) => {
     first.memory.view.setUint32(code + 4 * i, w, true);
   });
   const data = map(DATA, 3);
@@ -66,6 +66,21 @@ describe('lockstep', () => {
     expect(() => r.cpu.run(r.regs, r.table, 10_000)).toThrow(
       /differ after the instruction at 0x1000c \(00 04 00 d1[^]*\n {2}x7: 0x0 and 0x1$/,
     );
+  });
+
+  it('takes half a store that faulted for none', () => {
+    // str x0, [x2]; str x1, [x3], which faults
+    const r = rig(
+      (pc) => {
+        if (pc === CODE + 4) r.table.forEach(DATA, DATA + 4096, (_p, frame) => r.cpu.memory.u8[frame + 64]++);
+      },
+      [0xf9000040, 0xf9000061],
+    );
+    r.regs.setNum(0, 77);
+    r.regs.setNum(3, DATA + 4096);
+    expect(r.cpu.run(r.regs, r.table, 10_000)).toBe(EXIT.fault);
+    expect([r.cpu.retired, r.regs.pc, r.result()]).toEqual([1, CODE + 4, 77]);
+    r.table.forEach(DATA, DATA + 4096, (_p, frame) => expect(r.cpu.memory.u8[frame + 64]).toBe(0));
   });
 
   it('or other memory, though the registers are the same', () => {

@@ -76,10 +76,10 @@ describe.skipIf(!here)('the native Unicorn', () => {
     const lines = async (core: string) =>
       (await runRing3(path, [], { ring3: ['--cpu', core] })).stdout.split('\n');
     const [unicorn, interpreter] = [await lines('unicorn'), await lines('interpreter')];
-    // MOVAPS asks for no alignment; SSE raises no exceptions.
-    const known = /^(misaligned movaps|sse divide unmasked)/;
+    // A store across pages writes its first part; MOVAPS asks for no alignment; SSE raises no exceptions.
+    const known = /^(nothing written before the fault|misaligned movaps|sse divide unmasked)/;
     expect(unicorn.filter((l) => !known.test(l))).toEqual(interpreter.filter((l) => !known.test(l)));
-    expect(unicorn.filter((l) => known.test(l))).toHaveLength(2);
+    expect(unicorn.filter((l) => known.test(l))).toHaveLength(3);
   });
 
   it('counts the same in every run with the same seed', async () => {

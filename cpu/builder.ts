@@ -43,7 +43,7 @@ export abstract class Builder {
   // Integer arithmetic on i32 or i64, by the type of the first argument; a number on the right is a constant.
   private int(name: string, a: Val, b: Val | number | bigint): Val {
     const y = typeof b === 'object' ? b : this.fn.konst(a.type, b);
-    return this.fn.op(`${a.type}.${name}`, [a, y]);
+    return fold(this.fn, name, a, y) ?? this.fn.op(`${a.type}.${name}`, [a, y]);
   }
   add(a: Val, b: Val | number | bigint): Val {
     return this.int('add', a, b);
@@ -109,6 +109,7 @@ export abstract class Builder {
 
   // Comparisons give an i32 of 0 or 1.
   eqz(a: Val): Val {
+    if (a.op === 'const') return this.i32(constantOf(a) === 0n ? 1 : 0);
     return this.fn.op(`${a.type}.eqz`, [a]);
   }
   nez(a: Val): Val {
@@ -151,10 +152,12 @@ export abstract class Builder {
   }
   /** i64 → i32. */
   wrap(a: Val): Val {
+    if (a.op === 'const') return this.i32(Number(BigInt.asIntN(32, constantOf(a))));
     return this.fn.op('i32.wrap_i64', [a]);
   }
   /** i32 → i64, zero- or sign-extended. */
   extU(a: Val): Val {
+    if (a.op === 'const') return this.i64(BigInt.asUintN(32, constantOf(a)));
     return this.fn.op('i64.extend_i32_u', [a]);
   }
   extS(a: Val): Val {
@@ -188,6 +191,10 @@ export abstract class Builder {
   loop(body: (again: Label) => void): void {
     this.fn.loop(body);
   }
+  /** cases[index](), or `otherwise`. */
+  switch(index: Val, cases: readonly (() => void)[], otherwise: () => void): void {
+    this.fn.switch(index, cases, otherwise);
+  }
   br(l: Label): void {
     this.fn.br(l);
   }
@@ -203,3 +210,35 @@ export abstract class Builder {
     this.fn.effect(name, [address, value], offset);
   }
 }
+
+/** A constant's value, signed. */
+export const constantOf = (v: Val): bigint => BigInt(v.imm as number | bigint);
+
+/** Integer operations on constants, and those that leave the left operand as it is. null: to be computed. */
+function fold(fn: Fn, name: string, a: Val, b: Val): Val | null {
+  if (b.op !== 'const') return null;
+  const bits = a.type === 'i64' ? 64 : 32;
+  const y = BigInt.asIntN(bits, constantOf(b));
+  if (y === 0n && NEUTRAL_ZERO.has(name)) return a;
+  if (y === -1n && name === 'and') return a;
+  if (a.op !== 'const') return null;
+  const compute = FOLDS[name];
+  if (!compute) return null;
+  const r = compute(constantOf(a), y, BigInt(bits));
+  return fn.konst(COMPARISONS.has(name) ? 'i32' : a.type, BigInt.asIntN(bits, r));
+}
+
+const NEUTRAL_ZERO = new Set(['add', 'sub', 'or', 'xor', 'shl', 'shr_u', 'shr_s', 'rotl', 'rotr']);
+const COMPARISONS = new Set(['eq', 'ne']);
+const FOLDS: Readonly<Record<string, (a: bigint, b: bigint, bits: bigint) => bigint>> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  and: (a, b) => a & b,
+  or: (a, b) => a | b,
+  xor: (a, b) => a ^ b,
+  shl: (a, b, bits) => a << (b & (bits - 1n)),
+  shr_u: (a, b, bits) => BigInt.asUintN(Number(bits), a) >> (b & (bits - 1n)),
+  eq: (a, b, bits) => (BigInt.asIntN(Number(bits), a - b) === 0n ? 1n : 0n),
+  ne: (a, b, bits) => (BigInt.asIntN(Number(bits), a - b) === 0n ? 0n : 1n),
+};

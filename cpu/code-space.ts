@@ -208,6 +208,9 @@ export class CodeArena {
   /** An address space that shares the code has something else on a page just decoded: it must leave. Set by the cpu. */
   onDisagree: (table: PageTable) => void = () => undefined;
 
+  /** Blocks at these addresses are about to be dropped. Set by the cpu. */
+  onInvalidate: (space: CodeSpace, pcs: ReadonlySet<number>) => void = () => undefined;
+
   /** Whether `table` maps every page of the space just as it was decoded; marks them as code if so. */
   fits(space: CodeSpace, table: PageTable): boolean {
     const idle = space.users.size === 0;
@@ -298,6 +301,7 @@ export class CodeArena {
     const { i32 } = this.memory;
     const set = space.pages.get(page);
     if (set) {
+      this.onInvalidate(space, set);
       for (const pc of set) {
         const rec = space.blocks.get(pc);
         if (rec === undefined) continue;

@@ -18,6 +18,7 @@ import {
   TLB_WRITE,
 } from './layout.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
+import { Tier, type CompileRegion } from './jit/tier.ts';
 import { Memory } from './memory/memory.ts';
 import { PageTable, type PageTableOwner } from './memory/page-table.ts';
 import { RegisterBlocks, type TaskRegs } from './regs.ts';
@@ -37,6 +38,8 @@ export interface CpuOptions {
   readonly memoryBytes: number;
   /** Bytes for decoded code. */
   readonly codeBytes?: number;
+  /** Hot code is compiled: fetches the compiler when it is first needed. Absent: everything is interpreted. */
+  readonly compiler?: () => CompileRegion;
 }
 
 /** What an architecture brings. */
@@ -55,6 +58,10 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   private readonly idle: CodeSpace[] = [];
   private readonly blocks: RegisterBlocks;
   private readonly translator: Translator;
+  /** The compiler's side, if there is one. */
+  readonly tier: Tier | null = null;
+  /** Fuel of the current `run` that the generated code was not given yet. */
+  private reserve = 0;
   /** Jump cache of every address space that found no RAM for one of its own; empty whenever another one runs. */
   private readonly sharedCache: number;
   /** Changes whenever decoded code was dropped. */
@@ -90,6 +97,16 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     this.arena.onDisagree = (table): void => {
       this.detach(table);
     };
+    if (options.compiler) {
+      const { compiler } = options;
+      const tier = new Tier({ memory: this.memory, interpreter: instance.exports, host, compiler }, () =>
+        performance.now(),
+      );
+      this.tier = tier;
+      this.arena.onInvalidate = (space, pcs): void => {
+        tier.invalidated(space, pcs);
+      };
+    }
     writeTables(this.memory.u8, this.memory.view);
     this.sharedCache = this.memory.alloc(JUMP_CACHE_PAGES);
     this.flushTlb();
@@ -158,6 +175,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
 
   private drop(space: CodeSpace): void {
     this.arena.forget(space);
+    this.tier?.forget(space);
     if (space.jumpCache === this.sharedCache) return;
     for (let i = 0; i < JUMP_CACHE_PAGES; i++) this.memory.release(space.jumpCache + i * PAGE);
   }
@@ -239,7 +257,9 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     const space = this.activate(regs, table);
     const { i32 } = this.memory;
     const fuelAt = (STATE + S.fuel) >> 2;
-    i32[fuelAt] = fuel;
+    const given = this.tier ? Math.min(fuel, this.tier.slice) : fuel;
+    this.reserve = fuel - given;
+    i32[fuelAt] = given;
     let rec: number;
     if (regs.resumeGeneration === this.generation && this.pcOf(regs.resumeRec) === regs.pc) {
       // Back into the middle of a block: its end will count all of it, so give back what was counted already.
@@ -272,7 +292,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
             rec = this.unfinished ? at : this.behind(at, pc); // the block's end counts it
           } else {
             i32[fuelAt] -= this.countOf(at) - (this.unfinished ? 1 : 0);
-            if (i32[fuelAt] < 0) return this.leave(fuel, EXIT.preempt);
+            if (i32[fuelAt] + this.reserve < 0) return this.leave(fuel, EXIT.preempt);
             rec = this.lookup(space, table, regs.pc);
           }
           break;
@@ -290,8 +310,16 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
           i32[(STATE + S.rip + 4) >> 2] = i32[(at + R.imm + 4) >> 2]!;
           return this.leave(fuel, exit);
         }
-        case EXIT.preempt:
-          return this.leave(fuel, exit);
+        case EXIT.preempt: {
+          const { tier, reserve } = this;
+          if (!tier || i32[fuelAt] + reserve < 0 || reserve === 0) return this.leave(fuel, exit);
+          tier.sample(space, i32[(STATE + S.exitRec) >> 2], regs.pc);
+          const more = Math.min(reserve, Math.max(tier.slice, -i32[fuelAt]));
+          this.reserve -= more;
+          i32[fuelAt] += more;
+          rec = this.lookup(space, table, regs.pc);
+          break;
+        }
         default:
           i32[(STATE + S.simdPending) >> 2] = 0;
           return this.leaveMidBlock(regs, i32[(STATE + S.exitRec) >> 2], fuel, exit);
@@ -300,7 +328,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   }
 
   private leave(fuel: number, exit: number): number {
-    this.retired = fuel - this.memory.i32[(STATE + S.fuel) >> 2];
+    this.retired = fuel - this.reserve - this.memory.i32[(STATE + S.fuel) >> 2];
     return exit;
   }
 
@@ -357,6 +385,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
       this.arena.clearJumpCache(space.jumpCache);
     }
     this.arena.reset();
+    this.tier?.reset();
     this.generation++;
   }
 

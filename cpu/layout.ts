@@ -81,8 +81,10 @@ export const FIXED_END = 0x20000;
 
 /** One decoded instruction ("record"). Offsets in it. */
 export const R = {
-  /** Table index of its handler. */
+  /** Table index of its handler, 16 bits. */
   handler: 0,
+  /** Where a compiled region that took the handler's place is to begin, 16 bits. */
+  entry: 2,
   /** Register operands: offsets from STATE. */
   r1: 4,
   r2: 6,
@@ -105,6 +107,9 @@ export const R = {
   pc: 40,
 } as const;
 export const RECORD_SIZE = 48;
+
+/** Slots of the handlers' table for compiled regions. Handlers and these are less than 65536. */
+export const REGION_SLOTS = 8192;
 
 /** Why `run` came back. */
 export const EXIT = {

@@ -53,6 +53,13 @@ async function buildCpu(ifStale) {
 const banner = `import { createRequire as __ring3Require } from 'node:module';
 const require = __ring3Require(import.meta.url);`;
 
+/** The compiler of hot code: loaded when something is hot. */
+async function buildCompiler(ifStale) {
+  const outfile = 'dist/compiler.cjs';
+  if (ifStale && existsSync(outfile) && statSync(outfile).mtimeMs > newest('cpu')) return;
+  await build({ ...minified, format: 'cjs', entryPoints: ['cpu/jit/index.ts'], outfile });
+}
+
 const minified = { ...common, minify: true, keepNames: false, legalComments: 'none' };
 
 /** The command line: a plain script, which a code cache can be made of, and a small module that starts it. */
@@ -93,4 +100,5 @@ async function buildBundles(ifStale) {
 
 const ifStale = process.argv.includes('--if-stale');
 await buildCpu(ifStale);
+await buildCompiler(ifStale);
 if (!process.argv.includes('--cpu-only')) await buildBundles(ifStale);

@@ -1,6 +1,6 @@
 /** Builds an interpreter's WebAssembly module: one function a variant, tied together by tail calls. */
 import type { GuestBuilder } from '../guest-builder.ts';
-import { EXIT, R, S } from '../layout.ts';
+import { EXIT, R, REGION_SLOTS, S } from '../layout.ts';
 import { Fn, type Val } from '../wasm/function.ts';
 import { ModuleWriter } from '../wasm/module.ts';
 import type { ValType } from '../wasm/ops.ts';
@@ -118,9 +118,12 @@ export function generate<B extends InterpretedBuilder>(
   const run = m.declare('run', ['i32'], 'i32');
   {
     const fn = new Fn(['i32'], 'i32');
-    fn.tailCallIndirect(handlerType, [fn.param(0)], fn.op('i32.load', [fn.param(0)], R.handler));
+    fn.tailCallIndirect(handlerType, [fn.param(0)], fn.op('i32.load16_u', [fn.param(0)], R.handler));
     m.define(run, fn);
   }
   m.export('run', run);
+  // For compiled regions: what handlers share, and room in the table.
+  for (const h of all) m.export(h.name, helperMap.get(h.name)!.index);
+  m.spareSlots = REGION_SLOTS;
   return m.encode(options.pages.min, options.pages.max, options.names);
 }

@@ -147,7 +147,7 @@ export function interpreted<T extends Base<GuestBuilder>>(builder: T): T & Base<
       this.fn.tailCallIndirect(
         this.context.links.handlerType,
         [link],
-        this.rawLoad('i32.load', link, R.handler),
+        this.rawLoad('i32.load16_u', link, R.handler),
       );
     }
 

@@ -82,7 +82,7 @@ export function buildMiss(
   const page = b.and(address, ~0xfff);
   b.rawStore('i64.store', entry, page);
   b.rawStore('i32.store', entry, b.sub(b.and(pte, ~0xfff), b.wrap(page)), 8);
-  b.fn.tailCallIndirect(type, [rec], b.rawLoad('i32.load', rec, R.handler));
+  b.fn.tailCallIndirect(type, [rec], b.rawLoad('i32.load16_u', rec, R.handler));
 }
 
 /** (record, target) → exit: the jump cache, then the host. */
@@ -92,7 +92,7 @@ export function buildIndirect(b: GuestBuilder, rec: Val, target: Val, type: numb
   const entry = b.add(b.getState('i32.load', S.jumpCache), b.shl(hash, 4));
   b.if(b.eq(b.rawLoad('i64.load', entry), target), () => {
     const to = b.rawLoad('i32.load', entry, 8);
-    b.fn.tailCallIndirect(type, [to], b.rawLoad('i32.load', to, R.handler));
+    b.fn.tailCallIndirect(type, [to], b.rawLoad('i32.load16_u', to, R.handler));
   });
   b.setState('i64.store', S.rip, target);
   b.setState('i32.store', S.faultAccess, b.i32(0));

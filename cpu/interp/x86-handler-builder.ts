@@ -31,6 +31,12 @@ export class X86HandlerBuilder extends interpreted(X86Builder) {
   regOffset(o: Operand): Val {
     return this.slot(o);
   }
+  loadReg(load: string, o: Operand, at: Val): Val {
+    return this.rawLoad(load, this.add(this.slot(o), at), STATE);
+  }
+  storeReg(store: string, o: Operand, value: Val, at: Val): void {
+    this.rawStore(store, this.add(this.slot(o), at), value, STATE);
+  }
 
   ea(o: Operand): Val {
     const known = this.addresses.get(o);

@@ -17,6 +17,9 @@ export interface Val {
   readonly lane: number;
   uses: number;
   local: number;
+  /** While its code is written: uses still to come, and the loop it was computed in. */
+  left: number;
+  loop: number;
 }
 
 /** A mutable local. */
@@ -35,6 +38,7 @@ type Stmt =
   | { k: 'block' | 'loop'; body: Stmt[]; label: Label }
   | { k: 'br'; label: Label; cond: Val | null }
   | { k: 'switch'; index: Val; cases: Stmt[][]; otherwise: Stmt[] }
+  | { k: 'brTable'; index: Val; labels: readonly Label[]; otherwise: Label }
   | { k: 'return'; v: Val | null }
   | { k: 'copy' | 'fill'; args: Val[] }
   | { k: 'unreachable' };
@@ -49,6 +53,11 @@ export class Fn {
   private current: Stmt[] = this.body;
   private localTypes: ValType[] = [];
   private nextLabel = 0;
+  // While code is written: labels around it, locals free for another temporary, loops around it.
+  private readonly labels: (Label | null)[] = [];
+  private readonly free = new Map<ValType, number[]>();
+  private readonly loops: number[] = [0];
+  private nextLoop = 1;
   readonly params: readonly ValType[];
   readonly result: ValType | null;
 
@@ -161,6 +170,19 @@ export class Fn {
     this.within(s.otherwise, otherwise);
   }
 
+  /** Branches to labels[index], or to `otherwise`. */
+  brTable(index: Val, labels: readonly Label[], otherwise: Label): void {
+    use([index]);
+    this.current.push({ k: 'brTable', index, labels, otherwise });
+  }
+
+  /** Puts statements before all others. */
+  prologue(body: () => void): void {
+    const first: Stmt[] = [];
+    this.within(first, body);
+    this.body.unshift(...first);
+  }
+
   return(v?: Val): void {
     if (v) use([v]);
     this.current.push({ k: 'return', v: v ?? null });
@@ -183,7 +205,8 @@ export class Fn {
   /** The code-section entry: locals and instructions, without its size. */
   encode(): Uint8Array {
     const code = new ByteWriter();
-    this.emitAll(this.body, code, []);
+    dropUnused(this.body);
+    this.emitAll(this.body, code);
     if (this.result) code.u8(0x00); // every path ends in a return or a tail call
     code.u8(0x0b);
     const out = new ByteWriter();
@@ -229,24 +252,42 @@ export class Fn {
     });
   }
 
-  private emitAll(list: readonly Stmt[], w: ByteWriter, labels: readonly (Label | null)[]): void {
-    for (const s of list) this.emitStmt(s, w, labels);
+  private emitAll(list: readonly Stmt[], w: ByteWriter): void {
+    for (const s of list) this.emitStmt(s, w);
   }
 
-  private emitStmt(s: Stmt, w: ByteWriter, labels: readonly (Label | null)[]): void {
+  /** Statements one or more structured blocks deeper. */
+  private emitInside(list: readonly Stmt[], w: ByteWriter, label: Label | null, times = 1): void {
+    for (let i = 0; i < times; i++) this.labels.push(label);
+    this.emitAll(list, w);
+    this.labels.length -= times;
+  }
+
+  /** A local for a temporary: one whose value is no longer needed, or a new one. */
+  private temporary(type: ValType): number {
+    return this.free.get(type)?.pop() ?? this.newLocal(type);
+  }
+
+  private depthOf(label: Label): number {
+    const { labels } = this;
+    for (let i = labels.length - 1, d = 0; i >= 0; i--, d++) if (labels[i] === label) return d;
+    throw new Error('branch to a label that does not enclose it');
+  }
+
+  private emitStmt(s: Stmt, w: ByteWriter): void {
     switch (s.k) {
       case 'define': {
         const { v } = s;
-        const pure = v.op === 'select' || (typeof v.op === 'object' && v.op.pure);
-        if (pure && v.uses <= 1) return; // emitted at its use
-        if (v.uses === 0 && (v.op === 'var' || (typeof v.op === 'object' && v.op.name.includes('.load'))))
-          return;
+        if (isPure(v) && v.uses <= 1) return; // emitted at its use
+        if (v.uses === 0 && isDroppable(v)) return;
         this.emitNode(v, w);
         if (v.uses === 0) {
           w.u8(0x1a);
           return;
         }
-        v.local = this.newLocal(v.type);
+        v.local = this.temporary(v.type);
+        v.left = v.uses;
+        v.loop = this.loops[this.loops.length - 1];
         w.u8(0x21);
         w.u32(v.local);
         return;
@@ -276,11 +317,10 @@ export class Fn {
         this.emitVal(s.cond, w);
         w.u8(0x04);
         w.u8(0x40);
-        const inner = [...labels, null];
-        this.emitAll(s.then, w, inner);
+        this.emitInside(s.then, w, null);
         if (s.else.length) {
           w.u8(0x05);
-          this.emitAll(s.else, w, inner);
+          this.emitInside(s.else, w, null);
         }
         w.u8(0x0b);
         return;
@@ -289,13 +329,15 @@ export class Fn {
       case 'loop':
         w.u8(s.k === 'block' ? 0x02 : 0x03);
         w.u8(0x40);
-        this.emitAll(s.body, w, [...labels, s.label]);
+        if (s.k === 'loop') this.loops.push(this.nextLoop++);
+        this.emitInside(s.body, w, s.label);
+        if (s.k === 'loop') this.loops.pop();
         w.u8(0x0b);
         return;
       case 'br':
         if (s.cond) this.emitVal(s.cond, w);
         w.u8(s.cond ? 0x0d : 0x0c);
-        w.u32(depthOf(s.label, labels));
+        w.u32(this.depthOf(s.label));
         return;
       case 'switch': {
         // block end { block otherwise { block cN … { block c0 { br_table } c0 } … cN } otherwise }
@@ -310,9 +352,7 @@ export class Fn {
         for (let i = 0; i <= n; i++) w.u32(i);
         w.u8(0x0b);
         for (let i = 0; i <= n; i++) {
-          const inner = [...labels];
-          for (let k = i; k <= n; k++) inner.push(null);
-          this.emitAll(i < n ? s.cases[i] : s.otherwise, w, inner);
+          this.emitInside(i < n ? s.cases[i] : s.otherwise, w, null, n - i + 1);
           if (i < n) {
             w.u8(0x0c);
             w.u32(n - i);
@@ -321,6 +361,12 @@ export class Fn {
         }
         return;
       }
+      case 'brTable':
+        this.emitVal(s.index, w);
+        w.u8(0x0e);
+        w.u32(s.labels.length);
+        for (const l of [...s.labels, s.otherwise]) w.u32(this.depthOf(l));
+        return;
       case 'return':
         if (s.v) this.emitVal(s.v, w);
         w.u8(0x0f);
@@ -343,6 +389,12 @@ export class Fn {
     if (v.local >= 0) {
       w.u8(0x20);
       w.u32(v.local);
+      // Within the loop that computed it nobody comes back to a value after its last use.
+      if (--v.left === 0 && v.loop === this.loops[this.loops.length - 1]) {
+        const list = this.free.get(v.type);
+        if (list) list.push(v.local);
+        else this.free.set(v.type, [v.local]);
+      }
       return;
     }
     this.emitNode(v, w);
@@ -411,7 +463,7 @@ function emitOp(op: Op, imm: number | Uint8Array, lane: number, w: ByteWriter): 
 }
 
 function node(type: ValType, op: Val['op'], args: readonly Val[], imm: Val['imm'], lane = 0): Val {
-  return { type, op, args, imm, lane, uses: 0, local: -1 };
+  return { type, op, args, imm, lane, uses: 0, local: -1, left: 0, loop: 0 };
 }
 
 function use(args: readonly Val[]): void {
@@ -423,7 +475,32 @@ function check(name: string, want: readonly ValType[], got: readonly Val[]): voi
     throw new Error(`${name} wants (${want.join(', ')}), got (${got.map((g) => g.type).join(', ')})`);
 }
 
-function depthOf(label: Label, labels: readonly (Label | null)[]): number {
-  for (let i = labels.length - 1, d = 0; i >= 0; i--, d++) if (labels[i] === label) return d;
-  throw new Error('branch to a label that does not enclose it');
+const isPure = (v: Val): boolean => v.op === 'select' || (typeof v.op === 'object' && v.op.pure);
+/** Nothing happens when it is left out. */
+const isDroppable = (v: Val): boolean =>
+  isPure(v) || v.op === 'var' || (typeof v.op === 'object' && v.op.name.includes('.load'));
+
+/** Values nobody uses do not count as uses of what they are made of. */
+function dropUnused(list: readonly Stmt[]): void {
+  for (let i = list.length - 1; i >= 0; i--) {
+    const s = list[i];
+    switch (s.k) {
+      case 'define':
+        if (s.v.uses === 0 && isDroppable(s.v)) for (const a of s.v.args) a.uses--;
+        break;
+      case 'if':
+        dropUnused(s.else);
+        dropUnused(s.then);
+        break;
+      case 'block':
+      case 'loop':
+        dropUnused(s.body);
+        break;
+      case 'switch':
+        dropUnused(s.otherwise);
+        for (let k = s.cases.length - 1; k >= 0; k--) dropUnused(s.cases[k]);
+        break;
+      default:
+    }
+  }
 }

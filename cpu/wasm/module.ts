@@ -1,4 +1,7 @@
-/** A WebAssembly module under construction: one memory (imported), one table, functions and their imports. */
+/**
+ * A WebAssembly module under construction: one memory (imported), one table (its own, or imported), functions and their
+ * imports.
+ */
 import { ByteWriter } from './bytes.ts';
 import type { Fn } from './function.ts';
 import { VAL_TYPE_CODE, type ValType } from './ops.ts';
@@ -17,6 +20,10 @@ export class ModuleWriter {
   private names: string[] = [];
   /** Function indices, in table order. */
   readonly table: number[] = [];
+  /** Empty slots behind them. With any the table is exported as "table". */
+  spareSlots = 0;
+  /** Slots of a table imported as env.table, instead of one of its own. */
+  importedSlots = 0;
 
   /** Index of a function type. */
   type(params: readonly ValType[], result: ValType | null): number {
@@ -65,13 +72,21 @@ export class ModuleWriter {
         if (r) w.u8(VAL_TYPE_CODE[r]);
       }
     });
-    section(out, 2, this.imports.length + 1, (w) => {
+    section(out, 2, this.imports.length + (this.importedSlots ? 2 : 1), (w) => {
       w.name('env');
       w.name('memory');
       w.u8(2);
       w.u8(1);
       w.u32(minPages);
       w.u32(maxPages);
+      if (this.importedSlots) {
+        w.name('env');
+        w.name('table');
+        w.u8(1);
+        w.u8(0x70);
+        w.u8(0); // no maximum
+        w.u32(this.importedSlots);
+      }
       for (const i of this.imports) {
         w.name(i.module);
         w.name(i.name);
@@ -82,20 +97,26 @@ export class ModuleWriter {
     section(out, 3, this.funcs.length, (w) => {
       for (const f of this.funcs) w.u32(f.type);
     });
-    section(out, 4, 1, (w) => {
+    const slots = this.table.length + this.spareSlots;
+    section(out, 4, this.importedSlots ? 0 : 1, (w) => {
       w.u8(0x70);
       w.u8(1);
-      w.u32(this.table.length);
-      w.u32(this.table.length);
+      w.u32(slots);
+      w.u32(slots);
     });
-    section(out, 7, this.exports.length, (w) => {
+    section(out, 7, this.exports.length + (this.spareSlots ? 1 : 0), (w) => {
+      if (this.spareSlots) {
+        w.name('table');
+        w.u8(1);
+        w.u32(0);
+      }
       for (const [n, i] of this.exports) {
         w.name(n);
         w.u8(0);
         w.u32(i);
       }
     });
-    section(out, 9, 1, (w) => {
+    section(out, 9, this.table.length ? 1 : 0, (w) => {
       w.u32(0);
       w.u8(0x41);
       w.s32(0);

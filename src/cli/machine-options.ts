@@ -29,7 +29,7 @@ export interface MachineArgs {
 
 export const machineDefaults = (): MachineArgs => ({
   help: false, root: null, readWrite: false, env: [], workdir: null, user: null, mounts: [], publish: [], seed: null,
-  timeout: null, maxMemory: null, cpus: null, hostname: null, aslr: false, cpu: 'interpreter', hostNetwork: false,
+  timeout: null, maxMemory: null, cpus: null, hostname: null, aslr: false, cpu: 'jit', hostNetwork: false,
   stats: false, argv0: null, platform: null,
 }); // prettier-ignore
 
@@ -90,7 +90,7 @@ const oneOf = <T extends string>(value: string, option: string, values: readonly
 function parseCpu(text: string): string {
   return text.startsWith('unicorn:') && text.length > 8
     ? text
-    : oneOf(text, '--cpu', ['interpreter', 'unicorn', 'lockstep']);
+    : oneOf(text, '--cpu', ['jit', 'interp', 'unicorn', 'lockstep']);
 }
 
 const PLATFORMS = ['linux/amd64', 'linux/arm64'] as const;

@@ -1,7 +1,9 @@
 /** Loads what the build made of the instruction definitions: the interpreter's module and the decoder's tables. */
 import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import {
+  type CompileRegion,
   loadA64Isa,
   loadIsa,
   type A64DecodeTables,
@@ -26,6 +28,15 @@ function find(name: string): string {
 
 const wasm = (arch: string): WebAssembly.Module => new WebAssembly.Module(readFileSync(find(`${arch}.wasm`)));
 const tables = (arch: string): unknown => JSON.parse(readFileSync(find(`${arch}.tables.json`), 'utf8'));
+
+/** The compiler of hot code, fetched when it is called. */
+export const compilerOf = (arch: 'x86_64' | 'aarch64') => (): CompileRegion => {
+  const compilers = createRequire(import.meta.url)(find('compiler.cjs')) as Record<
+    typeof arch,
+    () => CompileRegion
+  >;
+  return compilers[arch]();
+};
 
 /** x86_64. Throws when the project was not built. */
 export function loadCore(): CoreFiles<DecodeTables> {

@@ -16,7 +16,7 @@ import {
 } from '../../cpu/index.ts';
 import type { KernelOptions } from '../../kernel/kernel.ts';
 import { REG, type Arch, type Clock, type CpuFactory, type Ram } from '../../kernel/ports.ts';
-import { loadA64Core, loadCore } from '../host/core-files.ts';
+import { compilerOf, loadA64Core, loadCore } from '../host/core-files.ts';
 import { loadUnicorn } from '../host/unicorn.ts';
 import { BootError } from './errors.ts';
 
@@ -43,12 +43,12 @@ export async function makeCpu(
   clock: Clock,
   core: string,
 ): Promise<CpuChoice> {
-  const cpu =
-    core === 'interpreter'
-      ? interpreter(arch, memoryBytes, cpus, clock)
-      : core === 'lockstep'
-        ? await lockstep(arch, memoryBytes, cpus, clock)
-        : await unicorn(arch, memoryBytes, cpus, clock, core);
+  const own = core === 'jit' || core === 'interp';
+  const cpu = own
+    ? interpreter(arch, memoryBytes, cpus, clock, { compiles: core === 'jit' })
+    : core === 'lockstep'
+      ? await lockstep(arch, memoryBytes, cpus, clock)
+      : await unicorn(arch, memoryBytes, cpus, clock, core);
   const minsigstksz = MINSIGSTKSZ[arch];
   return {
     cpu,
@@ -58,9 +58,9 @@ export async function makeCpu(
         ? {
             arches: [arch],
             hwcap: HWCAP,
-            hwcap2: core === 'interpreter' ? HWCAP2 : 0, // Unicorn's cpu has no FSGSBASE
+            hwcap2: own ? HWCAP2 : 0, // Unicorn's cpu has no FSGSBASE
             minsigstksz,
-            cpuFlags: core === 'interpreter' ? CPU_FLAGS : UNICORN_FLAGS,
+            cpuFlags: own ? CPU_FLAGS : UNICORN_FLAGS,
           }
         : {
             arches: [arch],
@@ -77,7 +77,7 @@ const A64_NAMES = [...Array.from({ length: 31 }, (_, i) => `x${i}`), 'sp', 'pc',
 
 /** The interpreter and Unicorn side by side, in the interpreter's memory. */
 async function lockstep(arch: Arch, memoryBytes: number, cpus: number, clock: Clock): Promise<CpuCore> {
-  const first = interpreter(arch, memoryBytes, cpus, clock, true) as SteppingCore;
+  const first = interpreter(arch, memoryBytes, cpus, clock, { likeUnicorn: true }) as SteppingCore;
   const second = (await unicorn(arch, memoryBytes, cpus, clock, 'unicorn', first.memory)) as SteppingCore;
   return new LockstepCpu(
     arch === 'x86_64'
@@ -95,12 +95,13 @@ function interpreter(
   memoryBytes: number,
   cpus: number,
   clock: Clock,
-  likeUnicorn = false,
+  { likeUnicorn = false, compiles = false } = {},
 ): CpuCore {
+  const compiler = compiles ? { compiler: compilerOf(arch) } : {};
   const nanoseconds = (): bigint => BigInt(clock.monotonic()); // both counters run at 1 GHz
   return arch === 'x86_64'
-    ? new X86Cpu({ ...loadCore(), memoryBytes, cpus, tsc: nanoseconds, likeUnicorn })
-    : new A64Cpu({ ...loadA64Core(), memoryBytes, counter: nanoseconds });
+    ? new X86Cpu({ ...loadCore(), ...compiler, memoryBytes, cpus, tsc: nanoseconds, likeUnicorn })
+    : new A64Cpu({ ...loadA64Core(), ...compiler, memoryBytes, counter: nanoseconds });
 }
 
 async function unicorn(

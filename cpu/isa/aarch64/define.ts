@@ -38,6 +38,8 @@ export interface DefinitionOptions {
   readonly target?: TargetKind;
   /** Ends the block: the semantics say where to go. Its immediate is the address behind it unless `imm` says else. */
   readonly ends?: boolean;
+  /** A call (its immediate is the return address) or a return: where the compiler expects it to go. */
+  readonly flow?: 'call' | 'return';
   /** A conditional branch that a compare before it can take into its own handler: the field with the condition. */
   readonly condition?: string;
   /** Such a compare. */

@@ -19,7 +19,7 @@ export const HOST_IMPORTS = [
 ] as const satisfies readonly HostImport[];
 
 /** Conditions a compare is fused with: all but AL and NV. */
-const FUSED_CONDITIONS = 14;
+export const FUSED_CONDITIONS = 14;
 
 export interface HandlerIds extends CommonIds {
   /** fused.get(variant) + condition: the compare and the branch in one. */

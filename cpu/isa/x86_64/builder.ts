@@ -82,8 +82,11 @@ export abstract class X86Builder extends GuestBuilder {
   abstract ea(o: Operand): Val;
   /** Base of the segment a string instruction's source lies in, i64 (0 without an override). */
   abstract stringSegment(): Val;
-  /** Offset from STATE of a register operand as i32, for definitions that index the state themselves. */
+  /** Offset from STATE of a register operand as i32. */
   abstract regOffset(o: Operand): Val;
+  /** Bytes of a register operand with a load or store instruction's name, from `at` bytes on (i32, by the immediate). */
+  abstract loadReg(load: string, o: Operand, at: Val): Val;
+  abstract storeReg(store: string, o: Operand, value: Val, at: Val): void;
 
   readS(o: Operand): Val {
     return this.sext(this.read(o), o.bits);

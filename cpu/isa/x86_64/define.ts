@@ -22,6 +22,8 @@ export interface DefinitionOptions {
   readonly ends?: boolean;
   /** An `ends` instruction that needs its immediate (ret Iw) and not the address behind it. */
   readonly endsWithImmediate?: boolean;
+  /** A call (its immediate is the return address) or a return: where the compiler expects it to go. */
+  readonly flow?: 'call' | 'return';
   /** Only without REX.B (90 is NOP, 41 90 is XCHG r8). */
   readonly noRexB?: boolean;
   /** POP: a memory operand's address counts with rsp already moved. */

@@ -84,18 +84,15 @@ function canFuse(v: Variant): boolean {
   return v.operands.every((o) => o.kind !== 'mem' || !o.indexed);
 }
 
-/** Arithmetic flags as an rflags image. */
-const arithFlags: Helper<X86Builder> = {
-  name: 'arith_flags',
-  params: [],
+/** Arithmetic flags as an rflags image, of ccResult, ccCarry and ccOp. */
+const flagsImage: Helper<X86Builder> = {
+  name: 'flags_image',
+  params: ['i64', 'i64', 'i32'],
   result: 'i32',
-  build: (b) => {
-    const op = b.getState('i32.load', S.ccOp);
-    const result = b.getState('i64.load', S.ccResult);
+  build: (b, result, carry, op) => {
     b.if(b.ltS(op, 0), () => {
       b.fn.return(b.wrap(result));
     });
-    const carry = b.getState('i64.load', S.ccCarry);
     const shift = b.extU(op);
     const bit = (cond: Val, mask: number): Val => b.shl(cond, Math.log2(mask));
     const low = b.and(b.wrap(b.shrU(result, shift)), 0xff);
@@ -106,6 +103,17 @@ const arithFlags: Helper<X86Builder> = {
     f = b.or(f, bit(b.ltS(result, 0), SF));
     f = b.or(f, bit(b.ltS(b.xor(carry, b.shl(carry, 1)), 0), OF));
     b.fn.return(b.and(f, CF | PF | AF | ZF | SF | OF));
+  },
+};
+
+/** The same of the state. */
+const arithFlags: Helper<X86Builder> = {
+  name: 'arith_flags',
+  params: [],
+  result: 'i32',
+  build: (b) => {
+    const [result, carry] = [b.getState('i64.load', S.ccResult), b.getState('i64.load', S.ccCarry)];
+    b.fn.return(b.callHelper('flags_image', result, carry, b.getState('i32.load', S.ccOp))!);
   },
 };
 
@@ -163,7 +171,7 @@ export function handlerSet(
   return {
     imports: HOST_IMPORTS,
     tagBits: 0,
-    helpers: [arithFlags, ...helpers],
+    helpers: [flagsImage, arithFlags, ...helpers],
     handlers,
     make: (context) => new X86HandlerBuilder(context, 0),
   };

@@ -46,7 +46,7 @@ export const control: readonly Definition[] = [
   insn('bl', '1 00101 imm26:26', '', (b) => {
     link(b);
     b.jumpDirect();
-  }, { target: 'imm26', ends: true }),
+  }, { target: 'imm26', ends: true, flow: 'call' }),
   insn('b.cond', '0101010 0 imm19:19 0 cond:4', '', (b) => {
     branchIf(b, b.condition(b.f['cond']));
   }, { by: 'cond', target: 'imm19', ends: true, condition: 'cond' }),
@@ -69,10 +69,10 @@ export const control: readonly Definition[] = [
     const target = b.x(rn); // before x30 changes
     link(b);
     b.jumpIndirect(target);
-  }, { ends: true }),
+  }, { ends: true, flow: 'call' }),
   insn('ret', '1101011 0010 11111 000000 Rn 00000', 'r:Rn', (b, rn) => {
     b.jumpIndirect(b.x(rn));
-  }, { ends: true }),
+  }, { ends: true, flow: 'return' }),
 
   insn('svc', '11010100 000 imm16:16 00001', '', (b) => {
     b.raise('syscall');

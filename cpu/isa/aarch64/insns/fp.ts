@@ -79,7 +79,7 @@ export function roundInt(b: A64Builder, t: ScalarType, x: Val, rounding: number,
   let fast: Val;
   if (rounding === CURRENT) {
     const r = b.var(t);
-    b.fn.switch(
+    b.switch(
       roundingMode(b),
       [0, 1, 2].map((m) => () => {
         b.set(r, integral(b, t, x, m));

@@ -188,7 +188,7 @@ export const roundOf =
           b.set(out, integralLanes(b, f.t, x, m));
         };
         if (modes.length === 1) make(modes[0])();
-        else b.fn.switch(roundingMode(b), modes.slice(0, 3).map(make), make(3));
+        else b.switch(roundingMode(b), modes.slice(0, 3).map(make), make(3));
         if (exact)
           raiseInexact(b, b.op('v128.any_true', b.op(`${vectorOf(f.t)}.ne`, b.get(out), x)));
       },

@@ -6,7 +6,7 @@ import { image } from './flags.ts';
 
 const R11 = 11;
 const ENDS = { ends: true } as const;
-const NEAR = { ends: true, d64: true } as const;
+const CALL = { ends: true, flow: 'call' } as const;
 
 /** es cs ss ds fs gs of a 64-bit Linux process. */
 const SELECTORS = [0, 0x33, 0x2b, 0, 0, 0];
@@ -32,22 +32,22 @@ export const control: readonly Definition[] = [
   insn('call', 'E8 Jz', 'r', (b) => {
     b.push(b.nextPc());
     b.jumpDirect();
-  }, ENDS),
+  }, CALL),
   insn('call indirect', 'FF /2 Eq', 'r', (b, o) => {
     const target = b.read(o);
     b.push(b.nextPc());
     b.jumpIndirect(target);
-  }, ENDS),
+  }, CALL),
   insn('ret', 'C3', '', (b) => {
     const target = b.top();
     b.dropStack(8);
     b.jumpIndirect(target);
-  }, NEAR),
+  }, { ...ENDS, d64: true, flow: 'return' }),
   insn('ret imm', 'C2 Iw', 'r', (b) => {
     const target = b.top();
     b.dropStack(b.add(b.imm(), 8));
     b.jumpIndirect(target);
-  }, { ends: true, endsWithImmediate: true }),
+  }, { ends: true, endsWithImmediate: true, flow: 'return' }),
   ...(['loopne', 'loope', 'loop', 'jrcxz'] as const).map((name, i) =>
     insn(name, `${(0xe0 + i).toString(16).toUpperCase()} Jb`, 'r', (b) => {
       let taken;

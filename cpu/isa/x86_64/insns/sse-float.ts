@@ -169,7 +169,7 @@ function compare(b: X86Builder, f: Form, x: Val, y: Val): Val {
   b.if(
     allOrdinary(b, t, [x, y]),
     () => {
-      b.fn.switch(
+      b.switch(
         kind,
         ['eq', 'lt', 'le'].map((c) => () => {
           b.set(out, b.op(`${t}.${c}`, x, y));
@@ -253,7 +253,7 @@ const roundingControl = (b: X86Builder): Val => b.and(b.shrU(b.getState('i32.loa
 /** Rounds an f64 to an integer by an RC field (0 nearest, 1 down, 2 up, 3 toward zero). */
 function roundF64(b: X86Builder, x: Val, rc: Val): Val {
   const out = b.var('f64');
-  b.fn.switch(
+  b.switch(
     rc,
     (['nearest', 'floor', 'ceil'] as const).map((n) => () => {
       b.set(out, b.op(`f64.${n}`, x));

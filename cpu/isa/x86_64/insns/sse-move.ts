@@ -2,7 +2,6 @@
 import type { Val } from '../../../builder.ts';
 import type { Operand, X86Builder } from '../builder.ts';
 import { insn, type Definition } from '../define.ts';
-import { STATE } from '../../../layout.ts';
 
 const zero = (b: X86Builder): Val => b.v128(new Uint8Array(16));
 
@@ -261,23 +260,23 @@ export const sseMove: readonly Definition[] = [
   ),
 ]; // prettier-ignore
 
-/** Address of lane `imm` of an xmm register in the state. */
-function laneAddress(b: X86Builder, reg: Operand, bytes: number): Val {
-  return b.add(b.regOffset(reg), b.mul(b.and(imm32(b), 16 / bytes - 1), bytes));
+/** Where lane `imm` begins in an xmm register. */
+function laneStart(b: X86Builder, bytes: number): Val {
+  return b.mul(b.and(imm32(b), 16 / bytes - 1), bytes);
 }
 
 function insertAt(b: X86Builder, dst: Operand, value: Val, bytes: number): void {
   const store = bytes === 8 ? 'i64.store' : `i64.store${bytes * 8}`;
-  b.rawStore(store, laneAddress(b, dst, bytes), value, STATE);
+  b.storeReg(store, dst, value, laneStart(b, bytes));
 }
 
 function extractAt(b: X86Builder, src: Operand, bytes: number): Val {
   const load = bytes === 8 ? 'i64.load' : `i64.load${bytes * 8}_u`;
-  return b.rawLoad(load, laneAddress(b, src, bytes), STATE);
+  return b.loadReg(load, src, laneStart(b, bytes));
 }
 
 /** A register destination of PEXTRB and PEXTRW takes the zero-extended value whole. */
 function writeWide(b: X86Builder, dst: Operand, value: Val): void {
   if (dst.kind === 'mem') b.write(dst, value);
-  else b.rawStore('i64.store', b.regOffset(dst), value, STATE);
+  else b.storeReg('i64.store', dst, value, b.i32(0));
 }

@@ -56,7 +56,7 @@ function compareStrings(words: boolean): Helper<X86Builder> {
       const or = (m: Val): void => {
         b.set(res, b.or(b.get(res), m));
       };
-      b.fn.switch(
+      b.switch(
         b.and(b.shrU(imm, 2), 3),
         [
           () => {

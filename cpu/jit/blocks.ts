@@ -1,0 +1,157 @@
+/** Decoded blocks as the compiler reads them out of their records, and the ways that were taken from them. */
+import { R, RECORD_SIZE } from '../layout.ts';
+import { Fn } from '../wasm/function.ts';
+import { Cells } from './cells.ts';
+import type { Instruction, RegionIsa } from './isa.ts';
+import type { Flow } from './region-builder.ts';
+
+/** What the compiler is given of the machine. */
+export interface CodeView {
+  readonly view: DataView;
+  /** Guest pc → head record. */
+  readonly blocks: ReadonlyMap<number, number>;
+  /** Handler of a head record before a region took its place. */
+  handlerOf(rec: number): number;
+  /** Where the indirect jump at a record was seen to go, the most frequent first. */
+  targetsOf(rec: number): readonly number[];
+}
+
+export interface DecodedInstruction {
+  readonly instruction: Instruction;
+  /** Where the interpreter takes it up: its preparing record, if it has one. */
+  readonly first: number;
+  readonly firstHandler: number;
+  readonly rec: number;
+}
+
+/** Which ways an instruction that ends a block has. */
+export interface Ways {
+  readonly direct: boolean;
+  readonly fallThrough: boolean;
+  readonly indirect: boolean;
+}
+
+export interface Block {
+  readonly pc: number;
+  readonly head: number;
+  readonly instructions: readonly DecodedInstruction[];
+  /** Record with the branch's fields: targets, count, links. */
+  readonly end: number;
+  readonly ways: Ways;
+  readonly flow: 'call' | 'return' | undefined;
+  /** It ends with an instruction only the interpreter can do. */
+  readonly cut: boolean;
+}
+
+const NO_WAY: Ways = { direct: false, fallThrough: false, indirect: false };
+/** As long as blocks are decoded (cpu/code-space.ts), preparing records included. */
+const MAX_RECORDS = 256;
+
+export class BlockReader {
+  private readonly isa: RegionIsa;
+  private readonly code: CodeView;
+  private readonly ways = new Map<number, Ways>();
+  private readonly known = new Map<number, Block | null>();
+
+  constructor(isa: RegionIsa, code: CodeView) {
+    this.isa = isa;
+    this.code = code;
+  }
+
+  u64(at: number): number {
+    const { view } = this.code;
+    return view.getUint32(at + 4, true) * 4294967296 + view.getUint32(at, true);
+  }
+
+  /** null: nothing is decoded there, or its first instruction is not for the compiler. */
+  at(pc: number): Block | null {
+    const known = this.known.get(pc);
+    if (known !== undefined) return known;
+    const block = this.read(pc);
+    this.known.set(pc, block);
+    return block;
+  }
+
+  private read(pc: number): Block | null {
+    const head = this.code.blocks.get(pc);
+    if (head === undefined) return null;
+    const { view } = this.code;
+    const instructions: DecodedInstruction[] = [];
+    let first = -1;
+    let firstHandler = -1;
+    for (let rec = head; rec < head + MAX_RECORDS * RECORD_SIZE; rec += RECORD_SIZE) {
+      const handler = rec === head ? this.code.handlerOf(head) : view.getUint16(rec + R.handler, true);
+      const instruction = this.isa.instructions[handler];
+      if (first < 0) [first, firstHandler] = [rec, handler];
+      if (!instruction) {
+        if (instructions.length === 0) return null;
+        return { pc, head, instructions, end: rec, ways: NO_WAY, flow: undefined, cut: true };
+      }
+      if (instruction.kind === 'prepares') {
+        instructions.push({ instruction, first, firstHandler, rec });
+        continue;
+      }
+      instructions.push({ instruction, first, firstHandler, rec });
+      first = -1;
+      if (instruction.kind === 'plain') continue;
+      const end = instruction.kind === 'fused' ? rec + RECORD_SIZE : rec;
+      const ways = this.waysOf(handler, rec);
+      return { pc, head, instructions, end, ways, flow: instruction.flow, cut: false };
+    }
+    return null;
+  }
+
+  /** Runs the semantics once without keeping the code. */
+  private waysOf(handler: number, rec: number): Ways {
+    const known = this.ways.get(handler);
+    if (known) return known;
+    const ways = { direct: false, fallThrough: false, indirect: false };
+    const flow: Flow = {
+      aside: () => undefined,
+      leave: () => undefined,
+      direct: () => {
+        ways.direct = true;
+      },
+      fallThrough: () => {
+        ways.fallThrough = true;
+      },
+      indirect: () => {
+        ways.indirect = true;
+      },
+    };
+    const fn = new Fn(['i32'], 'i32');
+    this.isa.instructions[handler]!.emit({
+      fn,
+      cells: new Cells(fn, this.isa.cells),
+      flow,
+      view: this.code.view,
+      rec,
+      callee: (kind, name) => ({
+        index: 0,
+        result:
+          (kind === 'helper' ? this.isa.helpers.get(name) : this.isa.host.find((h) => h.name === name))
+            ?.result ?? null,
+      }),
+      usesCells: () => false,
+    });
+    this.ways.set(handler, ways);
+    return ways;
+  }
+
+  // ---- ways on
+
+  directTarget(b: Block): number {
+    return this.u64(b.end + R.disp);
+  }
+  /** Where a block not taken, or a call, goes on. */
+  next(b: Block): number {
+    return this.u64(b.end + R.imm);
+  }
+  /** Was the way at a link field ever taken? */
+  taken(b: Block, link: number): boolean {
+    return this.code.view.getUint32(b.end + link, true) !== 0;
+  }
+  targets(b: Block): readonly number[] {
+    return this.code.targetsOf(b.end);
+  }
+}

@@ -1,0 +1,353 @@
+/** Turns a region into a WebAssembly module with one function, of the type of the interpreter's handlers. */
+import { EXIT, R, REGION_SLOTS, S, STATE } from '../layout.ts';
+import { JUMP_CACHE_ENTRIES } from '../interp/helpers.ts';
+import { Fn, type Label, type Val, type Var } from '../wasm/function.ts';
+import { ModuleWriter } from '../wasm/module.ts';
+import { BlockReader, type CodeView, type DecodedInstruction } from './blocks.ts';
+import { Cells } from './cells.ts';
+import { structure, type Structure } from './graph.ts';
+import type { RegionIsa } from './isa.ts';
+import { growRegion, type Exit, type Region, type RegionNode } from './region.ts';
+import type { Callee, Flow } from './region-builder.ts';
+
+export interface CompileRequest {
+  readonly code: CodeView;
+  /** Guest addresses it is to be entered at. */
+  readonly seeds: readonly number[];
+  /** Its slot in the handlers' table. */
+  readonly slot: number;
+  /** 64 KiB pages of the memory. */
+  readonly pages: number;
+}
+
+export interface CompiledRegion {
+  readonly bytes: Uint8Array;
+  /** Functions it imports: "host" and "helper" with their names. */
+  readonly imports: readonly (readonly ['host' | 'helper', string])[];
+  /** Head records of the blocks it may be entered at, and the number of each entry. */
+  readonly entries: readonly { readonly pc: number; readonly head: number; readonly id: number }[];
+  /** Guest addresses of all blocks in it. */
+  readonly blocks: readonly number[];
+  readonly instructions: number;
+}
+
+/** What the common exit does: the interpreter goes on at a record, a link is followed, or `run` comes back. */
+const ASIDE = 0;
+const LINK = 1;
+const LEAVE = 2;
+
+/** null: there is nothing to compile at the seeds. */
+export function compileRegion(isa: RegionIsa, request: CompileRequest): CompiledRegion | null {
+  const reader = new BlockReader(isa, request.code);
+  const region = growRegion(reader, request.seeds);
+  if (region.nodes.length === 0) return null;
+  return new RegionEmitter(isa, request, reader, region).emit();
+}
+
+class RegionEmitter {
+  private readonly isa: RegionIsa;
+  private readonly request: CompileRequest;
+  private readonly reader: BlockReader;
+  private readonly region: Region;
+  private readonly fn = new Fn(['i32'], 'i32');
+  private readonly cells: Cells;
+  private readonly module = new ModuleWriter();
+  private readonly callees = new Map<string, Callee>();
+  private readonly imports: ['host' | 'helper', string][] = [];
+  private readonly structure: Structure<RegionNode>;
+  private readonly labels = new Map<RegionNode, Label>();
+  private readonly loopLabels = new Map<RegionNode, Label>();
+  private readonly ids = new Map<RegionNode, number>();
+  private dispatcher!: Label;
+  private exit!: Label;
+  private readonly fuel: Var;
+  private readonly next: Var;
+  /** What the common exit is to do, and with what. */
+  private readonly how: Var;
+  private readonly rec: Var;
+  private readonly info: Var;
+  private readonly pc: Var;
+
+  constructor(isa: RegionIsa, request: CompileRequest, reader: BlockReader, region: Region) {
+    this.isa = isa;
+    this.request = request;
+    this.reader = reader;
+    this.region = region;
+    const { fn } = this;
+    this.cells = new Cells(fn, isa.cells);
+    this.fuel = fn.var('i32');
+    this.next = fn.var('i32');
+    this.how = fn.var('i32');
+    this.rec = fn.var('i32');
+    this.info = fn.var('i32');
+    this.pc = fn.var('i64');
+    this.structure = structure(region.nodes);
+    for (const n of region.nodes) if (n.dispatched) this.ids.set(n, this.ids.size);
+  }
+
+  emit(): CompiledRegion {
+    const { fn, module, request } = this;
+    fn.block((exit) => {
+      this.exit = exit;
+      fn.loop((again) => {
+        this.dispatcher = again;
+        this.emitTree(null, () => {
+          this.dispatch();
+        });
+      });
+    });
+    this.emitExit();
+    fn.prologue(() => {
+      this.cells.fill();
+      fn.set(this.fuel, this.stateLoad('i32.load', S.fuel));
+      fn.set(this.next, fn.op('i32.load16_u', [fn.param(0)], R.entry));
+    });
+    const index = module.declare('region', ['i32'], 'i32');
+    module.define(index, fn);
+    module.export('region', index);
+    module.importedSlots = 1;
+    const entries = [...this.ids].filter(([n]) => n.entry);
+    return {
+      bytes: module.encode(request.pages, request.pages, false),
+      imports: this.imports,
+      entries: entries.map(([n, id]) => ({ pc: n.block.pc, head: n.block.head, id })),
+      blocks: [...new Set(this.region.nodes.map((n) => n.block.pc))],
+      instructions: this.region.instructions,
+    };
+  }
+
+  // ---- structure
+
+  private emitTree(n: RegionNode | null, own: () => void): void {
+    const { fn } = this;
+    const children = this.structure.children.get(n)!;
+    const nest = (i: number): void => {
+      if (i < 0) {
+        own();
+        return;
+      }
+      const child = children[i]!;
+      fn.block((label) => {
+        this.labels.set(child, label);
+        nest(i - 1);
+      });
+      this.emitNode(child);
+    };
+    nest(children.length - 1);
+  }
+
+  private emitNode(n: RegionNode): void {
+    const tree = (): void => {
+      this.emitTree(n, () => {
+        this.emitBlock(n);
+      });
+    };
+    if (!this.structure.loops.has(n)) {
+      tree();
+      return;
+    }
+    this.fn.loop((again) => {
+      this.loopLabels.set(n, again);
+      tree();
+    });
+  }
+
+  private dispatch(): void {
+    const { fn } = this;
+    const targets = [...this.ids.keys()].map((n) => this.labels.get(n)!);
+    if (targets.length === 1) fn.br(targets[0]!);
+    else fn.brTable(fn.get(this.next), targets.slice(0, -1), targets[targets.length - 1]!);
+  }
+
+  // ---- blocks
+
+  private emitBlock(n: RegionNode): void {
+    this.cells.forget();
+    const { instructions, cut, end } = n.block;
+    for (const d of instructions) {
+      d.instruction.emit({
+        fn: this.fn,
+        cells: this.cells,
+        flow: this.flow(n, d),
+        view: this.request.code.view,
+        rec: d.rec,
+        callee: (kind, name) => this.callee(kind, name),
+        usesCells: this.isa.usesCells.bind(this.isa),
+      });
+    }
+    if (cut) this.aside(end, this.request.code.view.getUint16(end + R.handler, true));
+  }
+
+  private flow(n: RegionNode, d: DecodedInstruction): Flow {
+    const { view } = this.request.code;
+    const { block } = n;
+    return {
+      aside: () => {
+        this.aside(d.first, d.firstHandler);
+      },
+      leave: (exit, counts) => {
+        if (counts) this.retire(d.rec);
+        this.leave(exit, d.rec, this.i64(this.reader.u64(d.rec + R.pc)));
+      },
+      direct: () => {
+        const left = this.retire(block.end);
+        const target = n.direct ?? { pc: this.reader.directTarget(block), node: null };
+        if (view.getUint8(block.end + R.backward)) this.preemptIf(left, block.end, this.i64(target.pc));
+        this.go(n, target, R.link0);
+      },
+      fallThrough: () => {
+        this.retire(block.end);
+        this.go(n, n.fallThrough ?? { pc: this.reader.next(block), node: null }, R.link1);
+      },
+      indirect: (target) => {
+        const left = this.retire(block.end);
+        this.preemptIf(left, block.end, target);
+        for (const e of n.expected) {
+          const { node } = e;
+          if (!node) continue;
+          this.fn.if(this.op('i64.eq', target, this.i64(e.pc)), () => {
+            this.branch(n, node);
+          });
+        }
+        this.lookUp(n, target);
+      },
+    };
+  }
+
+  /** Counts the block's instructions; returns what is left. */
+  private retire(rec: number): Val {
+    const { fn } = this;
+    const count = this.request.code.view.getUint16(rec + R.count, true);
+    const left = this.op('i32.sub', fn.get(this.fuel), this.i32(count));
+    fn.set(this.fuel, left);
+    return left;
+  }
+
+  private preemptIf(left: Val, rec: number, target: Val): void {
+    this.fn.if(this.op('i32.lt_s', left, this.i32(0)), () => {
+      this.leave(EXIT.preempt, rec, target);
+    });
+  }
+
+  private go(from: RegionNode, to: Exit, link: number): void {
+    if (to.node) {
+      this.branch(from, to.node);
+      return;
+    }
+    this.leaveBy(LINK, this.i32(from.block.end), this.i32(link), this.i64(to.pc));
+  }
+
+  private branch(from: RegionNode, to: RegionNode): void {
+    const { fn } = this;
+    switch (this.structure.edge(from, to)) {
+      case 'forward':
+        fn.br(this.labels.get(to)!);
+        return;
+      case 'back':
+        fn.br(this.loopLabels.get(to)!);
+        return;
+      default:
+        fn.set(this.next, this.i32(this.ids.get(to)!));
+        fn.br(this.dispatcher);
+    }
+  }
+
+  /** The jump cache: to another entry of this region, to other code, or out to have it found. */
+  private lookUp(n: RegionNode, target: Val): void {
+    const { fn } = this;
+    const low = this.op('i32.wrap_i64', target);
+    const mixed = this.op('i32.xor', low, this.op('i32.shr_u', low, this.i32(11)));
+    const slot = this.op('i32.shl', this.op('i32.and', mixed, this.i32(JUMP_CACHE_ENTRIES - 1)), this.i32(4));
+    const entry = this.op('i32.add', this.stateLoad('i32.load', S.jumpCache), slot);
+    fn.if(this.op('i64.eq', fn.op('i64.load', [entry]), target), () => {
+      const to = fn.op('i32.load', [entry], 8);
+      const handler = fn.op('i32.load16_u', [to], R.handler);
+      fn.if(this.op('i32.eq', handler, this.i32(this.request.slot)), () => {
+        fn.set(this.next, fn.op('i32.load16_u', [to], R.entry));
+        fn.br(this.dispatcher);
+      });
+      this.leaveBy(ASIDE, to, handler);
+    });
+    this.leaveBy(LEAVE, this.i32(n.block.end), this.i32(EXIT.lookup), target);
+  }
+
+  // ---- leaving
+
+  /** The interpreter carries on at a record. */
+  private aside(rec: number, handler: number): void {
+    this.leaveBy(ASIDE, this.i32(rec), this.i32(handler));
+  }
+
+  private leave(exit: number, rec: number, pc: Val): void {
+    this.leaveBy(LEAVE, this.i32(rec), this.i32(exit), pc);
+  }
+
+  private leaveBy(how: number, rec: Val, info: Val, pc?: Val): void {
+    const { fn } = this;
+    fn.set(this.how, this.i32(how));
+    fn.set(this.rec, rec);
+    fn.set(this.info, info);
+    if (pc) fn.set(this.pc, pc);
+    fn.br(this.exit);
+  }
+
+  private emitExit(): void {
+    const { fn, module } = this;
+    const type = module.type(['i32'], 'i32');
+    this.cells.spill();
+    this.stateStore('i32.store', S.fuel, fn.get(this.fuel));
+    const rec = fn.get(this.rec);
+    const info = fn.get(this.info);
+    const how = fn.get(this.how);
+    fn.if(this.op('i32.eqz', how), () => {
+      fn.tailCallIndirect(type, [rec], info);
+    });
+    const follows = this.op('i32.eq', how, this.i32(LINK));
+    fn.if(follows, () => {
+      const link = fn.op('i32.load', [this.op('i32.add', rec, info)]);
+      fn.if(link, () => {
+        fn.tailCallIndirect(type, [link], fn.op('i32.load16_u', [link], R.handler));
+      });
+    });
+    this.stateStore('i64.store', S.rip, fn.get(this.pc));
+    this.stateStore('i32.store', S.exitRec, rec);
+    // Where a link is to be written when the target is found; none for an indirect jump.
+    this.stateStore('i32.store', S.faultAccess, fn.select(follows, info, this.i32(0)));
+    fn.return(fn.select(follows, this.i32(EXIT.lookup), info));
+  }
+
+  // ---- shorthand
+
+  private callee(kind: 'host' | 'helper', name: string): Callee {
+    const key = `${kind} ${name}`;
+    const known = this.callees.get(key);
+    if (known) return known;
+    const f = kind === 'host' ? this.isa.host.find((h) => h.name === name) : this.isa.helpers.get(name);
+    if (!f) throw new Error(`no ${key}`);
+    const callee: Callee = {
+      index: this.module.importFunction(kind, name, f.params, f.result),
+      result: f.result,
+    };
+    this.imports.push([kind, name]);
+    this.callees.set(key, callee);
+    return callee;
+  }
+
+  private op(name: string, ...args: Val[]): Val {
+    return this.fn.op(name, args);
+  }
+  private i32(n: number): Val {
+    return this.fn.konst('i32', n);
+  }
+  private i64(n: number): Val {
+    return this.fn.konst('i64', n);
+  }
+  private stateLoad(name: string, offset: number): Val {
+    return this.fn.op(name, [this.i32(0)], STATE + offset);
+  }
+  private stateStore(name: string, offset: number, value: Val): void {
+    this.fn.effect(name, [this.i32(0), value], STATE + offset);
+  }
+}
+
+export { REGION_SLOTS };

@@ -1,0 +1,209 @@
+/**
+ * Finds hot code and puts compiled regions in its place. The interpreter is sampled: it stops every `slice` instructions
+ * at a backward branch, call or return, which are the places regions begin at. Nothing here changes what a guest sees.
+ */
+import type { CodeSpace } from '../code-space.ts';
+import { R, REGION_SLOTS } from '../layout.ts';
+import type { Memory } from '../memory/memory.ts';
+import type { CompiledRegion, CompileRequest } from './compile.ts';
+
+/** Instructions between samples: while code is interpreted, and at most. */
+const SHORTEST = 10_000;
+const LONGEST = 1 << 20;
+/** Samples that make a place hot; within a region already, and after each time it was compiled, more are asked. */
+const HOT = 4;
+const HOT_WITHIN = 16;
+/** Places an indirect jump is remembered to go to. */
+const TARGETS = 64;
+
+export type CompileRegion = (request: CompileRequest) => CompiledRegion | null;
+
+export interface TierOptions {
+  readonly memory: Memory;
+  /** The interpreter's exports: its table, and the helpers regions call. */
+  readonly interpreter: WebAssembly.Exports;
+  readonly host: Readonly<Record<string, (...args: never[]) => unknown>>;
+  /** Fetches the compiler the first time something is hot. */
+  readonly compiler: () => CompileRegion;
+}
+
+interface Region {
+  readonly slot: number;
+  readonly space: CodeSpace;
+  readonly compiled: CompiledRegion;
+}
+
+/** What is known of a space's code. */
+interface Profile {
+  readonly samples: Map<number, number>;
+  /** Regions a block is part of, by guest address. */
+  readonly regions: Map<number, Set<Region>>;
+  /** Guest addresses where nothing could be compiled, or often enough. */
+  readonly done: Map<number, number>;
+}
+
+export interface TierStats {
+  regions: number;
+  instructions: number;
+  bytes: number;
+  milliseconds: number;
+}
+
+export class Tier {
+  /** Instructions until the next sample. */
+  slice = SHORTEST;
+  readonly stats: TierStats = { regions: 0, instructions: 0, bytes: 0, milliseconds: 0 };
+  private readonly options: TierOptions;
+  private readonly table: WebAssembly.Table;
+  private readonly free: number[] = [];
+  private readonly profiles = new WeakMap<CodeSpace, Profile>();
+  private readonly live = new Set<Region>();
+  /** Handlers of head records whose place a region took. */
+  private readonly replaced = new Map<number, number>();
+  /** Where the indirect jump at a record goes, with counts. */
+  private readonly targets = new Map<number, Map<number, number>>();
+  private compile: CompileRegion | null = null;
+  private readonly now: () => number;
+
+  constructor(options: TierOptions, now: () => number) {
+    this.options = options;
+    this.now = now;
+    this.table = options.interpreter['table'] as WebAssembly.Table;
+    for (let slot = this.table.length - 1; slot >= this.table.length - REGION_SLOTS; slot--)
+      this.free.push(slot);
+  }
+
+  private profile(space: CodeSpace): Profile {
+    let p = this.profiles.get(space);
+    if (!p) this.profiles.set(space, (p = { samples: new Map(), regions: new Map(), done: new Map() }));
+    return p;
+  }
+
+  /** Execution is about to go from the record `from` to `pc`. */
+  sample(space: CodeSpace, from: number, pc: number): void {
+    const p = this.profile(space);
+    this.noteTarget(from, pc);
+    const head = space.blocks.get(pc);
+    if (head !== undefined && this.replaced.has(head)) {
+      this.slice = Math.min(this.slice * 2, LONGEST);
+      return;
+    }
+    this.slice = SHORTEST;
+    const n = (p.samples.get(pc) ?? 0) + 1;
+    p.samples.set(pc, n);
+    const times = p.done.get(pc) ?? 0;
+    const enough = (p.regions.has(pc) ? HOT_WITHIN : HOT) << times;
+    if (n < enough || head === undefined) return;
+    p.samples.set(pc, 0);
+    p.done.set(pc, times + 1);
+    this.make(space, p, pc);
+  }
+
+  private noteTarget(from: number, pc: number): void {
+    let seen = this.targets.get(from);
+    if (!seen) this.targets.set(from, (seen = new Map<number, number>()));
+    if (seen.size < TARGETS || seen.has(pc)) seen.set(pc, (seen.get(pc) ?? 0) + 1);
+  }
+
+  private make(space: CodeSpace, p: Profile, pc: number): void {
+    const slot = this.free.pop();
+    if (slot === undefined) return;
+    const { memory, interpreter, host } = this.options;
+    const start = this.now();
+    this.compile ??= this.options.compiler();
+    const compiled = this.compile({
+      code: {
+        view: memory.view,
+        blocks: space.blocks,
+        handlerOf: (rec) => this.replaced.get(rec) ?? memory.view.getUint16(rec + R.handler, true),
+        targetsOf: (rec) => {
+          const seen = this.targets.get(rec);
+          return seen ? [...seen].sort((a, b) => b[1] - a[1]).map(([to]) => to) : [];
+        },
+      },
+      seeds: [pc],
+      slot,
+      pages: memory.memory.buffer.byteLength / 65536,
+    });
+    if (!compiled) {
+      this.free.push(slot);
+      return;
+    }
+    const module = new WebAssembly.Module(compiled.bytes as Uint8Array<ArrayBuffer>);
+    const helper: Record<string, unknown> = {};
+    for (const [kind, name] of compiled.imports) if (kind === 'helper') helper[name] = interpreter[name];
+    const instance = new WebAssembly.Instance(module, {
+      env: { memory: memory.memory, table: this.table },
+      host: host as WebAssembly.ModuleImports,
+      helper: helper as WebAssembly.ModuleImports,
+    });
+    this.table.set(slot, instance.exports['region']);
+    this.install({ slot, space, compiled }, p, pc);
+    this.stats.regions++;
+    this.stats.instructions += compiled.instructions;
+    this.stats.bytes += compiled.bytes.length;
+    this.stats.milliseconds += this.now() - start;
+  }
+
+  private install(region: Region, p: Profile, seed: number): void {
+    const { memory } = this.options;
+    this.live.add(region);
+    for (const { pc, head, id } of region.compiled.entries) {
+      const owned = this.replaced.has(head);
+      if (owned && pc !== seed) continue; // another region's beginning stays
+      if (!owned) this.replaced.set(head, memory.view.getUint16(head + R.handler, true));
+      memory.view.setUint16(head + R.handler, region.slot, true);
+      memory.view.setUint16(head + R.entry, id, true);
+    }
+    for (const pc of region.compiled.blocks) {
+      const set = p.regions.get(pc);
+      if (set) set.add(region);
+      else p.regions.set(pc, new Set([region]));
+    }
+  }
+
+  /** Code at these addresses is no longer what was decoded. To be called before their records change. */
+  invalidated(space: CodeSpace, pcs: ReadonlySet<number>): void {
+    const p = this.profiles.get(space);
+    if (!p) return;
+    for (const pc of pcs) for (const region of [...(p.regions.get(pc) ?? [])]) this.remove(region, p);
+  }
+
+  private remove(region: Region, p: Profile): void {
+    const { view } = this.options.memory;
+    for (const { head } of region.compiled.entries) {
+      const handler = this.replaced.get(head);
+      if (handler === undefined || view.getUint16(head + R.handler, true) !== region.slot) continue;
+      this.replaced.delete(head);
+      view.setUint16(head + R.handler, handler, true);
+      view.setUint16(head + R.entry, 0, true);
+    }
+    for (const pc of region.compiled.blocks) {
+      const set = p.regions.get(pc);
+      if (set?.delete(region) && set.size === 0) p.regions.delete(pc);
+    }
+    this.live.delete(region);
+    this.table.set(region.slot, null);
+    this.free.push(region.slot);
+  }
+
+  /** Nobody will run on the space again. */
+  forget(space: CodeSpace): void {
+    const p = this.profiles.get(space);
+    if (!p) return;
+    for (const region of [...this.live]) if (region.space === space) this.remove(region, p);
+    this.profiles.delete(space);
+  }
+
+  /** All decoded code is dropped, records included. */
+  reset(): void {
+    for (const { slot, space } of this.live) {
+      this.table.set(slot, null);
+      this.free.push(slot);
+      this.profiles.delete(space);
+    }
+    this.live.clear();
+    this.replaced.clear();
+    this.targets.clear();
+  }
+}

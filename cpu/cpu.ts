@@ -18,7 +18,7 @@ import {
   TLB_WRITE,
 } from './layout.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
-import { Tier, type CompileRegion } from './jit/tier.ts';
+import { HEAT, Tier, type CompileRegion, type Heat } from './jit/tier.ts';
 import { Memory } from './memory/memory.ts';
 import { PageTable, type PageTableOwner } from './memory/page-table.ts';
 import { RegisterBlocks, type TaskRegs } from './regs.ts';
@@ -40,6 +40,8 @@ export interface CpuOptions {
   readonly codeBytes?: number;
   /** Hot code is compiled: fetches the compiler when it is first needed. Absent: everything is interpreted. */
   readonly compiler?: () => CompileRegion;
+  /** When code is hot. */
+  readonly heat?: Heat;
 }
 
 /** What an architecture brings. */
@@ -99,8 +101,15 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     };
     if (options.compiler) {
       const { compiler } = options;
-      const tier = new Tier({ memory: this.memory, interpreter: instance.exports, host, compiler }, () =>
-        performance.now(),
+      const tier = new Tier(
+        {
+          heat: options.heat ?? HEAT,
+          memory: this.memory,
+          interpreter: instance.exports,
+          host,
+          compiler,
+        },
+        () => performance.now(),
       );
       this.tier = tier;
       this.arena.onInvalidate = (space, pcs): void => {
@@ -312,8 +321,8 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
         }
         case EXIT.preempt: {
           const { tier, reserve } = this;
+          if (tier) tier.sample(space, i32[(STATE + S.exitRec) >> 2], regs.pc);
           if (!tier || i32[fuelAt] + reserve < 0 || reserve === 0) return this.leave(fuel, exit);
-          tier.sample(space, i32[(STATE + S.exitRec) >> 2], regs.pc);
           const more = Math.min(reserve, Math.max(tier.slice, -i32[fuelAt]));
           this.reserve -= more;
           i32[fuelAt] += more;

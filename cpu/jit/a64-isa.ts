@@ -22,7 +22,7 @@ export function a64RegionIsa(): RegionIsa {
   };
   for (const [i, first] of ids.fused)
     for (let cc = 0; cc < FUSED_CONDITIONS; cc++) {
-      const v = variants[i]!;
+      const v = variants[i];
       instructions[first + cc] = {
         kind: 'fused',
         emit: (context) => {

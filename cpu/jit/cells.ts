@@ -128,7 +128,7 @@ export class Cells {
     body(start);
     const { written } = this;
     this.known = before.map((v, i) => (written[i] ? null : v));
-    this.written = outer.map((w, i) => w || written[i]!);
+    this.written = outer.map((w, i) => w || written[i]);
   }
 
   // ---- by offset

@@ -126,7 +126,7 @@ class RegionEmitter {
         own();
         return;
       }
-      const child = children[i]!;
+      const child = children[i];
       fn.block((label) => {
         this.labels.set(child, label);
         nest(i - 1);
@@ -155,8 +155,8 @@ class RegionEmitter {
   private dispatch(): void {
     const { fn } = this;
     const targets = [...this.ids.keys()].map((n) => this.labels.get(n)!);
-    if (targets.length === 1) fn.br(targets[0]!);
-    else fn.brTable(fn.get(this.next), targets.slice(0, -1), targets[targets.length - 1]!);
+    if (targets.length === 1) fn.br(targets[0]);
+    else fn.brTable(fn.get(this.next), targets.slice(0, -1), targets[targets.length - 1]);
   }
 
   // ---- blocks

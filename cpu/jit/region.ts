@@ -130,7 +130,7 @@ class Grower {
     }
     if (block.flow === 'return') return;
     const targets = reader.targets(block);
-    if (targets.length === 1) n.expected.push({ pc: targets[0]!, node: this.node(targets[0]!, context) });
+    if (targets.length === 1) n.expected.push({ pc: targets[0], node: this.node(targets[0], context) });
     else
       for (const pc of targets) {
         const to = this.node(pc, null);
@@ -150,7 +150,7 @@ class Grower {
     const callee = targets[0];
     const wayTo = (node: RegionNode | null): void => {
       if (block.ways.direct) n.direct = { pc: reader.directTarget(block), node };
-      else if (node) n.expected.push({ pc: callee!, node });
+      else if (node) n.expected.push({ pc: callee, node });
     };
     if (callee !== undefined && this.isShort(callee, context)) {
       wayTo(
@@ -230,7 +230,7 @@ class Grower {
       else if (b.ways.indirect) {
         const targets = reader.targets(b);
         if (targets.length !== 1) return null;
-        go(targets[0]!);
+        go(targets[0]);
       }
       if (b.ways.direct && reader.taken(b, R.link0)) go(reader.directTarget(b));
       if (b.ways.fallThrough && reader.taken(b, R.link1)) go(reader.next(b));

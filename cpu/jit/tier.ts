@@ -7,18 +7,27 @@ import { R, REGION_SLOTS } from '../layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { CompiledRegion, CompileRequest } from './compile.ts';
 
-/** Instructions between samples: while code is interpreted, and at most. */
-const SHORTEST = 10_000;
+/** Instructions between samples at most. */
 const LONGEST = 1 << 20;
-/** Samples that make a place hot; within a region already, and after each time it was compiled, more are asked. */
-const HOT = 4;
-const HOT_WITHIN = 16;
+/** How many times the samples a place asks for that is part of a region but not where one begins. */
+const WITHIN = 4;
 /** Places an indirect jump is remembered to go to. */
 const TARGETS = 64;
 
 export type CompileRegion = (request: CompileRequest) => CompiledRegion | null;
 
+/** When code is hot. */
+export interface Heat {
+  /** Instructions between samples while code is interpreted. */
+  readonly slice: number;
+  /** Samples that make a place hot; each time it was compiled twice as many are asked. */
+  readonly samples: number;
+}
+
+export const HEAT: Heat = { slice: 10_000, samples: 4 };
+
 export interface TierOptions {
+  readonly heat: Heat;
   readonly memory: Memory;
   /** The interpreter's exports: its table, and the helpers regions call. */
   readonly interpreter: WebAssembly.Exports;
@@ -51,7 +60,7 @@ export interface TierStats {
 
 export class Tier {
   /** Instructions until the next sample. */
-  slice = SHORTEST;
+  slice: number;
   readonly stats: TierStats = { regions: 0, instructions: 0, bytes: 0, milliseconds: 0 };
   private readonly options: TierOptions;
   private readonly table: WebAssembly.Table;
@@ -67,6 +76,7 @@ export class Tier {
 
   constructor(options: TierOptions, now: () => number) {
     this.options = options;
+    this.slice = options.heat.slice;
     this.now = now;
     this.table = options.interpreter['table'] as WebAssembly.Table;
     for (let slot = this.table.length - 1; slot >= this.table.length - REGION_SLOTS; slot--)
@@ -88,11 +98,11 @@ export class Tier {
       this.slice = Math.min(this.slice * 2, LONGEST);
       return;
     }
-    this.slice = SHORTEST;
+    this.slice = this.options.heat.slice;
     const n = (p.samples.get(pc) ?? 0) + 1;
     p.samples.set(pc, n);
     const times = p.done.get(pc) ?? 0;
-    const enough = (p.regions.has(pc) ? HOT_WITHIN : HOT) << times;
+    const enough = (this.options.heat.samples * (p.regions.has(pc) ? WITHIN : 1)) << times;
     if (n < enough || head === undefined) return;
     p.samples.set(pc, 0);
     p.done.set(pc, times + 1);
@@ -134,7 +144,7 @@ export class Tier {
     for (const [kind, name] of compiled.imports) if (kind === 'helper') helper[name] = interpreter[name];
     const instance = new WebAssembly.Instance(module, {
       env: { memory: memory.memory, table: this.table },
-      host: host as WebAssembly.ModuleImports,
+      host: host,
       helper: helper as WebAssembly.ModuleImports,
     });
     this.table.set(slot, instance.exports['region']);

@@ -34,7 +34,7 @@ export function x86RegionIsa(): RegionIsa {
   } // prettier-ignore
   for (const [i, first] of ids.fused)
     for (let cc = 0; cc < 16; cc++) {
-      const v = variants[i]!;
+      const v = variants[i];
       instructions[first + cc] = {
         kind: 'fused',
         emit: (context) => {

@@ -88,7 +88,7 @@ const oneOf = <T extends string>(value: string, option: string, values: readonly
 };
 
 function parseCpu(text: string): string {
-  return text.startsWith('unicorn:') && text.length > 8
+  return /^(?:unicorn:.|jit:\d+:\d+$)/.test(text)
     ? text
     : oneOf(text, '--cpu', ['jit', 'interp', 'unicorn', 'lockstep']);
 }
@@ -124,7 +124,7 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     { names: ['--max-memory'], arg: 'SIZE', apply: (o, v) => (o.maxMemory = parseMemory(v)), help: 'memory the guest may use in all, 16m to 4g (1g)' },
     { names: ['--cpus'], arg: 'N', apply: (o, v) => (o.cpus = parseCount(v, '--cpus', 1, 64)), help: 'processors the guest sees (1)' },
     { names: ['--aslr'], apply: (o) => (o.aslr = true), help: 'randomise the address space' },
-    { names: ['--cpu'], arg: 'interpreter|unicorn|lockstep', apply: (o, v) => (o.cpu = parseCpu(v)), help: 'what runs the instructions (interpreter);\nunicorn:FILE.js takes a build of unicorn.js;\nlockstep: both, until they differ' },
+    { names: ['--cpu'], arg: 'jit|interp|unicorn|lockstep', apply: (o, v) => (o.cpu = parseCpu(v)), help: 'what runs the instructions (jit: interpreter and compiler);\nunicorn:FILE.js takes a build of unicorn.js;\nlockstep: interpreter and Unicorn, until they differ' },
     { names: ['--stats'], apply: (o) => (o.stats = true), help: 'at the end, say how many instructions and calls ran, and how fast' },
     { names: names('-i', '--interactive'), apply: () => {}, help: 'accepted for docker users; stdin is always connected' },
     { names: names('-t', '--tty'), apply: () => {}, help: 'accepted for docker users; a terminal on stdin is always used as one' },

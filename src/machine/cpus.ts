@@ -10,6 +10,8 @@ import {
   UnicornX86Cpu,
   X86Cpu,
   aarch64,
+  HEAT,
+  type Heat,
   type Memory,
   type CpuCore,
   type SteppingCore,
@@ -33,7 +35,7 @@ export interface CpuChoice {
 const MINSIGSTKSZ: Readonly<Record<Arch, number>> = { x86_64: 1520, aarch64: 4720 };
 
 /**
- * `memoryBytes`: of guest RAM and the cpu's own; `cpus`: how many the guest is told of; `core`: `interpreter`,
+ * `memoryBytes`: of guest RAM and the cpu's own; `cpus`: how many the guest is told of; `core`: `jit`, `interp`,
  * `unicorn` or `unicorn:` and the path of a WebAssembly build. Throws BootError when there is no such core here.
  */
 export async function makeCpu(
@@ -43,9 +45,10 @@ export async function makeCpu(
   clock: Clock,
   core: string,
 ): Promise<CpuChoice> {
-  const own = core === 'jit' || core === 'interp';
+  const heat = heatOf(core);
+  const own = heat !== null || core === 'interp';
   const cpu = own
-    ? interpreter(arch, memoryBytes, cpus, clock, { compiles: core === 'jit' })
+    ? interpreter(arch, memoryBytes, cpus, clock, { heat })
     : core === 'lockstep'
       ? await lockstep(arch, memoryBytes, cpus, clock)
       : await unicorn(arch, memoryBytes, cpus, clock, core);
@@ -72,6 +75,13 @@ export async function makeCpu(
   };
 }
 
+/** `jit`, or `jit:SLICE:SAMPLES` to have code compiled earlier or later; null: another core. */
+function heatOf(core: string): Partial<Heat> | null {
+  const m = /^jit(?::(\d+):(\d+))?$/.exec(core);
+  if (!m) return null;
+  return m[1] ? { slice: Number(m[1]), samples: Number(m[2]) } : {};
+}
+
 /** aarch64's registers in the order of `Regs.get`. */
 const A64_NAMES = [...Array.from({ length: 31 }, (_, i) => `x${i}`), 'sp', 'pc', 'pstate', 'tpidr'];
 
@@ -95,9 +105,9 @@ function interpreter(
   memoryBytes: number,
   cpus: number,
   clock: Clock,
-  { likeUnicorn = false, compiles = false } = {},
+  { likeUnicorn = false, heat = null }: { likeUnicorn?: boolean; heat?: Partial<Heat> | null } = {},
 ): CpuCore {
-  const compiler = compiles ? { compiler: compilerOf(arch) } : {};
+  const compiler = heat ? { compiler: compilerOf(arch), heat: { ...HEAT, ...heat } } : {};
   const nanoseconds = (): bigint => BigInt(clock.monotonic()); // both counters run at 1 GHz
   return arch === 'x86_64'
     ? new X86Cpu({ ...loadCore(), ...compiler, memoryBytes, cpus, tsc: nanoseconds, likeUnicorn })
@@ -117,7 +127,7 @@ async function unicorn(
   if (core !== 'unicorn' && !path) {
     throw new BootError(
       'setup',
-      `cpu: '${core}' is no core; give interpreter, unicorn, unicorn:FILE.js or lockstep`,
+      `cpu: '${core}' is no core; give jit, interp, unicorn, unicorn:FILE.js or lockstep`,
     );
   }
   const found = await loadUnicorn(path);

@@ -15,7 +15,7 @@ if (!here) console.log('Left out: guests on Unicorn: libunicorn2 or the package 
 /** The same guest on both cores. */
 async function both(program: string, args: readonly string[] = [], cpu = 'unicorn'): Promise<void> {
   const on = (core: string) => runRing3(program, args, { ring3: ['--cpu', core] });
-  const [unicorn, interpreter] = [await on(cpu), await on('interpreter')];
+  const [unicorn, interpreter] = [await on(cpu), await on('interp')];
   expect(unicorn).toEqual(interpreter);
 }
 
@@ -75,7 +75,7 @@ describe.skipIf(!here)('the native Unicorn', () => {
     const path = guestPath('segv-recover-musl')!;
     const lines = async (core: string) =>
       (await runRing3(path, [], { ring3: ['--cpu', core] })).stdout.split('\n');
-    const [unicorn, interpreter] = [await lines('unicorn'), await lines('interpreter')];
+    const [unicorn, interpreter] = [await lines('unicorn'), await lines('interp')];
     // A store across pages writes its first part; MOVAPS asks for no alignment; SSE raises no exceptions.
     const known = /^(nothing written before the fault|misaligned movaps|sse divide unmasked)/;
     expect(unicorn.filter((l) => !known.test(l))).toEqual(interpreter.filter((l) => !known.test(l)));

@@ -122,8 +122,8 @@ export class CodeArena {
 
   clearJumpCache(at: number): void {
     const { i32 } = this.memory;
-    i32.fill(-1, at >> 2, (at + JUMP_CACHE_ENTRIES * 16) >> 2);
-    for (let i = 0; i < JUMP_CACHE_ENTRIES; i++) i32[(at >> 2) + i * 4 + 2] = this.empty;
+    i32.fill(-1, at >>> 2, (at + JUMP_CACHE_ENTRIES * 16) >>> 2);
+    for (let i = 0; i < JUMP_CACHE_ENTRIES; i++) i32[(at >>> 2) + i * 4 + 2] = this.empty;
   }
 
   cacheJump(at: number, pc: number, rec: number): void {

@@ -47,7 +47,7 @@ export abstract class TaskRegs {
     const at = this.at(i);
     if (at < 0) return this.getFlags();
     const { i32 } = this.memory;
-    return (i32[(at >> 2) + 1] >>> 0) * 4294967296 + (i32[at >> 2] >>> 0);
+    return (i32[(at >>> 2) + 1] >>> 0) * 4294967296 + (i32[at >>> 2] >>> 0);
   }
 
   setNum(i: number, value: number): void {
@@ -57,24 +57,24 @@ export abstract class TaskRegs {
       return;
     }
     const { i32 } = this.memory;
-    i32[at >> 2] = value | 0;
-    i32[(at >> 2) + 1] = Math.floor(value / 4294967296) | 0;
+    i32[at >>> 2] = value | 0;
+    i32[(at >>> 2) + 1] = Math.floor(value / 4294967296) | 0;
   }
 
   lo(i: number): number {
     const at = this.at(i);
-    return at < 0 ? this.getFlags() : this.memory.i32[at >> 2];
+    return at < 0 ? this.getFlags() : this.memory.i32[at >>> 2];
   }
   hi(i: number): number {
     const at = this.at(i);
-    return at < 0 ? 0 : this.memory.i32[(at >> 2) + 1];
+    return at < 0 ? 0 : this.memory.i32[(at >>> 2) + 1];
   }
 
   protected field(offset: number): number {
-    return this.memory.i32[(this.base + offset) >> 2];
+    return this.memory.i32[(this.base + offset) >>> 2];
   }
   protected setField(offset: number, value: number): void {
-    this.memory.i32[(this.base + offset) >> 2] = value;
+    this.memory.i32[(this.base + offset) >>> 2] = value;
   }
 
   copyFrom(other: this): void {

@@ -20,8 +20,18 @@ export interface Ram {
   readonly u8: Uint8Array;
   readonly i32: Int32Array;
   readonly view: DataView;
-  /** Takes `count` frames contiguous in RAM, zeroed, each with one reference. Returns the byte offset or -1. */
-  alloc(count: number): number;
+  /**
+   * Takes `count` frames contiguous in RAM, zeroed, each with one reference: those at byte offset `at` when all of them
+   * are free, else any. Returns the byte offset or -1.
+   */
+  alloc(count: number, at?: number): number;
+  /**
+   * Sets a stretch of RAM apart in which `count` frames may be asked for one by one and still lie together: the one at
+   * byte offset `at`, else any. Only other places keep out of it. Returns its byte offset or -1.
+   */
+  place(count: number, at?: number): number;
+  /** Gives back `count` frames' worth of a place, or part of it in multiples of 16 frames. Allocated frames stay. */
+  unplace(at: number, count: number): void;
   /** Adds a reference to one frame. */
   retain(frame: number): void;
   /** Drops a reference to one frame; the last one frees it. */

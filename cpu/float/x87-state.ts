@@ -28,10 +28,10 @@ export class X87State {
   }
 
   protected get(offset: number): number {
-    return this.memory.i32[(this.base + offset) >> 2];
+    return this.memory.i32[(this.base + offset) >>> 2];
   }
   protected put(offset: number, value: number): void {
-    this.memory.i32[(this.base + offset) >> 2] = value;
+    this.memory.i32[(this.base + offset) >>> 2] = value;
   }
   protected get top(): number {
     return this.get(S.fpuTop) & 7;

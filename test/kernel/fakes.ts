@@ -118,6 +118,13 @@ export class FakeRam implements Ram {
   get used(): number {
     return this.counts.reduce((n, c) => n + (c > 0 ? 1 : 0), 0) - 1;
   }
+  /** No places: what is asked for together lies together, first fit. */
+  place(): number {
+    return -1;
+  }
+  unplace(): void {
+    throw new Error('there are no places');
+  }
   alloc(count: number): number {
     for (let at = 1; at + count <= this.total; at++) {
       let n = 0;

@@ -330,7 +330,6 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
           break;
         }
         default:
-          i32[(STATE + S.simdPending) >> 2] = 0;
           return this.leaveMidBlock(regs, i32[(STATE + S.exitRec) >> 2], fuel, exit);
       }
     }
@@ -344,6 +343,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   /** The instruction at `at` had no effect; the ones before it in its block count. */
   private leaveMidBlock(regs: R, at: number, fuel: number, exit: number): number {
     const { i32 } = this.memory;
+    i32[(STATE + S.simdPending) >> 2] = 0;
     i32[(STATE + S.fuel) >> 2] -= this.countOf(at) - 1;
     regs.pc = this.pcOf(at);
     regs.resumeRec = at;

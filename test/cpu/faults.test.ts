@@ -175,6 +175,36 @@ describe('other exceptions', () => {
     expect([rig.cpu.faultAddress, rig.cpu.faultAccess & 4, rig.regs.pc]).toEqual([BigInt(DATA), 4, DATA]);
   });
 
+  it('a SIMD exception of an operand that crosses pages is over when it is told', () => {
+    const rig = new Rig().usual();
+    rig.poke(CODE, bytes('f2 0f 5e 03 f2 0f 2c c1 0f 05')); // divsd xmm0, [rbx]; cvttsd2si eax, xmm1; syscall
+    rig.regs.setNum(R.rbx, DATA + PAGE - 3);
+    const fx = new Uint8Array(512);
+    rig.regs.saveFp(fx);
+    fx.set([0x80, 0x1d], 24); // division by zero is not masked
+    fx.set([0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0c, 0x40], 160); // 1 and 3.5
+    rig.regs.loadFp(fx);
+    expect(rig.run()).toBe('simd');
+    expect(rig.regs.pc).toBe(CODE);
+    rig.regs.pc = CODE + 4;
+    expect(rig.run()).toBe('syscall');
+    expect(rig.regs.num(R.rax)).toBe(3);
+  });
+
+  it.each([['paddd mm0, [rbx]', '0f fe 03'], ['movq mm0, [rbx]', '0f 6f 03'], ['movd mm0, [rbx]', '0f 6e 03'], ['pshufw', '0f 70 03 1b'], ['pinsrw', '0f c4 03 01'], ['cvtps2pi', '0f 2d 03']])(
+    'a pending x87 exception comes before the page fault of %s (SDM vol. 3, table 6-2)',
+    (_what, code) => {
+      const rig = new Rig().usual();
+      rig.poke(CODE, bytes(code));
+      rig.regs.setNum(R.rbx, END);
+      const fx = new Uint8Array(512);
+      rig.regs.saveFp(fx);
+      fx.set([0x7e, 0x03, 0x81, 0x80]); // invalid operation raised and not masked
+      rig.regs.loadFp(fx);
+      expect(rig.run()).toBe('x87');
+    },
+  ); // prettier-ignore
+
   it('an instruction cut off by the end of executable memory faults at the page behind it', () => {
     const rig = new Rig().usual();
     rig.poke(CODE + 2 * PAGE - 3, bytes('90 48 b8'));

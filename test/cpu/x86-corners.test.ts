@@ -60,3 +60,30 @@ describe('the explicit lengths of PCMPESTRI and PCMPESTRM (SDM: 64 bits wide wit
     expect(run(wide, 0xffff_fff0n, 0xffff_ffff_ffff_fffdn)).toBe('x full, y short');
   });
 }); // prettier-ignore
+
+describe('estimates take denormal operands for zeros and make tiny results zeros (SDM, RCPPS, RSQRTPS)', () => {
+  const estimate = (opcode: string, operand: number): string => {
+    const rig = new Rig().usual();
+    rig.poke(CODE, bytes(`f3 0f ${opcode} c1 ${SYSCALL}`)); // rcpss or rsqrtss xmm0, xmm1
+    const fx = new Uint8Array(512);
+    rig.regs.saveFp(fx);
+    new DataView(fx.buffer).setUint32(176, operand, true);
+    rig.regs.loadFp(fx);
+    expect(rig.run()).toBe('syscall');
+    rig.regs.saveFp(fx);
+    return new DataView(fx.buffer).getUint32(160, true).toString(16);
+  };
+  it('rcpss', () => {
+    expect(estimate('53', 0x00000001)).toBe('7f800000');
+    expect(estimate('53', 0x807fffff)).toBe('ff800000');
+    expect(estimate('53', 0x7f7fffff)).toBe('0');
+    expect(estimate('53', 0xff7fffff)).toBe('80000000');
+    expect(estimate('53', 0x40000000)).toBe('3f000000');
+  });
+  it('rsqrtss', () => {
+    expect(estimate('52', 0x007fffff)).toBe('7f800000');
+    expect(estimate('52', 0x80000001)).toBe('ff800000');
+    expect(estimate('52', 0xbf800000)).toBe('ffc00000');
+    expect(estimate('52', 0x40800000)).toBe('3f000000');
+  });
+});

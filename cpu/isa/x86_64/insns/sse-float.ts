@@ -10,6 +10,7 @@ import type { Operand, X86Builder } from '../builder.ts';
 import { insn, type Definition } from '../define.ts';
 import { MXCSR_MODE, MXCSR_PLAIN, type ScalarType } from './sse-arith.ts';
 import { enterMmx } from './sse-int.ts';
+import { waitX87 } from './x87.ts';
 import { imm32, laneMask } from './sse-move.ts';
 
 type Form = 'ps' | 'pd' | 'ss' | 'sd';
@@ -509,7 +510,10 @@ export const sseFloat: readonly Definition[] = [
     return [
       insn(`cvtpi2${f}`, `${p} 0F 2A /r Vdq Qq`, 'rw r', (b, dst, src) => {
         const i = b.readMmx(src);
-        if (src.kind === 'mmx') enterMmx(b); // an operand in memory leaves the x87 state alone
+        if (src.kind === 'mmx') {
+          waitX87(b);
+          enterMmx(b); // an operand in memory leaves the x87 state alone
+        }
         const low = fromInt(b, t, b.sext(i, 32));
         const high = fromInt(b, t, b.shrS(i, 32));
         raisePending(b);
@@ -517,6 +521,7 @@ export const sseFloat: readonly Definition[] = [
       }),
       ...[true, false].map((truncate) =>
         insn(`cvt${truncate ? 't' : ''}${f}2pi`, `${p} 0F ${truncate ? '2C' : '2D'} /r Pq ${q}`, 'w r', (b, dst, src) => {
+          waitX87(b);
           const v = b.readXmm(src);
           enterMmx(b);
           const low = toInt(b, t, laneBits(b, t, v, 0), 32, truncate);
@@ -527,12 +532,19 @@ export const sseFloat: readonly Definition[] = [
       ),
     ];
   }),
-  // Estimates: every processor has its own tables; these are the correctly rounded quotients, and raise no flags.
+  // Estimates: every processor has its own tables; these are the correctly rounded quotients, and raise no flags. Denormal
+  // operands count as zeros, and tiny results become zeros.
   ...(['ps', 'ss'] as const).flatMap((f) => {
+    const flushed = (b: X86Builder, v: Val): Val => {
+      const exponent = b.op('v128.and', v, b.op('i32x4.splat', b.i32(0x7f800000)));
+      const sign = b.op('i32x4.splat', b.i32(0x80000000 | 0));
+      const normal = b.op('i32x4.ne', exponent, b.op('i32x4.splat', b.i32(0)));
+      return b.op('v128.and', v, b.op('v128.or', normal, sign));
+    };
     const estimate = (name: string, code: string, compute: (b: X86Builder, v: Val) => Val): Definition =>
       insn(`${name}${f}`, `${PREFIX[f]} 0F ${code} /r Vdq ${source(f)}`, 'rw r', (b, dst, src) => {
         const v = b.readXmm(src);
-        const r = compute(b, v);
+        const r = flushed(b, compute(b, flushed(b, v)));
         const isNan = (q: Val): Val => b.op('f32x4.ne', q, q);
         const quiet = b.op('v128.or', v, b.op('i32x4.splat', b.i32(0x400000)));
         const nan = b.op('v128.bitselect', quiet, b.op('i32x4.splat', b.i32(0xffc00000 | 0)), isNan(v));

@@ -161,14 +161,17 @@ function wide(b: X86Builder, v: Val): Val {
   return b.lane('i64x2.replace_lane', 0, b.v128(new Uint8Array(16)), v);
 }
 
-/** Any MMX instruction puts the x87 unit into MMX use: TOP 0, all registers valid (SDM vol. 1, 9.5.1). */
+/**
+ * Any MMX instruction puts the x87 unit into MMX use: TOP 0, all registers valid (SDM vol. 1, 9.5.1). Before that, and before
+ * it touches memory, it takes a pending x87 exception (`waitX87`; SDM vol. 3, table 6-2).
+ */
 export function enterMmx(b: X86Builder): void {
-  waitX87(b);
   b.setState('i32.store', S.fpuTop, b.i32(0));
   b.setState('i32.store', S.fpuTags, b.i32(0xff));
 }
 
 function mmx(b: X86Builder, dst: Operand, src: Operand, f: Binary): void {
+  waitX87(b);
   const r = f(b, wide(b, b.readMmx(dst)), wide(b, b.readMmx(src)));
   enterMmx(b);
   b.writeMmx(dst, b.lane('i64x2.extract_lane', 0, r));
@@ -176,6 +179,7 @@ function mmx(b: X86Builder, dst: Operand, src: Operand, f: Binary): void {
 
 /** Two 64-bit operands side by side, for operations across both. */
 function mmxPair(b: X86Builder, dst: Operand, src: Operand, f: (pair: Val) => Val): void {
+  waitX87(b);
   const x = wide(b, b.readMmx(dst));
   const pair = b.lane('i64x2.replace_lane', 1, x, b.readMmx(src));
   const r = f(pair);
@@ -310,6 +314,7 @@ export const sseInt: readonly Definition[] = [
       mmx(b, dst, src, (_, x, y) => shiftBy(b, type, kind, x, low64(b, y)));
     }),
     insn(`${name} mmx imm`, `NP 0F ${immOp} /${digit} Nq Ib`, 'rw r', (b, dst) => {
+      waitX87(b);
       const r = shiftBy(b, type, kind, wide(b, b.readMmx(dst)), b.imm());
       enterMmx(b);
       b.writeMmx(dst, low64(b, r));
@@ -338,6 +343,7 @@ export const sseInt: readonly Definition[] = [
 
   // MMX moves and what only MMX has.
   insn('movd to mmx', 'NP 0F 6E /r Pq Ey', 'w r', (b, dst, src) => {
+    waitX87(b);
     const v = b.read(src);
     enterMmx(b);
     b.writeMmx(dst, v);
@@ -348,9 +354,9 @@ export const sseInt: readonly Definition[] = [
     enterMmx(b);
   }),
   insn('movq mmx', ['NP 0F 6F /r Pq Qq', 'NP 0F 7F /r Qq Pq'], 'w r', (b, dst, src) => {
+    waitX87(b);
     const v = b.readMmx(src);
     if (dst.kind === 'mem') {
-      waitX87(b);
       b.writeMmx(dst, v);
       enterMmx(b);
     } else {
@@ -364,20 +370,24 @@ export const sseInt: readonly Definition[] = [
     enterMmx(b);
   }),
   insn('movq2dq', 'F3 0F D6 /r Vdq Nq', 'w r', (b, dst, src) => {
+    waitX87(b);
     enterMmx(b);
     b.writeXmm(dst, wide(b, b.readMmx(src)));
   }),
   insn('movdq2q', 'F2 0F D6 /r Pq Udq', 'w r', (b, dst, src) => {
+    waitX87(b);
     const v = low64(b, b.readXmm(src));
     enterMmx(b);
     b.writeMmx(dst, v);
   }),
   insn('pmovmskb mmx', 'NP 0F D7 /r Gd Nq', 'w r', (b, dst, src) => {
+    waitX87(b);
     const m = b.op('i8x16.bitmask', wide(b, b.readMmx(src)));
     enterMmx(b);
     b.write(dst, b.extU(m));
   }),
   insn('pshufw', 'NP 0F 70 /r Pq Qq Ib', 'w r r', (b, dst, src) => {
+    waitX87(b);
     const v = b.readMmx(src);
     const i = b.imm();
     let r = b.i64(0);
@@ -389,6 +399,7 @@ export const sseInt: readonly Definition[] = [
     b.writeMmx(dst, r);
   }),
   insn('pinsrw mmx', 'NP 0F C4 /r Pq Ew Ib', 'rw r r', (b, dst, src) => {
+    waitX87(b);
     const shift = b.shl(b.and(b.imm(), 3), 4);
     const v = b.read(src);
     const r = b.or(b.and(b.readMmx(dst), b.not(b.shl(b.i64(0xffff), shift))), b.shl(v, shift));
@@ -396,6 +407,7 @@ export const sseInt: readonly Definition[] = [
     b.writeMmx(dst, r);
   }),
   insn('pextrw mmx', 'NP 0F C5 /r Gd Nq Ib', 'w r r', (b, dst, src) => {
+    waitX87(b);
     const v = b.and(b.shrU(b.readMmx(src), b.shl(b.and(b.imm(), 3), 4)), 0xffff);
     enterMmx(b);
     b.write(dst, v);

@@ -1,6 +1,6 @@
 /** Random bytes as code, random registers, page tables that change: the cpu answers with an exit, whatever it meets. */
 import { expect, it } from 'vitest';
-import { Random } from '../differential/x86-cases.ts';
+import { Random } from '../support/random.ts';
 import { CODE, DATA, PAGE, Rig, STACK } from './rig.ts';
 
 const EXITS = new Set([
@@ -25,15 +25,15 @@ it('survives random code', () => {
     if (round % 500 === 499) rig = new Rig({ codeBytes: 1 << 20, memoryBytes: 64 << 20 }).usual();
     const code = Array.from({ length: 2 * PAGE }, () => r.below(256));
     // Some of it without rare prefixes and with loops, so that runs get somewhere.
-    if (r.chance(50)) for (let i = 40; i < code.length; i += 40) code.splice(i, 2, 0xeb, r.below(256));
+    if (r.chance(0.5)) for (let i = 40; i < code.length; i += 40) code.splice(i, 2, 0xeb, r.below(256));
     if (rig.table.frame(CODE) >= 0 && rig.table.frame(CODE + PAGE) >= 0) rig.poke(CODE, code);
     for (let i = 0; i < 16; i++)
-      rig.regs.set(i, r.chance(60) ? BigInt(r.pick([CODE, DATA, DATA + PAGE, STACK + PAGE]) + r.below(64) - 32) : r.u64() >> BigInt(r.below(64)));
+      rig.regs.set(i, r.chance(0.6) ? BigInt(r.pick([CODE, DATA, DATA + PAGE, STACK + PAGE]) + r.below(64) - 32) : r.u64() >> BigInt(r.below(64)));
     rig.regs.setNum(17, r.u32() & 0x2440dd5);
-    rig.regs.set(18, r.chance(50) ? 0n : BigInt(r.below(PAGE)));
+    rig.regs.set(18, r.chance(0.5) ? 0n : BigInt(r.below(PAGE)));
     rig.regs.pc = CODE + r.below(PAGE);
     for (let runs = 0; runs < 12; runs++) {
-      const exit = r.chance(10) ? rig.step() : rig.run(r.below(5_000));
+      const exit = r.chance(0.1) ? rig.step() : rig.run(r.below(5_000));
       retired += rig.cpu.retired;
       if (exit !== 'stop' && !EXITS.has(exit)) expect.fail(`seed ${SEED} round ${round}: exit ${exit}`);
       if (rig.cpu.retired < 0) expect.fail(`seed ${SEED} round ${round}: retired ${rig.cpu.retired}`);
@@ -60,7 +60,7 @@ it('survives random code', () => {
         rig.table.forEach(0, 2 ** 47, (p, frame, prot) => {
           child.set(p, frame, prot);
         });
-        if (r.chance(50)) rig.table.destroy();
+        if (r.chance(0.5)) rig.table.destroy();
         rig.table = child;
         break;
       }

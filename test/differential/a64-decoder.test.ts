@@ -2,6 +2,7 @@
  * The whole space of A64 words: no word has two meanings among the definitions, and what is an instruction here is one
  * for objdump, and the other way round but for the extensions the cpu does not offer.
  */
+import { appendFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { enumerate, type Encoding } from '../../cpu/isa/aarch64/encoding.ts';
 import { IMMEDIATES } from '../../cpu/isa/aarch64/immediates.ts';
@@ -9,10 +10,12 @@ import { definitions } from '../../cpu/isa/aarch64/instructions.ts';
 import { Decoder } from '../../cpu/isa/aarch64/translator.ts';
 import { absentFeature, refusedByObjdump } from './a64-features.ts';
 import { objdump, objdumpMissing } from './a64-objdump.ts';
-import { Random } from './x86-cases.ts';
+import { Random } from '../support/random.ts';
 
 const SEED = Number(process.env['RING3_DIFF_SEED'] ?? 1);
 const WORDS = Number(process.env['RING3_DECODER_WORDS'] ?? 2 ** 19);
+/** File that the summary is added to (scripts/differential.mjs). */
+const REPORT = process.env['RING3_DIFF_REPORT'];
 const CHUNK = 2 ** 18;
 
 const { encodings } = enumerate(definitions);
@@ -80,7 +83,7 @@ function sample(count: number, r: Random): Uint32Array {
     if (i % 3 === 1) {
       for (let k = 0; k < 2; k++) {
         const run = (2 ** (1 + r.below(6)) - 1) << r.below(28);
-        word = r.chance(50) ? word | run : word & ~run;
+        word = r.chance(0.5) ? word | run : word & ~run;
       }
       word = (word & ~0x1e000000) | ((Math.floor(i / 3) & 15) << 25);
     } else if (i % 3 === 2) {
@@ -127,10 +130,12 @@ describe.skipIf(missing !== null)('aarch64 decoder against objdump', () => {
       }
       const lines = [...wrong].map(([kind, { n, example }]) => `${kind}: ${example} (${n} times)`);
       expect(lines, `${lines.length} kinds differ:\n${lines.slice(0, 80).join('\n')}\n`).toEqual([]);
-      console.log(
-        `${WORDS} words: ${count.both} instructions here and for objdump, ${count.neither} for neither, ` +
-          `${count.absent} of extensions the cpu does not offer`,
-      );
+      const text =
+        `${WORDS.toLocaleString('en-US')} A64 words: ${count.both.toLocaleString('en-US')} instructions here and for ` +
+        `objdump, ${count.neither.toLocaleString('en-US')} for neither, ${count.absent.toLocaleString('en-US')} of ` +
+        `extensions the cpu does not offer, ${lines.length} kinds of difference`;
+      console.log(text);
+      if (REPORT !== undefined) appendFileSync(REPORT, `## ${text}\n\n`);
       expect(count.both).toBeGreaterThan(WORDS / 5);
     },
     24 * 3600_000,

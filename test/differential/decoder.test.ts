@@ -6,7 +6,7 @@ import { definitions } from '../../cpu/isa/x86_64/instructions.ts';
 import { numberHandlers } from '../../cpu/isa/x86_64/handlers.ts';
 import { NEED_MORE } from '../../cpu/code-space.ts';
 import { Decoder } from '../../cpu/isa/x86_64/decoder.ts';
-import { Random } from './gen-x86.ts';
+import { Random } from '../support/random.ts';
 
 const iced = createRequire(import.meta.url)('iced-x86') as typeof Iced;
 type IcedInstruction = Iced.Instruction;

@@ -1,47 +1,30 @@
 /**
- * Sequences of instructions on this machine's processor and here: what one alone (cpu.test.ts) cannot show, such as flags
- * kept lazily and read later, compares fused with their branches, partial registers.
+ * x86_64 instructions on this machine's processor and here: every encoding of every definition alone, and sequences.
+ * `npm run differential` runs as many as it is told. To look into one definition: RING3_DIFF_ONLY='^shld'
+ * RING3_DIFF_SEED=7 npx vitest run test/differential/x86.test.ts
  */
-import { describe, expect, it } from 'vitest';
-import { listing } from './iced.ts';
-import { CODE, makeSequence, Random, testableEncodings, type Case } from './x86-cases.ts';
-import { compareBatch, CpuUnderTest, makeBatch, nativeDriver } from './x86-run.ts';
+import { describe } from 'vitest';
+import { definitions } from '../../cpu/isa/x86_64/instructions.ts';
+import { processor } from './driver.ts';
+import { runAll } from './run-all.ts';
+import { X86_TOLERANCES } from './tolerances.ts';
+import { FAMILIES } from './x86-families.ts';
+import { casesOf, Sequences, testable } from './x86-generate.ts';
+import { X86Target } from './x86-target.ts';
 
-const SEED = Number(process.env['RING3_DIFF_SEED'] ?? 1);
-const BATCHES = Number(process.env['RING3_DIFF_BATCHES'] ?? 20);
-const RUNS = 20;
+const oracle = processor();
+if (typeof oracle === 'string') console.log(`Left out: x86_64 instructions against the processor: ${oracle}`);
 
-const native = nativeDriver();
-if ('missing' in native)
-  console.log(`Left out: instruction sequences against the processor: ${native.missing}`);
-
-describe.skipIf('missing' in native)('sequences of instructions, natively and here', () => {
-  it('end alike', async () => {
-    if ('missing' in native) return;
-    const encodings = testableEncodings().filter(
-      (e) => e.map < 2 && !/^(x87|rep|[a-z]+ mmx|fwait|emms|xlat|popf)/.test(e.def.name),
-    );
-    const cpu = new CpuUnderTest();
-    const failures: string[] = [];
-    let executed = 0;
-    for (let b = 0; b < BATCHES; b++) {
-      await new Promise(setImmediate);
-      const r = new Random(SEED * 1000 + b);
-      const cases: Case[] = [];
-      while (cases.length < 100) {
-        const c = makeSequence(encodings, r);
-        if (c) cases.push(c);
-      }
-      const result = compareBatch(native.path, cpu, makeBatch(cases, RUNS, SEED * 1000 + b));
-      executed += result.executed;
-      for (const m of result.mismatches)
-        failures.push(
-          `seed ${SEED}: ${Buffer.from(m.case.code).toString('hex')}\n  ${listing([...m.case.code], CODE)}\n  ${m.lines.slice(0, 6).join('\n  ')}`,
-        );
-    }
-    expect(failures, `${failures.length} sequences differ:\n${failures.slice(0, 5).join('\n')}\n`).toEqual(
-      [],
-    );
-    expect(executed).toBeGreaterThan(BATCHES * 100 * RUNS * 4);
+describe.skipIf(typeof oracle === 'string')('x86_64 instructions, on the processor and here', () => {
+  runAll({
+    name: 'x86_64',
+    oracle,
+    target: () => new X86Target(),
+    tolerances: X86_TOLERANCES,
+    definitions: definitions.filter(testable),
+    family: (d) => FAMILIES.get(d)!,
+    casesOf,
+    sequences: new Sequences(definitions),
+    wanted: Number(process.env['RING3_DIFF_X86'] ?? 1_000_000),
   });
 });

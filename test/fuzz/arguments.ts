@@ -6,7 +6,7 @@ import type { AddressSpace } from '../../kernel/mm/address-space.ts';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE } from '../../kernel/mm/flags.ts';
 import type { SyscallRow } from '../../kernel/syscall/define.ts';
 import type { Task } from '../../kernel/task/task.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 /** Where every address space has its playground: four pages to write, one to read, one without rights, then nothing. */
 export const ZONE = 0x10000000;

@@ -9,7 +9,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 const NAMES = ['f', 'd', 'd/g', 'd/e', 'd/e/h', 'out', 'up', 'x', 'name', 'new\nline', 'n'.repeat(255)];
 

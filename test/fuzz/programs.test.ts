@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { BootError, DeadlockError, Machine, StoppedError } from '../../src/index.ts';
 import { tinyElf } from '../kernel/harness.ts';
-import { Random } from './random.ts';
+import { Random } from '../support/random.ts';
 
 /** RING3_FUZZ_PROGRAMS=1000 RING3_FUZZ_SEED=7 npx vitest run test/fuzz/programs.test.ts */
 const PROGRAMS = Number(process.env['RING3_FUZZ_PROGRAMS'] ?? 40);

@@ -23,7 +23,7 @@ import { FakeClock, FakeEntropy } from '../kernel/fakes.ts';
 import { tinyElf } from '../kernel/harness.ts';
 import { Arguments, HOST_PATHS, PATHS } from './arguments.ts';
 import type { HostFolders } from './host-folder.ts';
-import { Random } from './random.ts';
+import { Random } from '../support/random.ts';
 
 const ARGS = [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9];
 const ROWS = [...syscalls.values()].filter((row) => row.x86_64 !== null && row.run !== undefined);

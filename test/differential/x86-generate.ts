@@ -1,59 +1,57 @@
 /**
  * Random x86_64 instructions from the definition tables: every encoding of every definition, in every operand size and
- * addressing form, with the contexts in which guests/differential/x86-driver.c executes them.
+ * addressing form, alone and in sequences, and the states to run them from.
  */
 import type { Definition } from '../../cpu/isa/x86_64/define.ts';
 import { parseEncoding, type Encoding } from '../../cpu/isa/x86_64/encoding.ts';
-import { KIND, type Pin, type TestCase } from './driver-format.ts';
+import { FAMILIES } from './x86-families.ts';
+import type { Random } from '../support/random.ts';
+import { CODE, DATA, DATA_PAGES } from './driver.ts';
+import type { Case } from './runner.ts';
+import { FAILED_CMPXCHG, NARROW_SHIFT } from './tolerances.ts';
+import { float32, integer64, relatedNumbers, vectorWord } from './values.ts';
 
-export const CODE = 0x10000000;
+/** Where branches go that leave a snippet. */
 export const LANDING_B = 128;
-export const DATA = 0x20000000;
-export const DATA_PAGES = 3;
 
-const ARITH = 0x8d5;
-const DF = 0x400;
-const OF = 0x800;
+/** What a state draws beside general registers. */
+export const KIND = { FP: 1, X87: 2, MEM: 4, DF: 8, UNMASKED: 32, FLOATS: 64 } as const;
 
-/** xorshift32: small, and the same everywhere. */
-export class Random {
-  private state: number;
-  constructor(seed: number) {
-    this.state = (Math.imul(seed, 0x9e3779b1) ^ 0x5bd1e995) >>> 0 || 1;
-  }
-  u32(): number {
-    let x = this.state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.state = x >>> 0;
-    return Math.imul(this.state, 0x9e3779b1) >>> 0;
-  }
-  /** Integer in [0, n). */
-  below(n: number): number {
-    return Math.floor((this.u32() / 4294967296) * n);
-  }
-  chance(p: number): boolean {
-    return this.u32() < p * 4294967296;
-  }
-  pick<T>(list: readonly T[]): T {
-    return list[this.below(list.length)];
-  }
+/** A register, or eight bytes of memory, that holds a given value at the start of each execution. */
+interface Pin {
+  readonly memory: boolean;
+  readonly reg: number;
+  readonly address: number;
+  readonly value: bigint;
+  readonly lo: number;
+  readonly hi: number;
 }
 
-/** Results that the manuals leave to the implementation: approximations and x87 functions with free last bits. */
-const APPROXIMATE = /^(rcp|rsqrt)(ps|ss)$|^f(sin|cos|sincos|ptan|patan|2xm1|yl2x|yl2xp1)$/;
-/** Save areas carry addresses and processor-specific parts; they have tests of their own. */
-const AREAS = /^(fx|x)(save|rstor)|^f(n?stenv|n?save|ldenv|rstor)/;
+function pinOf(memory: boolean, reg: number, address: number, v: number | bigint): Pin {
+  const value = BigInt.asUintN(64, BigInt(v));
+  return { memory, reg, address, value, lo: Number(value & 0xffffffffn) | 0, hi: Number(value >> 32n) | 0 };
+}
 
+/** One instruction, or several. */
+export interface X86Case extends Case {
+  readonly kinds: number;
+  /** Vector registers drawn with care, as a bit mask. */
+  readonly xmms: number;
+  readonly pins: readonly Pin[];
+  /** Flags the manual leaves undefined. */
+  readonly undefinedFlags: number;
+}
+
+const OF = 0x800;
+/** Not those that raise an exception by design or depend on the machine. POPF is tame with tame flags. */
 export function testable(def: Definition): boolean {
-  if (def.name === 'popf') return true;
-  return !def.special && def.name !== 'syscall' && !APPROXIMATE.test(def.name) && !AREAS.test(def.name);
+  if (def.name === 'syscall') return false;
+  return def.special !== true || /^popf$|^(rcp|rsqrt)[ps]s$/.test(def.name);
 }
 
 interface Where {
   readonly address: number;
-  /** Start of the hashed zone. */
+  /** Start of the zone: the memory that is part of the state. */
   readonly zone: number;
 }
 
@@ -61,27 +59,31 @@ interface Where {
 class Maker {
   readonly pins: Pin[] = [];
   kinds = 0;
-  gprs = 0;
   xmms = 0;
   zone = DATA + 1024;
   private readonly r: Random;
   private readonly e: Encoding;
   private readonly size: number;
+  /** It must not need memory or certain values in registers: others come before it. */
+  private readonly follows: boolean;
+  private readonly inSequence: boolean;
 
-  constructor(r: Random, e: Encoding, size: number) {
+  constructor(r: Random, e: Encoding, size: number, follows: boolean, inSequence: boolean) {
     this.r = r;
     this.e = e;
     this.size = size;
+    this.follows = follows;
+    this.inSequence = inSequence;
   }
 
   pin(reg: number, value: number | bigint): void {
     if (this.pins.some((p) => !p.memory && p.reg === reg)) return;
-    this.pins.push({ memory: false, reg, address: 0, value: BigInt.asUintN(64, BigInt(value)) });
+    this.pins.push(pinOf(false, reg, 0, value));
   }
 
   pinMemory(address: number, value: bigint): void {
     if (address + 8 > DATA + DATA_PAGES * 4096) this.impossible = true; // the driver could not write it
-    this.pins.push({ memory: true, reg: 0, address, value: BigInt.asUintN(64, value) });
+    this.pins.push(pinOf(true, 0, address, value));
   }
 
   /** Picks the zone and an operand address in it; now and then one that faults or crosses a page. */
@@ -164,9 +166,10 @@ class Maker {
   private ripFixup: { address: number; after: number } | null = null;
 
   /** Encodes it, or null where a random choice came out impossible. */
-  make(name: string): TestCase | null {
+  make(): X86Case | null {
     const { r, e, size } = this;
     const { def } = e;
+    const { name } = def;
     const prefixes: number[] = [];
     const rex = { value: r.chance(0.15) ? 0x40 : 0 };
     if (size === 2 && !def.d64) rex.value |= 0x48;
@@ -174,7 +177,8 @@ class Maker {
     if (e.prefix === 'F3') prefixes.push(0xf3);
     if (e.prefix === 'F2') prefixes.push(0xf2);
 
-    const hasMemory = e.modrm && e.exact < 0 && e.allowMem && (!e.allowReg || r.chance(0.5));
+    const hasMemory =
+      e.modrm && e.exact < 0 && e.allowMem && (!e.allowReg || (!this.follows && r.chance(0.5)));
     let modrm: number[] = [];
     let opcode = e.opcode;
     const tail: number[] = [];
@@ -186,12 +190,9 @@ class Maker {
     if (vector || x87) this.kinds |= KIND.FP;
     if (x87 || e.operands.some((o) => 'PQN'.includes(o.kind))) this.kinds |= KIND.X87;
     if (this.kinds & KIND.FP) {
-      this.kinds |= KIND.MXCSR;
       if (r.chance(0.15)) this.kinds |= KIND.UNMASKED;
       if (r.chance(0.5)) this.kinds |= KIND.FLOATS;
     }
-    // Registers the instruction names or may use by itself: drawn anew for each execution.
-    this.gprs = 0b111 | (1 << 3) | (1 << r.below(16));
 
     const immediate = (n: number): void => {
       const v = r.chance(0.3) ? r.pick([0, 1, -1, 127, -128]) : r.u32();
@@ -215,11 +216,6 @@ class Maker {
       switch (o.kind) {
         case 'G':
           reg = r.below(16);
-          this.gprs |= 1 << reg;
-          break;
-        case 'E':
-        case 'R':
-          this.gprs |= 1 << rm;
           break;
         case 'V':
           reg = r.below(16);
@@ -241,7 +237,6 @@ class Maker {
           if (def.noRexB && z & 8) return null;
           opcode |= z & 7;
           if (z & 8) rex.value |= 0x41;
-          this.gprs |= 1 << z;
           break;
         }
         case 'I':
@@ -284,13 +279,11 @@ class Maker {
       tail[1] = 0;
       tail[2] = r.below(9) | (r.u32() & 0xe0);
     }
-    // With 16 bits and a count over 16 the result is undefined.
-    if (/^sh[lr]d/.test(name) && size === 0) {
+    if (NARROW_SHIFT.avoids(name, size)) {
       if (name.includes('cl')) this.pin(1, r.below(17));
       else tail[0] = r.below(17);
     }
-    // Processors differ in whether a failed CMPXCHG r32 clears the upper half of its destination.
-    if (name === 'cmpxchg' && size === 1 && !hasMemory) this.pin(rm, r.u32());
+    if (FAILED_CMPXCHG.avoids(name, size) && !hasMemory) this.pin(rm, r.u32());
     if ((name === 'div' || name === 'idiv') && r.chance(0.6)) this.pin(2, r.pick([0, 0, 1, 5, -1]));
 
     let bitBase = 0;
@@ -355,64 +348,253 @@ class Maker {
     }
     if (j) {
       const n = j.size === 'b' ? 1 : 4;
-      const rel = r.chance(0.2) ? 0 : LANDING_B - code.length - n;
+      // In a sequence a branch skips SKIPPED; alone it leaves.
+      const rel = this.inSequence ? SKIPPED.length : r.chance(0.2) ? 0 : LANDING_B - code.length - n;
       code.push(...[rel & 255, (rel >> 8) & 255, (rel >> 16) & 255, (rel >> 24) & 255].slice(0, n));
     }
-    if (code.length > 15 || this.pins.length > 5 || this.impossible) return null;
+    if (
+      code.length > 15 ||
+      this.impossible ||
+      (this.follows && (this.pins.length > 0 || this.kinds & KIND.MEM))
+    )
+      return null;
+    if (j && this.inSequence) code.push(...SKIPPED);
     let undefinedFlags = def.undefinedFlags ?? 0;
     if (e.operands.some((x) => x.kind === '1')) undefinedFlags &= ~OF; // a count of one defines OF
     return {
-      name: `${name} ${e.operands.map((x) => x.kind + x.size).join(',')}`,
+      name,
+      family: FAMILIES.get(def)!,
+      instructions: 1,
       code,
+      runs: 0,
+      fp: (this.kinds & KIND.FP) !== 0,
+      zone: this.zone,
       kinds: this.kinds,
-      repeats: 0,
-      seed: r.u32(),
-      flagMask: (ARITH | DF) & ~undefinedFlags,
-      mem: this.zone,
-      gprs: this.gprs,
       xmms: this.xmms,
       pins: this.pins,
+      undefinedFlags,
     };
   }
 }
 
+/** mov al, 1; nop: what a branch taken in a sequence leaves out. */
+const SKIPPED = [0xb0, 0x01, 0x90] as const;
+
+/** Operand sizes an encoding has, as indices. */
+const sizesOf = (e: Encoding): readonly number[] =>
+  !e.sized ? [1] : e.ySized ? [1, 2] : e.def.d64 ? [0, 2] : [0, 1, 2];
+
 /** A conditional branch behind a compare: the pairs the interpreter fuses. */
-function withBranch(t: TestCase, r: Random): TestCase | null {
-  if (t.code.length + 2 > 15) return null;
-  const code = [...t.code, 0x70 + r.below(16), LANDING_B - t.code.length - 2];
-  return { ...t, name: `${t.name} + jcc`, code, flagMask: t.flagMask };
+function withBranch(c: X86Case, r: Random): X86Case {
+  const code = [...c.code, 0x70 + r.below(16), LANDING_B - c.code.length - 2];
+  return { ...c, code, instructions: 2 };
 }
 
-export interface GenerateOptions {
-  readonly seed: number;
-  /** Random instances of each encoding in each operand size. */
-  readonly perEncoding: number;
-  /** Executions of each instance. */
-  readonly repeats: number;
-  /** Only definitions whose name this matches. */
-  readonly only?: RegExp;
-}
+/** Code as it stands, general registers drawn: for what the generator avoids. */
+export const fixedCase = (name: string, code: readonly number[], runs: number): X86Case => ({
+  name,
+  family: 'fixed',
+  instructions: 1,
+  code,
+  runs,
+  fp: false,
+  zone: DATA,
+  kinds: 0,
+  xmms: 0,
+  pins: [],
+  undefinedFlags: 0xfff,
+});
 
-export function generate(definitions: readonly Definition[], options: GenerateOptions): TestCase[] {
-  const r = new Random(options.seed);
-  const out: TestCase[] = [];
-  for (const def of definitions) {
-    if (!testable(def) || (options.only && !options.only.test(def.name))) continue;
-    for (const text of def.encodings) {
-      const e = parseEncoding(def, text);
-      const sizes = !e.sized ? [1] : e.ySized ? [1, 2] : def.d64 ? [0, 2] : [0, 1, 2];
-      for (const size of sizes) {
-        let made = 0;
-        for (let tries = 0; made < options.perEncoding && tries < options.perEncoding * 8; tries++) {
-          let t = new Maker(r, e, size).make(def.name);
-          if (t && def.fuses && r.chance(0.3)) t = withBranch(t, r);
-          if (!t) continue;
-          made++;
-          out.push({ ...t, repeats: options.repeats });
-        }
-        if (made === 0) throw new Error(`no instance of ${def.name} ${text} in size ${16 << size}`);
+/** Random instances of every encoding of a definition in every operand size, each to be executed `runs` times. */
+export function casesOf(def: Definition, perEncoding: number, runs: number, r: Random): X86Case[] {
+  const out: X86Case[] = [];
+  for (const text of def.encodings) {
+    const e = parseEncoding(def, text);
+    for (const size of sizesOf(e)) {
+      let made = 0;
+      for (let tries = 0; made < perEncoding && tries < perEncoding * 8 + 100; tries++) {
+        let c = new Maker(r, e, size, false, false).make();
+        if (c && def.fuses && r.chance(0.3)) c = withBranch(c, r);
+        if (!c) continue;
+        made++;
+        out.push({ ...c, runs });
       }
+      if (made === 0) throw new Error(`no instance of ${def.name} ${text} in size ${16 << size}`);
     }
   }
   return out;
+}
+
+/** Producers of flags, and consumers: what sequences are mostly made of. */
+const PRODUCERS =
+  /^(add|sub|adc|sbb|cmp|test|and|or|xor|inc|dec|neg|sh[lr]|sar|ro[lr]|rc[lr]|sh[lr]d|mul|imul.*|bt[src]?|bs[fr]|popcnt|xadd|cmpxchg|clc|stc|cmc|sahf|ptest|u?comis[sd])( cl| imm)?$/;
+const CONSUMERS = /^(set|cmov|j(?!mp|rcxz))|^(adc|sbb|rc[lr]|lahf|pushf|cmc|loopn?e|jrcxz)$/;
+/** AF is undefined behind these, and clear on every processor. */
+const CLEARS_AF = /^(and|or|xor|test)$/;
+/** Left out of sequences: control that leaves, stack that moves, state they do not draw. */
+const ALONE =
+  /^(x87|rep|[a-z]+ mmx|fwait|emms|xlat|popf|pushf|div|idiv|push|pop|call|ret|enter|leave|jmp indirect)/;
+
+/** Makes sequences of instructions that run into each other: lazy flags, fused pairs, partial registers. */
+export class Sequences {
+  private readonly all: Encoding[];
+  private readonly producers: Encoding[];
+  private readonly consumers: Encoding[];
+
+  constructor(definitions: readonly Definition[]) {
+    this.all = definitions
+      .filter((def) => testable(def) && !ALONE.test(def.name) && !/^(rcp|rsqrt)/.test(def.name))
+      .flatMap((def) => def.encodings.map((text) => parseEncoding(def, text)))
+      .filter((e) => e.map < 2 && (!e.def.ends || e.operands.some((o) => o.kind === 'J')));
+    this.producers = this.all.filter((e) => PRODUCERS.test(e.def.name));
+    this.consumers = this.all.filter((e) => CONSUMERS.test(e.def.name));
+  }
+
+  /** One of 4 to 12 instructions; null when the dice fell badly. */
+  make(r: Random, runs: number): X86Case | null {
+    const parts: X86Case[] = [];
+    let bytes = 0;
+    const wanted = 4 + r.below(9);
+    for (let tries = 0; parts.length < wanted && tries < 100; tries++) {
+      const kind = r.below(10);
+      const e = r.pick(kind < 5 ? this.producers : kind < 9 ? this.consumers : this.all);
+      const c = new Maker(r, e, r.pick(sizesOf(e)), parts.length > 0, true).make();
+      // What an instruction leaves undefined must not be looked at by the ones behind it.
+      if (!c || bytes + c.code.length > LANDING_B - 16) continue;
+      if (c.undefinedFlags !== 0 && !CLEARS_AF.test(c.name)) continue;
+      parts.push(c);
+      bytes += c.code.length;
+    }
+    if (parts.length < 4) return null;
+    const or = (f: (c: X86Case) => number): number => parts.reduce((n, c) => n | f(c), 0);
+    return {
+      name: parts.map((c) => c.name).join('; '),
+      family: 'sequences',
+      instructions: parts.length,
+      code: parts.flatMap((c) => c.code),
+      runs,
+      fp: parts.some((c) => c.fp),
+      zone: parts[0].zone,
+      // Unmasked exceptions would end most of them early.
+      kinds: or((c) => c.kinds) & ~KIND.UNMASKED,
+      xmms: or((c) => c.xmms),
+      pins: parts[0].pins,
+      undefinedFlags: or((c) => c.undefinedFlags),
+    };
+  }
+}
+
+const GPR = 0;
+const FLAGS = 32;
+const FX = 40;
+const ZONE = 168;
+
+/** An 80-bit operand: from a double, an edge, or any bits (unnormals and pseudo-NaNs among them). */
+function x87Register(out: Int32Array, at: number, r: Random): void {
+  const w = r.u32();
+  let lo = r.u32();
+  let hi = r.u32();
+  let se = w >>> 16;
+  const k = (w >>> 8) & 63;
+  const sign = se & 0x8000;
+  switch (w & 7) {
+    case 0:
+      lo = hi = 0;
+      se = sign;
+      break;
+    case 1: // NaN
+      hi |= 1 << 31;
+      se = sign | 0x7fff;
+      break;
+    case 2: // infinity, one
+      lo = 0;
+      hi = 1 << 31;
+      se = sign | (w & 8 ? 0x7fff : 0x3fff);
+      break;
+    case 3: // denormal
+      hi >>>= 1 + (k & 31);
+      se = sign;
+      break;
+    case 4:
+      hi |= 1 << 31;
+      se = sign | (0x3fff - 70 + r.below(140));
+      break;
+    case 5: // few bits
+      hi |= 1 << 31;
+      lo = k < 32 ? lo & (-1 << k) : 0;
+      if (k > 32) hi &= -1 << (k - 32);
+      se = sign | (0x3fff + r.below(66));
+      break;
+    case 6:
+      hi |= 1 << 31;
+      break;
+    default:
+  }
+  out[at] = lo;
+  out[at + 1] = hi;
+  out[at + 2] = se;
+  out[at + 3] = 0;
+}
+
+const PRECISION = [0x300, 0x300, 0x200, 0x000] as const;
+
+/** x87 control, status and tag words; the registers. */
+function drawX87(c: X86Case, s: Int32Array, fx: number, r: Random): void {
+  for (let i = 0; i < 8; i++) x87Register(s, fx + 8 + 4 * i, r);
+  const w = r.u32();
+  const control = 0x7f | PRECISION[w & 3] | (w & 0xc00);
+  let status = (w >>> 16) & 0x7f00;
+  if (r.chance(0.25)) status |= r.u32() & 0x7f;
+  const tags = r.chance(0.25) ? r.u32() & 0xff : 0xff;
+  let masks = control;
+  if (c.kinds & KIND.UNMASKED) {
+    masks &= ~((w >>> 24) & 0x3f);
+    if (status & ~masks & 0x3f) status |= 0x8080; // ES and B follow from the others
+  }
+  s[fx] = (status << 16) | masks;
+  s[fx + 1] = tags;
+}
+
+/** Draws a state for a case. */
+export function drawX86(c: X86Case, s: Int32Array, at: number, r: Random): void {
+  for (let i = 0; i < 16; i++) integer64(s, at + GPR + 2 * i, r);
+  s[at + FLAGS] = (r.u32() & (c.kinds & KIND.DF ? 0xcd5 : 0x8d5)) | 0x202;
+  const floats = (c.kinds & KIND.FLOATS) !== 0;
+  if (c.fp) {
+    const fx = at + FX;
+    const xmm = fx + 40;
+    for (let i = 0; i < 64; i += 2) {
+      if ((c.xmms >> (i >> 2)) & 1) vectorWord(s, xmm + i, r, floats);
+      else {
+        s[xmm + i] = r.u32();
+        s[xmm + i + 1] = s[xmm + i] ^ 0x5a5a5a5a;
+      }
+    }
+    if (floats && r.chance(0.4)) relatedNumbers(s, xmm, 64, r, false);
+    s[fx] = 0x37f;
+    if (c.kinds & KIND.X87) drawX87(c, s, fx, r);
+    const w = r.u32();
+    let csr = 0x1f80 | (w & 0x6000) | ((w >>> 20) & 3 ? 0 : w & 0x8040) | (w & 0x3f & (w >>> 8));
+    if (c.kinds & KIND.UNMASKED) csr &= ~((w >>> 3) & 0x1f80);
+    s[fx + 6] = csr;
+  }
+  const zone = at + ZONE;
+  if (c.kinds & KIND.MEM) {
+    for (let i = 0; i < 64; i += 2)
+      if (c.fp) vectorWord(s, zone + i, r, floats);
+      else integer64(s, zone + i, r);
+    if (c.kinds & KIND.X87 && r.chance(0.5)) x87Register(s, zone + 16, r);
+    else if (floats && r.chance(0.3)) relatedNumbers(s, zone, 64, r, false);
+    else if (floats && r.chance(0.1)) for (let i = 0; i < 64; i++) s[zone + i] = float32(r);
+  }
+  for (const p of c.pins) {
+    if (p.memory) {
+      const bytes = new DataView(s.buffer, s.byteOffset + 4 * zone + p.address - c.zone, 8);
+      bytes.setInt32(0, p.lo, true);
+      bytes.setInt32(4, p.hi, true);
+    } else {
+      s[at + GPR + 2 * p.reg] = p.lo;
+      s[at + GPR + 2 * p.reg + 1] = p.hi;
+    }
+  }
 }

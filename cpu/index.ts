@@ -19,6 +19,7 @@ export {
   type DecodeTables as A64DecodeTables,
   type SerializedIsa as SerializedA64Isa,
 } from './isa/aarch64/handlers.ts';
+export { undefinedFlags } from './isa/x86_64/undefined-flags.ts';
 export { CPU_FLAGS, HWCAP, HWCAP2, UNICORN_FLAGS } from './isa/x86_64/cpuid.ts';
 export * as aarch64 from './isa/aarch64/sysregs.ts';
 export { LockstepCpu, LockstepDifference, type SteppingCore } from './lockstep.ts';

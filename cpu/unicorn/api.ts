@@ -92,4 +92,6 @@ export const UC = {
   CPU_ARM64_MAX: 3,
   X86_INS_CPUID: 113,
   X86_INS_SYSCALL: 699,
+  X86_INS_IN: 218,
+  X86_INS_OUT: 500,
 } as const;

@@ -10,6 +10,14 @@ import type { UnicornEngine } from './api.ts';
 const PAGE = 4096;
 /** Longest run mapped at once: one changed page takes its whole run out. */
 const MAX_RUN = 128 * PAGE;
+/**
+ * Runs an engine has at most: one that comes makes all later changes slower, and with 1,024 sections Unicorn 2.0.1 ends
+ * the process (phys_section_add). Over the first number the oldest go before the next run, until KEPT are left; at the
+ * second the engine is left for that.
+ */
+const KEPT = 192;
+const MAX_RUNS = 256;
+const FULL = 512;
 
 /** A mapped run. */
 interface Run {
@@ -56,6 +64,8 @@ export class UnicornSpace {
   private readonly table: PageTable;
   /** By each page it holds. */
   private readonly runs = new Map<number, Run>();
+  /** Each once, the oldest first. */
+  private readonly byAge = new Set<Run>();
   /** Pages to take out before the next run. */
   private readonly changed = new Set<number>();
   /** Pages whose code the kernel wrote. */
@@ -94,6 +104,12 @@ export class UnicornSpace {
 
   /** Before the engine runs: brings it up to date with what the kernel did. */
   enter(): void {
+    if (this.byAge.size > MAX_RUNS) {
+      for (const run of this.byAge) {
+        if (this.byAge.size <= KEPT) break;
+        this.unmap(run);
+      }
+    }
     if (this.changed.size > 0) {
       for (const page of this.changed) this.drop(page);
       this.changed.clear();
@@ -119,6 +135,7 @@ export class UnicornSpace {
     const frame = table.frame(page);
     const prot = table.prot(page);
     if (frame < 0 || !(readable(prot) & access)) return 'denied';
+    if (this.byAge.size >= FULL) return 'again';
     const present = this.runs.get(page);
     if (present && !(present.guarded && access === 2)) return 'denied';
     if (this.executedElsewhere(page, frame, prot)) {
@@ -180,8 +197,9 @@ export class UnicornSpace {
   }
 
   close(): void {
-    for (const run of new Set(this.runs.values())) this.forgetCode(run);
+    for (const run of this.byAge) this.forgetCode(run);
     this.runs.clear();
+    this.byAge.clear();
     this.engine.close();
   }
 
@@ -199,6 +217,7 @@ export class UnicornSpace {
       }
     }
     for (let at = start; at < end; at += PAGE) this.runs.set(at, run);
+    this.byAge.add(run);
     if (prot & 4) this.noteCode(run);
   }
 
@@ -231,6 +250,7 @@ export class UnicornSpace {
     if (run.prot & 4) this.engine.ctl_remove_cache(start, end);
     this.forgetCode(run);
     this.engine.mem_unmap(start, end - start);
+    this.byAge.delete(run);
     for (let at = start; at < end; at += PAGE) {
       this.runs.delete(at);
       this.copies?.delete(at);

@@ -62,6 +62,8 @@ export class UnicornX86Cpu extends UnicornCpu<X86Regs> {
   private readonly tsc: () => bigint;
   /** The hook of an engine that cannot stop by itself was called. */
   private syscallSeen = false;
+  /** Of the last interrupt. */
+  private vector = -1;
 
   constructor(options: UnicornX86Options) {
     super(options);
@@ -107,6 +109,14 @@ export class UnicornX86Cpu extends UnicornCpu<X86Regs> {
 
   protected prepare(engine: UnicornEngine): void {
     this.enterUserMode(engine);
+    // Unicorn asks for no privilege before ports.
+    for (const port of [UC.X86_INS_IN, UC.X86_INS_OUT]) {
+      const privileged = (e: UnicornEngine): void => {
+        this.note(EXIT.protection);
+        e.emu_stop();
+      };
+      engine.hook_add(UC.HOOK_INSN, privileged, null, 1, 0, port);
+    }
     if (engine.stop_at) {
       engine.stop_at(UC.X86_INS_SYSCALL);
       engine.hook_add(UC.HOOK_INSN, (e: UnicornEngine) => this.onCpuid(e), null, 1, 0, UC.X86_INS_CPUID);
@@ -180,6 +190,11 @@ export class UnicornX86Cpu extends UnicornCpu<X86Regs> {
   }
 
   protected emulate(regs: X86Regs, table: PageTable): boolean {
+    // INT n stops behind itself, and is a fault all the same: its gate is closed to user mode.
+    if (this.codeWord(table, regs.pc - 2) % 65536 === (0xcd | (this.vector << 8))) {
+      regs.pc -= 2;
+      return false;
+    }
     const word = this.codeWord(table, regs.pc);
     const rdtscp = word % 2 ** 24 === 0xf9010f;
     if (!rdtscp && word % 65536 !== 0x310f) return false;
@@ -192,6 +207,7 @@ export class UnicornX86Cpu extends UnicornCpu<X86Regs> {
   }
 
   protected interrupt(_regs: X86Regs, intno: number): number {
+    this.vector = intno;
     switch (intno) {
       case 0:
         return EXIT.divide;

@@ -10,6 +10,7 @@ import {
   UnicornX86Cpu,
   X86Cpu,
   aarch64,
+  undefinedFlags,
   HEAT,
   type Heat,
   type Memory,
@@ -95,6 +96,7 @@ async function lockstep(arch: Arch, memoryBytes: number, cpus: number, clock: Cl
           first, second, names: Object.keys(REG), fpBytes: 512, countsRounds: true,
           // x87's last opcode and pointers (processors differ in when they set them), and what FXSAVE leaves unused.
           fpIgnored: [[6, 24], [28, 32], [416, 512]],
+          undefinedFlags: { register: 'rflags', of: undefinedFlags },
         }
       : { first, second, names: A64_NAMES, fpBytes: 528, countsRounds: false, fpIgnored: [] },
   ); // prettier-ignore

@@ -47,6 +47,8 @@ export interface LockstepOptions {
   readonly countsRounds: boolean;
   /** Bytes of the image that are not compared, [from, to). */
   readonly fpIgnored: readonly (readonly [number, number])[];
+  /** Called before each stretch: time stands still in it, so that both cores see the same. */
+  readonly tick?: () => void;
   /** Bits of a register that the instruction with these bytes leaves undefined: the first core's are taken. */
   readonly undefinedFlags?: { readonly register: string; of(code: ArrayLike<number>): number };
 }
@@ -97,6 +99,7 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
   }
 
   run(regs: TaskRegs, table: PageTable, fuel: number): number {
+    this.options.tick?.();
     const before = this.take(regs, table);
     const one = this.first(regs, table, Math.min(fuel, STRETCH));
     this.put(regs, before);

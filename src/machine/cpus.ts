@@ -88,17 +88,22 @@ const A64_NAMES = [...Array.from({ length: 31 }, (_, i) => `x${i}`), 'sp', 'pc',
 
 /** The interpreter and Unicorn side by side, in the interpreter's memory. */
 async function lockstep(arch: Arch, memoryBytes: number, cpus: number, clock: Clock): Promise<CpuCore> {
-  const first = interpreter(arch, memoryBytes, cpus, clock, { likeUnicorn: true }) as SteppingCore;
-  const second = (await unicorn(arch, memoryBytes, cpus, clock, 'unicorn', first.memory)) as SteppingCore;
+  let now = clock.monotonic();
+  const still: Clock = Object.create(clock, { monotonic: { value: () => now } }) as Clock;
+  const tick = (): void => {
+    now = clock.monotonic();
+  };
+  const first = interpreter(arch, memoryBytes, cpus, still, { likeUnicorn: true }) as SteppingCore;
+  const second = (await unicorn(arch, memoryBytes, cpus, still, 'unicorn', first.memory)) as SteppingCore;
   return new LockstepCpu(
     arch === 'x86_64'
       ? {
-          first, second, names: Object.keys(REG), fpBytes: 512, countsRounds: true,
+          first, second, tick, names: Object.keys(REG), fpBytes: 512, countsRounds: true,
           // x87's last opcode and pointers (processors differ in when they set them), and what FXSAVE leaves unused.
           fpIgnored: [[6, 24], [28, 32], [416, 512]],
           undefinedFlags: { register: 'rflags', of: undefinedFlags },
         }
-      : { first, second, names: A64_NAMES, fpBytes: 528, countsRounds: false, fpIgnored: [] },
+      : { first, second, tick, names: A64_NAMES, fpBytes: 528, countsRounds: false, fpIgnored: [] },
   ); // prettier-ignore
 }
 

@@ -158,18 +158,22 @@ export class X87Functions extends X87State {
     const v = soft.unpack(F80, y);
     const finish = (r: bigint, bits: number): void => {
       if (env.flags & IE) env.flags &= ~DE;
+      if (!this.proceeds(env.flags)) env.flags &= IE | DE | ZE;
       if (env.flags) this.raise(env.flags);
       if (!this.proceeds(env.flags)) return;
       this.setSt(0, r);
       this.cc(CC, bits);
     };
+    // Exact always, but a tiny result is an underflow where that is not masked.
     const exact = (sign: 0 | 1, r: bigint, exp: number): bigint =>
-      r === 0n ? soft.zeroBits(F80, u.sign) : soft.round(F80, { ...env, flags: 0 }, sign, r, exp);
+      r === 0n ? soft.zeroBits(F80, u.sign) : soft.round(F80, env, sign, r, exp);
     // Without a quotient C3 and C0 stay what they were.
     const before = this.get(S.fpuStatus) & (C3 | C0);
     if (bad !== null) finish(bad, before);
     else if (u.kind === 'inf' || v.kind === 'zero') finish(this.invalid(env), before);
-    else if (u.kind === 'zero' || v.kind === 'inf') finish(x, 0);
+    else if (u.kind === 'zero') finish(x, 0);
+    else if (v.kind === 'inf')
+      finish(exact(u.sign, u.sig, u.exp), 0); // a pseudo-denormal becomes normal
     else {
       const d = topOf(u) - topOf(v);
       const exp = Math.min(u.exp, v.exp);

@@ -87,3 +87,34 @@ describe('estimates take denormal operands for zeros and make tiny results zeros
     expect(estimate('52', 0x40800000)).toBe('3f000000');
   });
 });
+
+describe('FPREM and FPREM1 of denormal numbers', () => {
+  /** Status word and ST0 behind it; `control`: x87 control word. */
+  const fprem = (opcode: string, st0: string, st1: string, control: number): [status: string, st0: string] => {
+    const rig = new Rig().usual();
+    rig.poke(CODE, bytes(`d9 ${opcode} ${SYSCALL}`));
+    const fx = new Uint8Array(512);
+    rig.regs.saveFp(fx);
+    fx.set([control & 255, control >> 8, 0, 0, 0xff]);
+    fx.set(bytes(st0).reverse(), 32);
+    fx.set(bytes(st1).reverse(), 48);
+    rig.regs.loadFp(fx);
+    expect(rig.run()).toBe('syscall');
+    rig.regs.saveFp(fx);
+    const hex = (from: number, to: number): string => Buffer.from(fx.slice(from, to).reverse()).toString('hex');
+    return [hex(2, 4), hex(32, 42)];
+  };
+  const INFINITY = '7fff8000000000000000';
+  const LEAST = '00000000000000000001';
+  it('a pseudo-denormal comes back normal', () => {
+    expect(fprem('f5', '0000da19dee8612a743e', INFINITY, 0x37f)).toEqual(['0002', '0001da19dee8612a743e']);
+  });
+  it('a tiny result is an underflow where that is not masked, though it is exact', () => {
+    expect(fprem('f8', '00000000000000000005', '00000000000000000003', 0x37f)).toEqual(['0202', '00000000000000000002']);
+    const [status] = fprem('f8', '00000000000000000005', '00000000000000000003', 0x36f);
+    expect(status).toBe('8292'); // UE, and with it ES and B
+  });
+  it('an unmasked exception of the operands comes before', () => {
+    expect(fprem('f5', LEAST, INFINITY, 0x36d)).toEqual(['8082', LEAST]);
+  });
+}); // prettier-ignore

@@ -61,6 +61,10 @@ export class A64Target implements Target<A64Case> {
     return c.words.map((w) => w.toString(16).padStart(8, '0')).join(' ');
   }
 
+  reset(): void {
+    this.pages.reset();
+  }
+
   load(c: A64Case): void {
     [...c.words, BRK].forEach((w, i) => {
       this.cpu.memory.view.setUint32(this.pages.code + 4 * i, w, true);

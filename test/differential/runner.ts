@@ -29,6 +29,8 @@ export interface Target<C extends Case> {
   readonly meaning: (c: C) => Int32Array;
   /** Draws a state, all zero until now, at word `at`. */
   draw(c: C, states: Int32Array, at: number, r: Random): void;
+  /** Memory as the driver has it when it starts. */
+  reset(): void;
   load(c: C): void;
   /** Runs what was loaded from `before`; `after` gets the state as the driver would write it. */
   run(before: Uint8Array, after: Uint8Array): void;
@@ -124,6 +126,7 @@ export class Runner<C extends Case> {
     const [theirWords, ourWords] = [wordsOf(theirs), wordsOf(after)];
     const n = stateBytes / 4;
     let at = 0;
+    target.reset();
     cases.forEach((c, i) => {
       target.load(c);
       const meaning = target.meaning(c);

@@ -17,6 +17,10 @@ export class DataPages {
     this.data = memory.alloc(DATA_PAGES + 1);
     for (let i = 0; i <= DATA_PAGES; i++)
       table.set(DATA + PAGE * i, this.data + PAGE * i, i < DATA_PAGES ? 3 : 1);
+    this.reset();
+  }
+
+  reset(): void {
     for (let i = 0; i < PAGE * (DATA_PAGES + 1); i++) this.u8[this.data + i] = i * 7;
   }
 

@@ -103,7 +103,8 @@ class Maker {
     const odd = r.below(100);
     if (odd < 3) return { address: DATA + DATA_PAGES * 4096 + offset, zone: this.zone };
     if (odd < 5) return { address: DATA + (DATA_PAGES + 1) * 4096 + offset, zone: this.zone };
-    return { address: this.zone + 96 + offset, zone: this.zone };
+    // FNSAVE's area is of 108 bytes.
+    return { address: this.zone + 64 + offset, zone: this.zone };
   }
 
   /** ModRM, SIB and displacement for `address`; registers are pinned to give it. */

@@ -77,6 +77,10 @@ export class X86Target implements Target<X86Case> {
     return listing(c.code, CODE);
   }
 
+  reset(): void {
+    this.pages.reset();
+  }
+
   load(c: X86Case): void {
     const { u8 } = this.cpu.memory;
     u8.fill(INT3, this.pages.code, this.pages.code + LANDING_B + 32);

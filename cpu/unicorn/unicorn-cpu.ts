@@ -274,6 +274,11 @@ export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTab
         this.faultAddress = 0n;
         this.faultAccess = 4;
         return this.end(begun, regs.pc === 0 ? EXIT.fault : EXIT.protection);
+      case EXIT.fault:
+        // A pc that is not aligned faults as such wherever it points.
+        if (this.faultAccess !== 4 || regs.pc % this.pcUnit === 0) break;
+        this.faultAddress = BigInt(regs.pc);
+        return this.end(begun - 1, EXIT.alignment);
       case AGAIN:
         return this.end(begun - 1, EXIT.preempt);
       case EXIT.undefined:

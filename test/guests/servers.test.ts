@@ -5,53 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { Machine, Strace } from '../../src/index.ts';
 import { guestPath, nativeReason } from '../support/guests.ts';
 import { runNative, runRing3 } from '../support/run.ts';
+import { client, serve } from '../support/server.ts';
 
 const ARCHES = ['x86_64', 'aarch64'] as const;
-
-/** Boots a server and waits for its "listening". */
-async function serve(
-  program: string,
-  port: number,
-  tracer?: Strace,
-): Promise<{ machine: Machine; run: Promise<unknown>; port: number }> {
-  const machine = await Machine.boot({
-    program,
-    argv: [program, `0.0.0.0:${port}`],
-    cpus: 4,
-    publish: [{ hostPort: 0, guestPort: port }],
-    ...(tracer ? { tracer } : {}),
-  });
-  const run = machine.run();
-  run.catch(() => undefined);
-  while (!machine.stdout.includes('listening')) {
-    if (machine.status !== null) throw new Error(`the server ended: ${machine.stderr}`);
-    await new Promise((r) => setTimeout(r, 5));
-  }
-  return { machine, run, port: machine.ports[0] };
-}
-
-/** One client: sends messages one by one and checks each echo. Returns how many came back right. */
-function client(port: number, id: number, messages: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1');
-    let right = 0;
-    let got = '';
-    const message = (n: number): string =>
-      `client ${id} message ${n} ${'x'.repeat((id * 31 + n * 17) % 200)}\n`;
-    socket.on('connect', () => socket.write(message(0)));
-    socket.on('data', (d: Buffer) => {
-      got += d.toString('latin1');
-      if (got.length < message(right).length) return;
-      if (got !== message(right))
-        reject(new Error(`client ${id}: got ${JSON.stringify(got)} for message ${right}`));
-      got = '';
-      if (++right === messages) socket.end();
-      else socket.write(message(right));
-    });
-    socket.on('error', reject);
-    socket.on('close', () => resolve(right));
-  });
-}
 
 describe.each(ARCHES)('%s', (arch) => {
   const web = guestPath('go-webserver', arch);
@@ -127,7 +83,7 @@ describe.each(ARCHES)('%s', (arch) => {
     it('makes the system calls of a tokio runtime, in their order', async () => {
       let trace = '';
       const tracer = new Strace({ write: (text) => (trace += text), follow: true, toFile: true });
-      const { machine, run, port } = await serve(echo!, 7001, tracer);
+      const { machine, run, port } = await serve(echo!, 7001, { tracer });
       expect(await client(port, 0, 1)).toBe(1);
       connect(port, '127.0.0.1').end('quit\n');
       await run;

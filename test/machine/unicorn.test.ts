@@ -1,11 +1,13 @@
-/** `--cpu unicorn`: what guests do on it is what they do on the interpreter. */
-import { existsSync } from 'node:fs';
+/** `--cpu unicorn` and `--cpu lockstep`; more programs on the first are in test/guests/unicorn.test.ts. */
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadNativeUnicorn } from '../../src/host/unicorn-native.ts';
 import { Machine } from '../../src/index.ts';
 import { guestPath, rootPath } from '../support/guests.ts';
-import { CLI, runRing3 } from '../support/run.ts';
+import { CLI, runRing3, withFolder } from '../support/run.ts';
 
 const BUSYBOX = '/usr/bin/busybox';
 const FAKE = rootPath('build/unicorn-js-fake.cjs');
@@ -38,12 +40,6 @@ const found = (['x86_64', 'aarch64'] as const).flatMap((arch) =>
   }),
 );
 const hello = guestPath('hello')!;
-const go = (['x86_64', 'aarch64'] as const).flatMap((arch) => {
-  const path = guestPath('go-hello', arch);
-  if (!path) console.log(`Left out: go-hello on Unicorn, ${arch}: not built here`);
-  return path ? [{ arch, path }] : [];
-});
-
 describe.skipIf(!here)('lockstep', () => {
   const ARM64_BUSYBOX = rootPath('build/arm64/root/bin/busybox');
   it.each([BUSYBOX, ARM64_BUSYBOX].filter(existsSync))('%s: ls -l / | sort', async (program) => {
@@ -58,14 +54,6 @@ describe.skipIf(!here)('lockstep', () => {
 
 describe.skipIf(!here)('the native Unicorn', () => {
   it('runs hello', () => both(hello));
-  it.each(found)('$name', ({ path }) => both(path));
-  it.each(go)('Go on $arch', ({ path }) => both(path));
-
-  it.skipIf(!existsSync(BUSYBOX))('runs a busybox shell', async () => {
-    const script = 'for i in 3 1 2; do echo $i; done | sort; echo $(seq 1 50 | wc -l); (exit 7); echo $?';
-    const r = await runRing3(BUSYBOX, ['sh', '-c', script], { ring3: ['--cpu', 'unicorn'] });
-    expect(r).toEqual({ stdout: '1\n2\n3\n50\n7\n', stderr: '', status: 0 });
-  });
 
   it('sees code written through another mapping, by the kernel and by itself', async () => {
     await both(guestPath('selfmod-musl')!);
@@ -117,6 +105,19 @@ describe.skipIf(!here)("a build with unicorn.js's interface", () => {
 });
 
 describe('--cpu', () => {
+  it('says in a line how to get a Unicorn when there is none', () =>
+    withFolder(async (dir) => {
+      cpSync(dirname(CLI), dir, { recursive: true }); // away from the packages
+      const { stderr, status } = spawnSync(
+        process.execPath,
+        [join(dir, basename(CLI)), 'run', '--cpu', 'unicorn', hello],
+        { encoding: 'utf8', env: {} },
+      );
+      expect(status).toBe(125);
+      expect(stderr).toMatch(
+        /^ring3: cpu: Unicorn is not here; get it with: apt-get install libunicorn2 [^\n]*\n$/,
+      );
+    }));
   it('says what a file that is no build of unicorn.js is', async () => {
     const r = await runRing3(hello, [], { ring3: ['--cpu', `unicorn:${CLI}.missing`] });
     expect(r.status).toBe(125);

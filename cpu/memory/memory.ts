@@ -173,7 +173,7 @@ export class Memory {
   }
 
   private take(from: number, length: number): number {
-    for (let g = from; g < from + length; g++) this.busy[g] |= PLACED;
+    this.busy.fill(PLACED, from, from + length);
     return from * FRAME * GRANULE;
   }
 
@@ -182,10 +182,12 @@ export class Memory {
     const { busy } = this;
     const from = at / (FRAME * GRANULE);
     const end = from + Math.ceil(count / GRANULE);
+    let lowest = -1;
     for (let g = from; g < end; g++) {
       if (!(busy[g] & PLACED)) throw new Error(`no place at ${at.toString(16)}`);
-      if ((busy[g] -= PLACED) === 0) this.opened(g);
+      if ((busy[g] -= PLACED) === 0 && lowest < 0) lowest = g;
     }
+    if (lowest >= 0) this.opened(lowest);
   }
 
   /** A granule can become part of a place. */

@@ -6,6 +6,7 @@
 import { ENOSPC } from '../abi/errno.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import { frameReserve } from '../mm/memory.ts';
+import { Place, unused } from '../mm/place.ts';
 import { PAGE_SIZE, type Ram } from '../ports.ts';
 
 /** What all files of a machine may hold together (Limits.maxFileBytes). */
@@ -20,6 +21,9 @@ export interface FileQuota {
 const CHUNK = 512;
 /** Frames taken at once, so that files written in order are contiguous in RAM and map as few windows. */
 const RUN = 64;
+/** Pages set apart together in RAM, so that pages written one by one are contiguous too: from so few to so many. */
+const LEAST_APART = 16;
+const MOST_APART = 1024;
 
 export class FilePages {
   private readonly ram: Ram;
@@ -28,6 +32,8 @@ export class FilePages {
   private readonly chunks = new Map<number, Int32Array>();
   /** Allocated pages. */
   count = 0;
+  /** Where the pages written last lie in RAM, and those after them will. */
+  private place: Place | null = null;
 
   constructor(ram: Ram, quota: FileQuota) {
     this.ram = ram;
@@ -55,11 +61,40 @@ export class FilePages {
     if (spare <= 0 && this.quota.shrink?.()) spare = this.spare;
     if (spare <= 0) return -ENOSPC;
     n = Math.min(n, spare);
-    let frame = this.ram.alloc(n);
+    this.prepare(index, n);
+    if (this.place?.has(index * PAGE_SIZE)) n = Math.min(n, this.place.end / PAGE_SIZE - index);
+    let frame = this.ram.alloc(n, this.spot(index, n));
     if (frame < 0 && n > 1) frame = this.ram.alloc((n = 1));
     if (frame < 0) return -ENOSPC;
     for (let i = 0; i < n; i++) this.put(index + i, frame + i * PAGE_SIZE);
     return frame;
+  }
+
+  /** Has a place for the page that is about to be written, and for those after it. */
+  private prepare(index: number, n: number): void {
+    const start = index * PAGE_SIZE;
+    const end = start + n * PAGE_SIZE;
+    const { place } = this;
+    if (place?.has(start) && end <= place.end) return;
+    if (this.count === 0 && n < LEAST_APART) return; // most files are small
+    // As much as there is before it, on from there or aligned.
+    let apart = LEAST_APART;
+    while (apart < MOST_APART && apart * 2 <= index) apart *= 2;
+    const onward = index > 0 && this.get(index - 1) >= 0;
+    if (place && (place.has(start) || (onward && place.end === start)))
+      if (place.grow(Math.max(apart * PAGE_SIZE, end - place.end), false) || place.has(start)) return;
+    const from = onward ? index : index - (index % apart);
+    this.place = Place.make(this.ram, from * PAGE_SIZE, Math.max(end, (from + apart) * PAGE_SIZE));
+    this.place?.retain();
+    place?.release();
+  }
+
+  /** Where in RAM `n` pages should lie; −1: anywhere. */
+  private spot(index: number, n: number): number {
+    const start = index * PAGE_SIZE;
+    if (this.place?.has(start)) return this.place.spot(start);
+    const before = this.get(index - 1);
+    return before >= 0 && unused(this.ram, before + PAGE_SIZE, n) ? before + PAGE_SIZE : -1;
   }
 
   /** Frames that files may still take. */
@@ -101,6 +136,9 @@ export class FilePages {
       }
       if (from === 0 && to === chunk.length) this.chunks.delete(key);
     }
+    if (this.count > 0) return;
+    this.place?.release();
+    this.place = null;
   }
 
   /** Zeroes bytes [start, end) of the pages that exist. */

@@ -11,6 +11,7 @@ import { formatMaps } from './format.ts';
 import { MMAP_MIN_ADDR, pageDown, pageUp, STACK_GUARD_GAP } from './layout.ts';
 import type { MemObject } from './mem-object.ts';
 import { AnonObject, NO_RAM } from './objects.ts';
+import { placeFor, unused, type Place } from './place.ts';
 import {
   Vma, VM_ACCESS, VM_ACCOUNT, VM_DENYWRITE, VM_DONTCOPY, VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_LOCKONFAULT, VM_MAYALL, VM_MAYSHARE,
   VM_MAYWRITE, VM_NORESERVE, VM_SHARED, VM_WIPEONFORK, VM_WRITE,
@@ -93,6 +94,7 @@ export class AddressSpace extends Areas {
   /** A copy-on-write copy (dup_mmap). Pages of shared and unwritten file mappings come back by faults. */
   fork(owner: MemoryOwner | null = this.owner): AddressSpace {
     const child = new AddressSpace(this.ports, this.arch, owner);
+    child.forked = true;
     const { ram, pageTable } = this;
     const childTable = child.pageTable;
     for (const v of this.vmas.all()) {
@@ -100,6 +102,7 @@ export class AddressSpace extends Areas {
       const copy = v.part(v.start, v.end);
       copy.flags &= ~(VM_LOCKED | VM_LOCKONFAULT);
       if (v.flags & VM_WIPEONFORK) copy.anonVma = 0;
+      copy.place = null; // its copies get one of their own
       child.link(copy);
       if (!v.private || v.flags & VM_WIPEONFORK || (v.object && v.anonVma === 0)) continue;
       pageTable.forEach(v.start, v.end, (page, frame, prot) => {
@@ -227,22 +230,43 @@ export class AddressSpace extends Areas {
     if (++this.rss > this.maxRss) this.maxRss = this.rss;
   }
 
+  /** The place of a new private page; none is made while memory is tight. */
+  private placeOf(v: Vma, page: number): Place | null {
+    if (!this.memory.tight) return placeFor(this, v, page);
+    return v.place?.has(page) ? v.place : null;
+  }
+
+  /** New frames for private pages from `start` on: at their spot if it is free, else beside their neighbours. */
+  private allocAt(v: Vma, start: number, pages: number, place: Place | null): number {
+    const { ram, memory, pageTable } = this;
+    if (place && !unused(ram, place.spot(start), pages)) {
+      place = memory.tight ? null : placeFor(this, v, start, place);
+      if (place && start + pages * PAGE_SIZE > place.end) place = null;
+    }
+    if (place) return memory.alloc(pages, place.spot(start));
+    const before = start > v.start ? pageTable.frame(start - PAGE_SIZE) : -1;
+    if (before >= 0 && unused(ram, before + PAGE_SIZE, pages)) return memory.alloc(pages, before + PAGE_SIZE);
+    const after = pageTable.frame(start + pages * PAGE_SIZE);
+    return memory.alloc(pages, after < 0 ? -1 : after - pages * PAGE_SIZE);
+  }
+
   /** Demand zero: a run of new pages around `page`, contiguous in RAM. */
   private anonFault(v: Vma, page: number, access: number): number {
     const { pageTable, memory } = this;
     if (access === PROT_WRITE) this.prepareAnon(v);
+    const place = this.placeOf(v, page);
     let start = page;
     let end = page + PAGE_SIZE;
     if (!memory.tight) {
       // Filled from below: probably goes on.
       const onward = page > v.start && pageTable.frame(page - PAGE_SIZE) >= 0;
       const span = (onward ? FAULT_RUN_SEQUENTIAL : FAULT_RUN) * PAGE_SIZE;
-      const low = Math.max(v.start, page - (page % span));
-      const high = Math.min(v.end, page - (page % span) + span);
+      const low = Math.max(v.start, place?.base ?? 0, page - (page % span));
+      const high = Math.min(v.end, place?.end ?? Infinity, page - (page % span) + span);
       while (start > low && pageTable.frame(start - PAGE_SIZE) < 0) start -= PAGE_SIZE;
       while (end < high && pageTable.frame(end) < 0) end += PAGE_SIZE;
     }
-    let run = memory.alloc((end - start) / PAGE_SIZE);
+    let run = this.allocAt(v, start, (end - start) / PAGE_SIZE, place);
     if (run < 0) {
       start = page;
       end = page + PAGE_SIZE;
@@ -303,12 +327,13 @@ export class AddressSpace extends Areas {
       return OK;
     }
     // Copy the shared pages around it too: neighbours stay contiguous, and the next write does not fault.
+    const place = this.placeOf(v, page);
     const span = COPY_RUN * PAGE_SIZE;
     let start = page;
     let end = page + PAGE_SIZE;
     if (!memory.tight) {
-      const low = Math.max(v.start, page - (page % span));
-      const high = Math.min(v.end, page - (page % span) + span);
+      const low = Math.max(v.start, place?.base ?? 0, page - (page % span));
+      const high = Math.min(v.end, place?.end ?? Infinity, page - (page % span) + span);
       // A file's page that was not written itself goes on showing what others write to the file.
       const shared = (p: number): boolean => {
         const f = pageTable.frame(p);
@@ -318,7 +343,7 @@ export class AddressSpace extends Areas {
       while (start > low && shared(start - PAGE_SIZE)) start -= PAGE_SIZE;
       while (end < high && shared(end)) end += PAGE_SIZE;
     }
-    let run = memory.alloc((end - start) / PAGE_SIZE);
+    let run = this.allocAt(v, start, (end - start) / PAGE_SIZE, place);
     if (run < 0) {
       start = page;
       end = page + PAGE_SIZE;

@@ -11,6 +11,7 @@ import { layoutOf, mmapBase, MMAP_MIN_ADDR, pageDown, STACK_GUARD_GAP, type Layo
 import type { MemObject, ObjectMapper } from './mem-object.ts';
 import { AREA_COST } from './kernel-memory.ts';
 import type { Memory } from './memory.ts';
+import { setPlace, type Place } from './place.ts';
 import { VmaSet, VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_SHARED, VM_WRITE, type Vma } from './vma.ts';
 
 /** Stack limit when nobody says: Linux's default, 8 MiB. */
@@ -42,6 +43,10 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
   private readonly objects = new Map<MemObject, number>();
   /** By length: no free range of that many bytes ends above this address. Saves thousands of areas' worth of looking. */
   private readonly searched = new Map<number, number>();
+  /** A fork's copy: most do not live long, and grow little. */
+  forked = false;
+  /** The place made last: kept for what is mapped where an area was that is gone. */
+  lastPlace: Place | null = null;
   protected readonly ports: MemoryPorts;
   owner: MemoryOwner | null;
   /** Tasks that use it (CLONE_VM). */
@@ -142,6 +147,7 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
       this.objects.set(v.object, (this.objects.get(v.object) ?? 0) + 1);
     }
     v.file?.retain();
+    v.place?.retain();
   }
 
   /** Gives an area's references back; it is in the set no longer. */
@@ -155,6 +161,7 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
       v.object.release();
     }
     v.file?.drop();
+    v.place?.release();
   }
 
   private account(flags: number, pages: number): void {
@@ -194,6 +201,13 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
   protected unpayAreas(): void {
     this.memory.kmem.uncharge(this.areasPaid * AREA_COST);
     this.areasPaid = 0;
+    this.keepPlace(null);
+  }
+
+  keepPlace(place: Place | null): void {
+    place?.retain();
+    this.lastPlace?.release();
+    this.lastPlace = place;
   }
 
   /** Makes `address` the border of two areas, if it is inside one: 0 or -errno. */
@@ -217,6 +231,7 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
       if (!v || !next || v.start > end || next.start > end) return;
       if (v.continuesIn(next)) {
         v.anonVma ||= next.anonVma;
+        if (!v.place) setPlace(v, next.place);
         this.vmas.remove(next);
         this.account(next.flags, -next.pages);
         this.unlink(next);

@@ -32,10 +32,10 @@ export class Memory {
   }
 
   /** As Ram.alloc, after asking the caches to shrink when there is nothing left. */
-  alloc(count: number): number {
-    const frame = this.spare >= count ? this.ram.alloc(count) : -1;
+  alloc(count: number, at = -1): number {
+    const frame = this.spare >= count ? this.ram.alloc(count, at) : -1;
     if (frame >= 0 || !this.shrink()) return frame;
-    return this.spare >= count ? this.ram.alloc(count) : -1;
+    return this.spare >= count ? this.ram.alloc(count, at) : -1;
   }
 
   /** Asks the caches for frames; whether there are more now. */

@@ -141,6 +141,17 @@ function move(
   const copy = v.part(start, start + oldLength);
   copy.start = to;
   copy.end = to + length;
+  copy.place = null;
+  if (
+    !dontUnmap &&
+    v.place?.users === (v.place === mm.lastPlace ? 2 : 1) &&
+    v.start === start &&
+    v.end === start + oldLength
+  ) {
+    // The frames stay where they are, so the place goes along.
+    copy.place = v.place;
+    v.place.base += to - start;
+  }
   // Untouched anonymous memory may merge with its new neighbours.
   if (!copy.object && copy.anonVma === 0) copy.pgoff = to / PAGE_SIZE;
   if (dontUnmap) {

@@ -4,6 +4,7 @@ import { PAGE_SIZE } from '../ports.ts';
 import type { IdlePages } from './idle-pages.ts';
 import type { MemObject, ObjectMapper } from './mem-object.ts';
 import type { Memory } from './memory.ts';
+import { Place, unused } from './place.ts';
 
 /** Pages brought in together, aligned: neighbours in the object are neighbours in RAM. */
 const RUN = 16;
@@ -23,6 +24,7 @@ export abstract class PagedObject implements MemObject {
   protected readonly memory: Memory;
   protected readonly pages = new Map<number, number>();
   private users = 0;
+  private place: Place | null = null;
 
   constructor(memory: Memory) {
     this.memory = memory;
@@ -50,7 +52,7 @@ export abstract class PagedObject implements MemObject {
       while (from > block && !this.pages.has(from - 1)) from--;
       while (to < Math.min(block + RUN, count) && !this.pages.has(to)) to++;
     }
-    let run = this.memory.alloc(to - from);
+    let run = this.memory.alloc(to - from, this.spot(from, to, count));
     if (run < 0) {
       from = index;
       to = index + 1;
@@ -60,6 +62,19 @@ export abstract class PagedObject implements MemObject {
     this.fill(from * PAGE_SIZE, this.memory.ram.u8.subarray(run, run + (to - from) * PAGE_SIZE));
     for (let i = from; i < to; i++) this.pages.set(i, run + (i - from) * PAGE_SIZE);
     return run + (index - from) * PAGE_SIZE;
+  }
+
+  /** Where in RAM pages [from, to) of `count` should lie: as in the object. −1: anywhere. */
+  private spot(from: number, to: number, count: number): number {
+    const { memory } = this;
+    const { ram } = memory;
+    if (!this.place && count > RUN && count <= ram.total >> 2 && !memory.tight) {
+      this.place = Place.make(ram, 0, count * PAGE_SIZE);
+      this.place?.retain();
+    }
+    if (this.place && to * PAGE_SIZE <= this.place.end) return this.place.spot(from * PAGE_SIZE);
+    const before = this.pages.get(from - 1);
+    return before !== undefined && unused(ram, before + PAGE_SIZE, to - from) ? before + PAGE_SIZE : -1;
   }
 
   retain(): void {
@@ -82,6 +97,9 @@ export abstract class PagedObject implements MemObject {
       this.memory.ram.release(frame);
       this.pages.delete(i);
     }
+    if (this.pages.size > 0) return;
+    this.place?.release();
+    this.place = null;
   }
 
   /** Takes pages [from, to) out of every mapping. */

@@ -2,6 +2,7 @@
 import type { File } from '../fs/file.ts';
 import { PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from '../ports.ts';
 import type { MemObject } from './mem-object.ts';
+import type { Place } from './place.ts';
 
 // vm_flags, Linux 6.1 include/linux/mm.h. The first three equal PROT_*.
 export const VM_READ = 1;
@@ -55,6 +56,8 @@ export class Vma {
   readonly file: File | null;
   /** Identity of the private pages' owner once one was written (struct anon_vma); 0 before. */
   anonVma = 0;
+  /** Where its private pages are meant to lie in RAM. Others may have the same. */
+  place: Place | null = null;
   /** "[vdso]", "[anon:x]": for areas without a file. */
   name: string | null;
 
@@ -81,6 +84,7 @@ export class Vma {
     const pgoff = this.pgoff + (start - this.start) / PAGE_SIZE;
     const v = new Vma(start, end, this.flags, pgoff, this.object, this.file, this.name);
     v.anonVma = this.anonVma;
+    v.place = this.place;
     return v;
   }
 

@@ -1,15 +1,13 @@
 /** Random mappings, writes and forks on the cpu's own RAM and page tables, against a model with one entry a page. */
 import { describe, expect, it } from 'vitest';
-import { Memory as GuestRam } from '../../../cpu/memory/memory.ts';
-import { PageTable } from '../../../cpu/memory/page-table.ts';
 import { AddressSpace } from '../../../kernel/mm/address-space.ts';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED } from '../../../kernel/mm/flags.ts';
-import { Memory } from '../../../kernel/mm/memory.ts';
 import { mmRows } from '../../../kernel/mm/rows.ts';
 import { userCredentials } from '../../../kernel/task/creds.ts';
 import { PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../../kernel/ports.ts';
 import type { Task } from '../../../kernel/task/task.ts';
 import { args, fakeObject } from './fake-mm-task.ts';
+import { realPorts } from './real-ram.ts';
 
 const BASE = 0x10000000;
 const PAGES = 96;
@@ -30,23 +28,9 @@ type Model = Map<number, Page>;
 
 const at = (i: number): number => BASE + i * PAGE_SIZE;
 
-function ports() {
-  const ram = new GuestRam(8 << 20, 65536);
-  const owner = {
-    flush: () => undefined,
-    codeChanged: () => undefined,
-    codeRemapped: () => undefined,
-    isCodeFrame: () => false,
-    destroyed: () => undefined,
-  };
-  const memory = new Memory(ram);
-  const cpu = { newPageTable: () => new PageTable(ram, owner), newRegs: () => null as never };
-  return { ram, memory, cpu };
-}
-
 describe('memory contents', () => {
   it.each([1, 2, 3, 4, 5, 6])('follow the model through sequence %i', (seed) => {
-    const { ram, memory, cpu } = ports();
+    const { ram, memory, cpu } = realPorts(8);
     let state = seed * 7919;
     const below = (n: number): number => {
       state = (Math.imul(state, 1103515245) + 12345) >>> 0;

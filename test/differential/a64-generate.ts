@@ -87,6 +87,22 @@ function makeCase(
   };
 }
 
+/** Words as they stand. */
+export const fixedCase = (name: string, words: readonly number[], runs: number): A64Case => ({
+  name,
+  family: 'fixed',
+  instructions: 1,
+  code: bytesOf(words),
+  words,
+  runs,
+  fp: true,
+  zone: MIDDLE - ZONE_BYTES / 2,
+  base: -1,
+  offset: 0,
+  index: -1,
+  target: -1,
+});
+
 const PARSED = new Map<Definition, ReturnType<typeof parseEncoding>>();
 function parsed(def: Definition): ReturnType<typeof parseEncoding> {
   let p = PARSED.get(def);

@@ -7,7 +7,7 @@ import { drawA64, type A64Case } from './a64-generate.ts';
 import { CODE, ZONE_BYTES } from './driver.ts';
 import { A64_AT as AT, A64_STATE_BYTES as STATE_BYTES } from './layouts.ts';
 import type { Field, Target } from './runner.ts';
-import { DataPages, signalOf } from './sandbox.ts';
+import { DataPages, runToExit, signalOf, type Core } from './sandbox.ts';
 
 /** Behind the code: what literals load. */
 const LITERALS = 256;
@@ -34,7 +34,7 @@ MEANING.fill(0, (AT.fpsr + 4) / 4, AT.v / 4);
 export class A64Target implements Target<A64Case> {
   readonly stateBytes = STATE_BYTES;
   readonly fields = FIELDS;
-  private readonly cpu: A64Cpu;
+  private readonly cpu: Core<A64Regs>;
   private readonly regs: A64Regs;
   private readonly table: PageTable;
   private readonly pages: DataPages;
@@ -42,8 +42,10 @@ export class A64Target implements Target<A64Case> {
   private readonly fpView = new DataView(this.fp.buffer);
   private end = 0;
 
-  constructor() {
-    this.cpu = new A64Cpu({ ...loadA64Core(), memoryBytes: 64 << 20, codeBytes: 8 << 20 });
+  constructor(
+    cpu: Core<A64Regs> = new A64Cpu({ ...loadA64Core(), memoryBytes: 64 << 20, codeBytes: 8 << 20 }),
+  ) {
+    this.cpu = cpu;
     this.regs = this.cpu.newRegs();
     this.table = this.cpu.newPageTable();
     this.pages = new DataPages(this.cpu.memory, this.table);
@@ -75,7 +77,7 @@ export class A64Target implements Target<A64Case> {
   }
   private zone = 0;
 
-  run(before: Uint8Array, after: Uint8Array): void {
+  run(before: Uint8Array, after: Uint8Array): number {
     const { regs, cpu, pages, fp, fpView } = this;
     const { u8 } = cpu.memory;
     u8.set(before.subarray(AT.x, AT.x + 256), regs.base + A.x);
@@ -88,7 +90,7 @@ export class A64Target implements Target<A64Case> {
     pages.put(this.zone, before.subarray(AT.zone, AT.zone + ZONE_BYTES));
     regs.pc = CODE;
     regs.resumeGeneration = -1;
-    const exit = cpu.run(regs, this.table, 1_000_000);
+    const exit = runToExit(cpu, regs, this.table);
 
     const o = new DataView(after.buffer, after.byteOffset, STATE_BYTES);
     const { pc } = regs;
@@ -103,5 +105,6 @@ export class A64Target implements Target<A64Case> {
     o.setUint32(AT.fpsr, fpView.getUint32(0, true), true);
     after.set(fp.subarray(16, 528), AT.v);
     pages.get(this.zone, after.subarray(AT.zone, AT.zone + ZONE_BYTES));
+    return exit;
   }
 }

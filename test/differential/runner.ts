@@ -32,8 +32,8 @@ export interface Target<C extends Case> {
   /** Memory as the driver has it when it starts. */
   reset(): void;
   load(c: C): void;
-  /** Runs what was loaded from `before`; `after` gets the state as the driver would write it. */
-  run(before: Uint8Array, after: Uint8Array): void;
+  /** Runs what was loaded from `before`; `after` gets the state as the driver would write it. Returns the cpu's EXIT. */
+  run(before: Uint8Array, after: Uint8Array): number;
   listing(c: C): string;
 }
 

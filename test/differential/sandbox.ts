@@ -1,5 +1,5 @@
 /** The memory that guests/differential/driver.c has, for a cpu without a kernel. */
-import { EXIT, type PageTable } from '../../cpu/index.ts';
+import { EXIT, type CpuCore, type PageTable } from '../../cpu/index.ts';
 import type { Memory } from '../../cpu/memory/memory.ts';
 import { CODE, DATA, DATA_PAGES, PAGE } from './driver.ts';
 
@@ -46,3 +46,19 @@ const SIGNALS: Readonly<Record<number, number>> = {
 
 /** The signal Linux makes of an exit; 99 for one that is none. */
 export const signalOf = (exit: number): number => SIGNALS[exit] ?? 99;
+
+/** A cpu of an architecture, whichever core it is. */
+export interface Core<R> extends Omit<CpuCore, 'newRegs'> {
+  newRegs(): R;
+}
+
+/** Runs to an exit. A core may come back before it got anywhere, when a page was missing. */
+export function runToExit<R extends Parameters<CpuCore['run']>[0]>(
+  cpu: Core<R>,
+  regs: R,
+  table: PageTable,
+): number {
+  let exit: number = EXIT.preempt;
+  for (let i = 0; exit === EXIT.preempt && i < 8; i++) exit = cpu.run(regs, table, 1_000_000);
+  return exit;
+}

@@ -154,7 +154,7 @@ export const X86_DEVIATIONS: readonly Deviation[] = [
   {
     what: 'MOVAPS and its like ask for no alignment',
     why: 'QEMU never checks it',
-    instructions: /^(mov(nt|ap|dqa)|p|[a-z]+p[sd]$|cvt)/,
+    instructions: /^(mov(nt|ap|dqa|s[lh]dup)|m?p|aes|[a-z]+p[sd]$|cvt)/,
     parts: /^exit$/,
     explains: (d) => d.ours === 'protection',
     code: bytes('0f 28 03'), // movaps xmm0, [rbx]
@@ -355,6 +355,71 @@ export const X86_DEVIATIONS: readonly Deviation[] = [
       st0: [0x3ffed76aa47848677000n, 0x3ffed76aa47848677021n],
     },
   },
+  {
+    what: 'RET takes the bytes to drop as signed',
+    why: 'a bug of QEMU 5.0',
+    instructions: /^ret imm$/,
+    parts: /^r4$/,
+    code: bytes('c2 00 80'),
+    start: { r4: DATA, data0: 0x10000003n },
+    shows: { r4: [DATA + 8n - 0x8000n, DATA + 8n + 0x8000n] },
+  },
+  {
+    what: 'a RIP-relative SHLD or SHRD with an immediate works on the byte before',
+    why: 'QEMU 5.0 forgets the immediate behind the address',
+    instructions: /^sh[lr]d$/,
+    parts: /^(data|rflags|undefined flags)/,
+    code: bytes('0f a4 05 00 00 00 10 04'), // shld [rip + 0x10000000], eax, 4: DATA + 8
+    start: { r0: 0xf0000000n, data0: 0x11223344n << 64n },
+    shows: { data0: [0x112334400fn << 56n, 0x1223344fn << 64n], rflags: [0x206n, 0x203n] },
+  },
+  {
+    what: 'DPPS adds its products one by one',
+    why: 'processors add two and two (SDM vol. 2, DPPS)',
+    instructions: /^dpps$/,
+    parts: /^xmm/,
+    code: bytes('66 0f 3a 40 c1 ff'), // dpps xmm0, xmm1: 2^24 + 0 + 1 + 1
+    start: { xmm0: 0x3f8000003f800000000000004b800000n, xmm1: 0x3f8000003f8000003f8000003f800000n },
+    shows: { xmm0: [0x4b8000004b8000004b8000004b800000n, 0x4b8000014b8000014b8000014b800001n] },
+  },
+  {
+    what: 'RCL and RCR have set the flags when their store faults',
+    why: 'a bug of QEMU 5.0: the helper sets them first',
+    instructions: /^rc[lr]( cl)?$/,
+    parts: /^(rflags|undefined flags)$/,
+    code: bytes('d1 13'), // rcl dword [rbx], 1: memory that can only be read
+    start: { r3: DATA + 0x3000n, rflags: 0x203n },
+    shows: { rflags: [0x202n, 0x203n] },
+  },
+  {
+    what: 'LAHF and SAHF with a REX prefix use SPL for AH',
+    why: 'a bug of QEMU 5.0',
+    instructions: /^[ls]ahf$/,
+    parts: /^(r0|r4|rflags)$/,
+    code: bytes('40 9f'),
+    start: { r4: DATA },
+    shows: { r0: [0n, 0x200n], r4: [DATA + 2n, DATA] },
+  },
+  {
+    what: 'LOCK before an instruction that only reads memory: a page fault comes before the invalid opcode',
+    why: 'QEMU 5.0 looks at the prefix when the instruction is done; SDM vol. 3, table 6-2 has decoding first',
+    instructions: /./,
+    parts: /^exit$/,
+    explains: (d) => d.unicorn === 'fault' && d.ours === 'undefined',
+    code: bytes('f0 48 13 03'), // lock adc rax, [rbx]
+    start: { r3: DATA + 0x8000n },
+    shows: { exit: ['fault', 'undefined'] },
+  },
+  {
+    what: 'CLFLUSH of an unmapped address does nothing',
+    why: 'QEMU 5.0 makes nothing of it; it faults as a read does (SDM vol. 2, CLFLUSH)',
+    instructions: /^clflush$/,
+    parts: /^exit$/,
+    explains: (d) => d.ours === 'fault',
+    code: bytes('0f ae 3b'),
+    start: { r3: DATA + 0x8000n },
+    shows: { exit: ['breakpoint', 'fault'] },
+  },
 ]; // prettier-ignore
 
 const MEMORY = /^(ld|st|swp|cas|dc zva|prf)/;
@@ -415,5 +480,14 @@ export const A64_DEVIATIONS: readonly Deviation[] = [
     code: [0x38206022], // ldumaxb w0, w2, [x1]
     start: { x0: 0x105n, x1: A64_DATA, data0: 0xf0n },
     shows: { data0: [5n, 0xf0n] },
+  },
+  {
+    what: 'WFI ends the run',
+    why: 'it waits for interrupts, which Unicorn has none of; Linux lets a program go on (SCTLR_EL1.nTWI)',
+    instructions: /^hint$/,
+    parts: /^exit$/,
+    code: [0xd503207f],
+    start: {},
+    shows: { exit: ['protection', 'breakpoint'] },
   },
 ]; // prettier-ignore

@@ -5,7 +5,7 @@ import { CODE, ZONE_BYTES } from './driver.ts';
 import { listing } from './iced.ts';
 import { FX, X86_AT as AT, X86_STATE_BYTES as STATE_BYTES } from './layouts.ts';
 import type { Field, Target } from './runner.ts';
-import { DataPages, signalOf } from './sandbox.ts';
+import { DataPages, runToExit, signalOf, type Core } from './sandbox.ts';
 import { drawX86, LANDING_B, type X86Case } from './x86-generate.ts';
 
 const NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15']; // prettier-ignore
@@ -54,14 +54,14 @@ const INT3 = 0xcc;
 export class X86Target implements Target<X86Case> {
   readonly stateBytes = STATE_BYTES;
   readonly fields = FIELDS;
-  private readonly cpu: X86Cpu;
+  private readonly cpu: Core<X86Regs>;
   private readonly regs: X86Regs;
   private readonly table: PageTable;
   private readonly pages: DataPages;
   private current: X86Case | null = null;
 
-  constructor() {
-    this.cpu = new X86Cpu({ ...loadCore(), memoryBytes: 64 << 20 });
+  constructor(cpu: Core<X86Regs> = new X86Cpu({ ...loadCore(), memoryBytes: 64 << 20, codeBytes: 8 << 20 })) {
+    this.cpu = cpu;
     this.regs = this.cpu.newRegs();
     this.table = this.cpu.newPageTable();
     this.pages = new DataPages(this.cpu.memory, this.table);
@@ -89,7 +89,7 @@ export class X86Target implements Target<X86Case> {
     this.current = c;
   }
 
-  run(before: Uint8Array, after: Uint8Array): void {
+  run(before: Uint8Array, after: Uint8Array): number {
     const { regs, cpu, pages } = this;
     const c = this.current!;
     const { u8 } = cpu.memory;
@@ -100,7 +100,7 @@ export class X86Target implements Target<X86Case> {
     pages.put(c.zone, before.subarray(AT.zone, AT.zone + ZONE_BYTES));
     regs.pc = CODE;
     regs.resumeGeneration = -1;
-    const exit = cpu.run(regs, this.table, 1_000_000);
+    const exit = runToExit(cpu, regs, this.table);
 
     const o = new DataView(after.buffer, after.byteOffset, STATE_BYTES);
     let { pc } = regs;
@@ -117,5 +117,6 @@ export class X86Target implements Target<X86Case> {
     o.setUint32(AT.signal, signal, true);
     if (c.fp) regs.saveFp(after.subarray(AT.fx, AT.fx + 512));
     pages.get(c.zone, after.subarray(AT.zone, AT.zone + ZONE_BYTES));
+    return exit;
   }
 }

@@ -1,6 +1,7 @@
 /** Decoded code: an arena of records, and per address space the map from guest pc to block. */
 import { FIXED_END, R, RECORD_SIZE } from './layout.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
+import type { Anchor } from './jit/windows.ts';
 import type { Memory } from './memory/memory.ts';
 import type { PageTable } from './memory/page-table.ts';
 
@@ -58,6 +59,8 @@ export class CodeSpace {
   readonly pages = new Map<number, Set<number>>();
   /** Linear address of its jump cache. */
   readonly jumpCache: number;
+  /** Where compiled code's windows are. */
+  readonly anchors: Anchor[] = [];
 
   constructor(jumpCache: number) {
     this.jumpCache = jumpCache;

@@ -8,6 +8,7 @@ import { CodeArena, CodeSpace, UNDEFINED, type Translator } from './code-space.t
 import {
   EXIT,
   FIXED_END,
+  PTE_CODE,
   R,
   RECORD_SIZE,
   S,
@@ -16,11 +17,13 @@ import {
   TLB_ENTRIES,
   TLB_READ,
   TLB_WRITE,
+  WINDOW_COUNT,
 } from './layout.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
 import { HEAT, Tier, type CompileRegion, type Heat } from './jit/tier.ts';
 import { Memory } from './memory/memory.ts';
-import { PageTable, type PageTableOwner } from './memory/page-table.ts';
+import { ADDRESS_END, PageTable, type PageTableOwner } from './memory/page-table.ts';
+import { Windows } from './jit/windows.ts';
 import { RegisterBlocks, type TaskRegs } from './regs.ts';
 import { writeTables } from './tables.ts';
 
@@ -62,6 +65,9 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   private readonly translator: Translator;
   /** The compiler's side, if there is one. */
   readonly tier: Tier | null = null;
+  /** Of address spaces that run compiled code. */
+  private readonly windows = new Map<PageTable, Windows>();
+  private shown: Windows | null = null;
   /** Fuel of the current `run` that the generated code was not given yet. */
   private reserve = 0;
   /** Jump cache of every address space that found no RAM for one of its own; empty whenever another one runs. */
@@ -108,6 +114,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
           interpreter: instance.exports,
           host,
           compiler,
+          windowOf: (space, address, write) => this.windowOf(space, address, write),
         },
         () => performance.now(),
       );
@@ -135,7 +142,12 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     return new PageTable(this.memory, this);
   }
 
+  added(table: PageTable, page: number): void {
+    this.windows.get(table)?.changed(page);
+  }
+
   flush(table: PageTable, page: number): void {
+    this.windows.get(table)?.changed(page);
     if (table !== this.table) return;
     const { i32 } = this.memory;
     const lo = page | 0;
@@ -173,6 +185,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     const space = this.spaces.get(table);
     if (!space) return;
     this.spaces.delete(table);
+    this.windows.delete(table);
     space.users.delete(table);
     if (this.table === table) this.space = null;
     this.generation++;
@@ -255,7 +268,34 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     if (space.jumpCache === this.sharedCache) this.arena.clearJumpCache(space.jumpCache);
     i32[(STATE + S.pageTable) >> 2] = table.root;
     i32[(STATE + S.jumpCache) >> 2] = space.jumpCache;
+    if (this.tier) this.showWindows(space, table);
     return space;
+  }
+
+  private showWindows(space: CodeSpace, table: PageTable): Windows {
+    let w = this.windows.get(table);
+    if (!w) this.windows.set(table, (w = new Windows(this.memory, table, space.anchors)));
+    if (this.shown) this.shown.active = false;
+    this.shown = w;
+    w.activate();
+    return w;
+  }
+
+  /** The window through which compiled code is to reach an address, −1: none. */
+  private windowOf(space: CodeSpace, address: number, write: boolean): number {
+    const { table } = this;
+    if (!table || address >= ADDRESS_END) return -1;
+    const page = address - (address % PAGE);
+    const entry = table.raw(page);
+    const writable = (entry & 2) !== 0 && (entry & PTE_CODE) === 0;
+    if (entry === 0 || (write && !writable)) return -1;
+    const windows = this.showWindows(space, table);
+    const known = windows.find(page, writable);
+    if (known >= 0) return known;
+    if (space.anchors.length === WINDOW_COUNT) return -1;
+    space.anchors.push({ page, write: writable });
+    windows.activate();
+    return space.anchors.length - 1;
   }
 
   /**

@@ -76,8 +76,25 @@ export const BOUNCE = 0x10000;
 export const SCRATCH = 0x14000;
 export const TABLES = 0x18000;
 
+/** Windows of the running address space, for compiled code (jit/windows.ts): WINDOW_BYTES each. */
+export const WINDOWS = 0x20000;
+export const WINDOW_COUNT = 16;
+export const WINDOW_BYTES = 64;
+/** Offsets in a window. */
+export const W = {
+  /** Guest address of its first byte. */
+  lo: 0,
+  /** Linear address − guest address, mod 2^32. */
+  delta: 8,
+  /** First distance from `lo` at which an access of 1, 2, 4, 8, 16 bytes does not fit; i64 each. */
+  limits: 16,
+} as const;
+/** Last guest address of each access site of regions that learn which windows they use, i64 each. */
+export const LEARN = 0x20400;
+export const LEARN_SITES = (0x30000 - LEARN) / 8;
+
 /** First byte after the fixed areas. */
-export const FIXED_END = 0x20000;
+export const FIXED_END = 0x30000;
 
 /** One decoded instruction ("record"). Offsets in it. */
 export const R = {

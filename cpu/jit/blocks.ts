@@ -132,6 +132,7 @@ export class BlockReader {
           (kind === 'helper' ? this.isa.helpers.get(name) : this.isa.host.find((h) => h.name === name))
             ?.result ?? null,
       }),
+      site: () => ({ window: null, learn: null }),
       usesCells: () => false,
     });
     this.ways.set(handler, ways);

@@ -1,5 +1,5 @@
 /** Turns a region into a WebAssembly module with one function, of the type of the interpreter's handlers. */
-import { EXIT, R, REGION_SLOTS, S, STATE } from '../layout.ts';
+import { EXIT, R, S, STATE, W, WINDOWS, WINDOW_BYTES } from '../layout.ts';
 import { JUMP_CACHE_ENTRIES } from '../interp/helpers.ts';
 import { Fn, type Label, type Val, type Var } from '../wasm/function.ts';
 import { ModuleWriter } from '../wasm/module.ts';
@@ -8,7 +8,7 @@ import { Cells } from './cells.ts';
 import { structure, type Structure } from './graph.ts';
 import type { RegionIsa } from './isa.ts';
 import { growRegion, type Exit, type Region, type RegionNode } from './region.ts';
-import type { Callee, Flow } from './region-builder.ts';
+import type { Callee, Flow, RegionContext } from './region-builder.ts';
 
 export interface CompileRequest {
   readonly code: CodeView;
@@ -18,7 +18,11 @@ export interface CompileRequest {
   readonly slot: number;
   /** 64 KiB pages of the memory. */
   readonly pages: number;
+  /** How the n-th access of the instruction at a record is to be made: a window's number or the address of a learning cell. */
+  site(rec: number, n: number, access: 'r' | 'w'): SiteChoice;
 }
+
+export type SiteChoice = { readonly window: number } | { readonly learn: number } | null;
 
 export interface CompiledRegion {
   readonly bytes: Uint8Array;
@@ -44,6 +48,16 @@ export function compileRegion(isa: RegionIsa, request: CompileRequest): Compiled
   return new RegionEmitter(isa, request, reader, region).emit();
 }
 
+interface WindowLocals {
+  readonly lo: Var;
+  readonly delta: Var;
+  /** By size. */
+  readonly limits: (Var | undefined)[];
+}
+
+/** Which limit of a window an access of a size keeps. */
+const SIZE_FIELD = new Map([1, 2, 4, 8, 16].map((size, i) => [size, i]));
+
 class RegionEmitter {
   private readonly isa: RegionIsa;
   private readonly request: CompileRequest;
@@ -58,6 +72,7 @@ class RegionEmitter {
   private readonly labels = new Map<RegionNode, Label>();
   private readonly loopLabels = new Map<RegionNode, Label>();
   private readonly ids = new Map<RegionNode, number>();
+  private readonly windows = new Map<number, WindowLocals>();
   private dispatcher!: Label;
   private exit!: Label;
   private readonly fuel: Var;
@@ -99,6 +114,7 @@ class RegionEmitter {
     this.emitExit();
     fn.prologue(() => {
       this.cells.fill();
+      this.fillWindows();
       fn.set(this.fuel, this.stateLoad('i32.load', S.fuel));
       fn.set(this.next, fn.op('i32.load16_u', [fn.param(0)], R.entry));
     });
@@ -172,10 +188,49 @@ class RegionEmitter {
         view: this.request.code.view,
         rec: d.rec,
         callee: (kind, name) => this.callee(kind, name),
+        site: this.sites(d.rec),
         usesCells: this.isa.usesCells.bind(this.isa),
       });
     }
     if (cut) this.aside(end, this.request.code.view.getUint16(end + R.handler, true));
+  }
+
+  private sites(rec: number): RegionContext['site'] {
+    let n = 0;
+    return (size, access) => {
+      const choice = this.request.site(rec, n++, access);
+      if (choice && 'learn' in choice) return { window: null, learn: choice.learn };
+      const field = SIZE_FIELD.get(size);
+      if (!choice || field === undefined) return { window: null, learn: null };
+      const window = this.windowOf(choice.window);
+      const limit = (window.limits[field] ??= this.fn.var('i64'));
+      const { fn } = this;
+      return {
+        window: { lo: fn.get(window.lo), delta: fn.get(window.delta), limit: fn.get(limit) },
+        learn: null,
+      };
+    };
+  }
+
+  private windowOf(i: number): WindowLocals {
+    const known = this.windows.get(i);
+    if (known) return known;
+    const w: WindowLocals = { lo: this.fn.var('i64'), delta: this.fn.var('i32'), limits: [] };
+    this.windows.set(i, w);
+    return w;
+  }
+
+  /** The windows' fields into their locals: they only change while no compiled code runs. */
+  private fillWindows(): void {
+    const { fn } = this;
+    for (const [i, w] of this.windows) {
+      const at = WINDOWS + i * WINDOW_BYTES;
+      fn.set(w.lo, fn.op('i64.load', [this.i32(0)], at + W.lo));
+      fn.set(w.delta, fn.op('i32.load', [this.i32(0)], at + W.delta));
+      w.limits.forEach((limit, k) => {
+        if (limit) fn.set(limit, fn.op('i64.load', [this.i32(0)], at + W.limits + 8 * k));
+      });
+    }
   }
 
   private flow(n: RegionNode, d: DecodedInstruction): Flow {
@@ -349,5 +404,3 @@ class RegionEmitter {
     this.fn.effect(name, [this.i32(0), value], STATE + offset);
   }
 }
-
-export { REGION_SLOTS };

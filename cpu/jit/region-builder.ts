@@ -1,6 +1,6 @@
 /** The compiler's reading of a definition: operands are constants, registers are locals, other places are branches. */
 import { EXIT_OF, type ExitKind, type GuestBuilder } from '../guest-builder.ts';
-import { R, S, STATE, TLB_ENTRIES, TLB_READ, TLB_WRITE } from '../layout.ts';
+import { R, STATE, TLB_ENTRIES, TLB_READ, TLB_WRITE } from '../layout.ts';
 import type { Fn, Label, Val } from '../wasm/function.ts';
 import { constantOf } from '../builder.ts';
 import type { Cells } from './cells.ts';
@@ -14,6 +14,13 @@ export interface Flow {
   direct(): void;
   fallThrough(): void;
   indirect(target: Val): void;
+}
+
+/** How an access finds its byte: always the TLB, and before it maybe a window, whose fields are in locals. */
+export interface Site {
+  readonly window: { readonly lo: Val; readonly delta: Val; readonly limit: Val } | null;
+  /** Linear address to note the guest address at, for the region compiled next. */
+  readonly learn: number | null;
 }
 
 /** A function that region modules import. */
@@ -31,6 +38,8 @@ export interface RegionContext {
   readonly view: DataView;
   readonly rec: number;
   callee(kind: 'host' | 'helper', name: string): Callee;
+  /** The instruction's next memory access. */
+  site(size: number, access: 'r' | 'w'): Site;
   /** Whether a host function reads or writes cells. */
   usesCells(name: string, args: readonly Val[]): boolean;
 }
@@ -41,7 +50,7 @@ type Base<T> = abstract new (...args: any[]) => T;
 /** What `compiled` implements. */
 export type CompiledParts = {
   -readonly [K in keyof GuestBuilder as K extends 'fusedCondition' ? never : K]: GuestBuilder[K];
-} & { stateOffset(offset: number): number; field(offset: number): number };
+} & { field(offset: number): number; throughTlb(address: Val, size: number, access: 'r' | 'w'): Val };
 
 /** Everything but registers and flags, over the builder of any architecture. */
 export function compiled<T extends Base<GuestBuilder>>(builder: T): T & Base<CompiledParts> {
@@ -58,11 +67,6 @@ export function compiled<T extends Base<GuestBuilder>>(builder: T): T & Base<Com
     }
 
     // ---- state
-
-    /** Where a field of the state is for this architecture; some are constants or go nowhere. */
-    stateOffset(offset: number): number {
-      return offset;
-    }
 
     getState(load: string, offset: number): Val {
       return this.context.cells.load(load, offset) ?? this.fn.op(load, [this.i32(0)], STATE + offset);
@@ -123,6 +127,23 @@ export function compiled<T extends Base<GuestBuilder>>(builder: T): T & Base<Com
     // ---- memory
 
     translate(address: Val, size: number, access: 'r' | 'w'): Val {
+      const { window, learn } = this.context.site(size, access);
+      if (learn !== null) this.fn.effect('i64.store', [this.i32(0), address], learn);
+      if (!window) return this.throughTlb(address, size, access);
+      const at = this.var('i32');
+      this.fn.if(
+        this.ltU(this.sub(address, window.lo), window.limit),
+        () => {
+          this.fn.set(at, this.add(this.wrap(address), window.delta));
+        },
+        () => {
+          this.fn.set(at, this.throughTlb(address, size, access));
+        },
+      );
+      return this.fn.get(at);
+    }
+
+    throughTlb(address: Val, size: number, access: 'r' | 'w'): Val {
       const tlb = access === 'w' ? TLB_WRITE : TLB_READ;
       const entry = this.and(this.wrap(this.shrU(address, 8)), (TLB_ENTRIES - 1) << 4);
       const tag = this.rawLoad('i64.load', entry, tlb);
@@ -175,5 +196,3 @@ export function compiled<T extends Base<GuestBuilder>>(builder: T): T & Base<Com
   }
   return Compiled;
 }
-
-export { S };

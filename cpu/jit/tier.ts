@@ -3,7 +3,7 @@
  * at a backward branch, call or return, which are the places regions begin at. Nothing here changes what a guest sees.
  */
 import type { CodeSpace } from '../code-space.ts';
-import { R, REGION_SLOTS } from '../layout.ts';
+import { LEARN, LEARN_SITES, R, REGION_SLOTS } from '../layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { CompiledRegion, CompileRequest } from './compile.ts';
 
@@ -34,13 +34,21 @@ export interface TierOptions {
   readonly host: Readonly<Record<string, (...args: never[]) => unknown>>;
   /** Fetches the compiler the first time something is hot. */
   readonly compiler: () => CompileRegion;
+  /** The window through which compiled code is to reach an address, −1: none. */
+  windowOf(space: CodeSpace, address: number, write: boolean): number;
 }
 
 interface Region {
   readonly slot: number;
   readonly space: CodeSpace;
+  readonly seed: number;
   readonly compiled: CompiledRegion;
+  /** While it learns which windows its accesses use: samples until it is compiled for good. 0: it is. */
+  learning: number;
 }
+
+/** Samples a region gets to see what it accesses. */
+const LEARNING = 2;
 
 /** What is known of a space's code. */
 interface Profile {
@@ -71,6 +79,8 @@ export class Tier {
   private readonly replaced = new Map<number, number>();
   /** Where the indirect jump at a record goes, with counts. */
   private readonly targets = new Map<number, Map<number, number>>();
+  /** Learning cells by access: record × 4 + which of the instruction's. */
+  private readonly cells = new Map<number, number>();
   private compile: CompileRegion | null = null;
   private readonly now: () => number;
 
@@ -93,6 +103,10 @@ export class Tier {
   sample(space: CodeSpace, from: number, pc: number): void {
     const p = this.profile(space);
     this.noteTarget(from, pc);
+    const inside = p.regions.get(pc);
+    if (inside)
+      for (const region of inside)
+        if (region.learning > 0 && --region.learning === 0) this.improve(region, p);
     const head = space.blocks.get(pc);
     if (head !== undefined && this.replaced.has(head)) {
       this.slice = Math.min(this.slice * 2, LONGEST);
@@ -116,8 +130,46 @@ export class Tier {
   }
 
   private make(space: CodeSpace, p: Profile, pc: number): void {
+    const compiled = this.build(space, pc, (rec, n) => this.learningCell(rec, n));
+    if (compiled) this.install({ ...compiled, space, seed: pc, learning: LEARNING }, p);
+  }
+
+  /** Compiles a region again with the windows its accesses were seen to use. */
+  private improve(region: Region, p: Profile): void {
+    const { space, seed } = region;
+    const { view } = this.options.memory;
+    this.remove(region, p);
+    const compiled = this.build(space, seed, (rec, n, access) => {
+      const cell = this.cells.get(rec * 4 + n);
+      if (cell === undefined) return null;
+      const address = Number(view.getBigUint64(cell, true));
+      const window = address === 0 ? -1 : this.options.windowOf(space, address, access === 'w');
+      return window < 0 ? null : { window };
+    });
+    if (compiled) this.install({ ...compiled, space, seed, learning: 0 }, p);
+    for (const other of this.live) if (other.learning > 0) return;
+    this.cells.clear();
+  }
+
+  private learningCell(rec: number, n: number): { learn: number } | null {
+    const key = rec * 4 + n;
+    let cell = this.cells.get(key);
+    if (cell === undefined) {
+      if (this.cells.size === LEARN_SITES) return null;
+      cell = LEARN + 8 * this.cells.size;
+      this.options.memory.view.setBigUint64(cell, 0n, true);
+      this.cells.set(key, cell);
+    }
+    return { learn: cell };
+  }
+
+  private build(
+    space: CodeSpace,
+    seed: number,
+    site: CompileRequest['site'],
+  ): { slot: number; compiled: CompiledRegion } | null {
     const slot = this.free.pop();
-    if (slot === undefined) return;
+    if (slot === undefined) return null;
     const { memory, interpreter, host } = this.options;
     const start = this.now();
     this.compile ??= this.options.compiler();
@@ -131,13 +183,14 @@ export class Tier {
           return seen ? [...seen].sort((a, b) => b[1] - a[1]).map(([to]) => to) : [];
         },
       },
-      seeds: [pc],
+      seeds: [seed],
       slot,
       pages: memory.memory.buffer.byteLength / 65536,
+      site,
     });
     if (!compiled) {
       this.free.push(slot);
-      return;
+      return null;
     }
     const module = new WebAssembly.Module(compiled.bytes as Uint8Array<ArrayBuffer>);
     const helper: Record<string, unknown> = {};
@@ -148,19 +201,19 @@ export class Tier {
       helper: helper as WebAssembly.ModuleImports,
     });
     this.table.set(slot, instance.exports['region']);
-    this.install({ slot, space, compiled }, p, pc);
     this.stats.regions++;
     this.stats.instructions += compiled.instructions;
     this.stats.bytes += compiled.bytes.length;
     this.stats.milliseconds += this.now() - start;
+    return { slot, compiled };
   }
 
-  private install(region: Region, p: Profile, seed: number): void {
+  private install(region: Region, p: Profile): void {
     const { memory } = this.options;
     this.live.add(region);
     for (const { pc, head, id } of region.compiled.entries) {
       const owned = this.replaced.has(head);
-      if (owned && pc !== seed) continue; // another region's beginning stays
+      if (owned && pc !== region.seed) continue; // another region's beginning stays
       if (!owned) this.replaced.set(head, memory.view.getUint16(head + R.handler, true));
       memory.view.setUint16(head + R.handler, region.slot, true);
       memory.view.setUint16(head + R.entry, id, true);
@@ -215,5 +268,6 @@ export class Tier {
     this.live.clear();
     this.replaced.clear();
     this.targets.clear();
+    this.cells.clear();
   }
 }

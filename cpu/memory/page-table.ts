@@ -15,6 +15,8 @@ export const ADDRESS_END = 2 ** 47;
 
 /** Told when what compiled or cached code relies on changes. Implemented by the cpu. */
 export interface PageTableOwner {
+  /** A page that was not mapped is. */
+  added?(table: PageTable, page: number): void;
   /** The mapping or protection of a page the TLB may hold changed. */
   flush(table: PageTable, page: number): void;
   /** Bytes of decoded code changed in place. */
@@ -74,7 +76,8 @@ export class PageTable {
     return (table >>> 2) + (Math.floor(page / PAGE) & 511);
   }
 
-  private raw(page: number): number {
+  /** The page's entry, 0: none. */
+  raw(page: number): number {
     const i = this.entry(page, false);
     return i < 0 ? 0 : this.memory.i32[i];
   }
@@ -87,7 +90,7 @@ export class PageTable {
     if (old !== 0) {
       this.owner.flush(this, page);
       if (old & PTE_CODE) this.owner.codeRemapped(this, page);
-    }
+    } else this.owner.added?.(this, page);
   }
 
   /** A shared page with decoded code somewhere that can be written here. */
@@ -173,7 +176,9 @@ export class PageTable {
   /** The page's decoded code is gone: writes are ordinary again. */
   unmarkCode(page: number): void {
     const i = this.entry(page, false);
-    if (i >= 0) this.memory.i32[i] &= ~PTE_CODE;
+    if (i < 0) return;
+    this.memory.i32[i] &= ~PTE_CODE;
+    this.owner.flush(this, page);
   }
 
   isCode(page: number): boolean {

@@ -45,6 +45,10 @@ export interface CpuOptions {
   readonly compiler?: () => CompileRegion;
   /** When code is hot. */
   readonly heat?: Heat;
+  /** Count why compiled code was left. */
+  readonly counts?: boolean;
+  /** Called whenever running code is sampled, at the same instructions whatever was compiled while `average` is fixed. */
+  readonly onSample?: (regs: TaskRegs, retired: number) => void;
 }
 
 /** What an architecture brings. */
@@ -68,6 +72,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   /** Of address spaces that run compiled code. */
   private readonly windows = new Map<PageTable, Windows>();
   private shown: Windows | null = null;
+  private readonly onSample: CpuOptions['onSample'];
   /** Fuel of the current `run` that the generated code was not given yet. */
   private reserve = 0;
   /** Jump cache of every address space that found no RAM for one of its own; empty whenever another one runs. */
@@ -102,6 +107,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     const instance = new WebAssembly.Instance(options.module, { env: { memory: this.memory.memory }, host });
     this.runFrom = instance.exports['run'] as (rec: number) => number;
     this.arena = new CodeArena(this.memory, translator, codeBytes);
+    this.onSample = options.onSample;
     this.arena.onDisagree = (table): void => {
       this.detach(table);
     };
@@ -110,6 +116,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
       const tier = new Tier(
         {
           heat: options.heat ?? HEAT,
+          counts: options.counts ?? false,
           memory: this.memory,
           interpreter: instance.exports,
           host,
@@ -361,6 +368,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
         }
         case EXIT.preempt: {
           const { tier, reserve } = this;
+          this.onSample?.(regs, fuel - reserve - i32[fuelAt]);
           if (tier) tier.sample(space, i32[(STATE + S.exitRec) >> 2], regs.pc);
           if (!tier || i32[fuelAt] + reserve < 0 || reserve === 0) return this.leave(fuel, exit);
           const more = Math.min(reserve, Math.max(tier.slice, -i32[fuelAt]));

@@ -89,8 +89,12 @@ export const W = {
   /** First distance from `lo` at which an access of 1, 2, 4, 8, 16 bytes does not fit; i64 each. */
   limits: 16,
 } as const;
+/** How often compiled regions were entered and left, by cause (EXIT_CAUSES), when that is counted; i64 each. */
+export const COUNTERS = 0x20400;
+export const EXIT_CAUSES = ['entered', 'memory', 'interpreter', 'link', 'indirect', 'lookup', 'preempt', 'other'] as const; // prettier-ignore
+export type ExitCause = (typeof EXIT_CAUSES)[number];
 /** Last guest address of each access site of regions that learn which windows they use, i64 each. */
-export const LEARN = 0x20400;
+export const LEARN = 0x20500;
 export const LEARN_SITES = (0x30000 - LEARN) / 8;
 
 /** First byte after the fixed areas. */

@@ -53,11 +53,16 @@ async function buildCpu(ifStale) {
 const banner = `import { createRequire as __ring3Require } from 'node:module';
 const require = __ring3Require(import.meta.url);`;
 
-/** The compiler of hot code: loaded when something is hot. */
-async function buildCompiler(ifStale) {
-  const outfile = 'dist/compiler.cjs';
-  if (ifStale && existsSync(outfile) && statSync(outfile).mtimeMs > newest('cpu')) return;
-  await build({ ...minified, format: 'cjs', entryPoints: ['cpu/jit/index.ts'], outfile });
+/** The compilers of hot code: loaded when something is hot. */
+async function buildCompilers(ifStale) {
+  for (const [arch, entry] of [
+    ['x86_64', 'x86'],
+    ['aarch64', 'a64'],
+  ]) {
+    const outfile = `dist/compiler-${arch}.cjs`;
+    if (ifStale && existsSync(outfile) && statSync(outfile).mtimeMs > newest('cpu')) continue;
+    await build({ ...minified, format: 'cjs', entryPoints: [`cpu/jit/${entry}-compiler.ts`], outfile });
+  }
 }
 
 const minified = { ...common, minify: true, keepNames: false, legalComments: 'none' };
@@ -100,5 +105,5 @@ async function buildBundles(ifStale) {
 
 const ifStale = process.argv.includes('--if-stale');
 await buildCpu(ifStale);
-await buildCompiler(ifStale);
+await buildCompilers(ifStale);
 if (!process.argv.includes('--cpu-only')) await buildBundles(ifStale);

@@ -1,46 +1,40 @@
 /** aarch64 for the compiler. */
 import { CORE_HELPERS } from '../interp/helpers.ts';
-import { FUSED_CONDITIONS, HOST_IMPORTS, handlerSet, numberHandlers } from '../isa/aarch64/handlers.ts';
+import { variantFinder } from '../isa/aarch64/encoding.ts';
+import { FUSED_CONDITIONS, HOST_IMPORTS, type DecodeTables } from '../isa/aarch64/handlers.ts';
 import { definitions, helpers } from '../isa/aarch64/instructions.ts';
 import { A64RegionBuilder, A64_CELLS } from './a64-region-builder.ts';
-import type { Instruction, RegionIsa } from './isa.ts';
+import { fuser, lazily, type Instruction, type RegionIsa } from './isa.ts';
 
-export function a64RegionIsa(): RegionIsa {
-  const { variants, ids } = numberHandlers(definitions);
-  const instructions: (Instruction | undefined)[] = variants.map((v) => ({
-    kind: v.def.ends ? 'ends' : 'plain',
-    flow: v.def.flow,
-    emit: (context) => {
-      v.def.semantics(new A64RegionBuilder(context, v.fields), ...v.regs);
-    },
-  }));
-  instructions[ids.end] = {
-    kind: 'ends',
-    emit: (context) => {
-      context.flow.fallThrough();
-    },
+export function a64RegionIsa({ encodings, ids }: DecodeTables): RegionIsa {
+  const variantOf = variantFinder(definitions, encodings);
+  const fusedOf = fuser(ids.fused, FUSED_CONDITIONS);
+  const make = (handler: number): Instruction | undefined => {
+    if (handler === ids.end) return { kind: 'ends', emit: (c) => { c.flow.fallThrough(); } }; // prettier-ignore
+    const fused = fusedOf(handler);
+    const v = variantOf(fused ? fused.first : handler);
+    if (!v) return undefined;
+    return {
+      kind: fused ? 'fused' : v.def.ends ? 'ends' : 'plain',
+      flow: v.def.flow,
+      emit: (context) => {
+        const b = new A64RegionBuilder(context, v.fields);
+        v.def.semantics(b, ...v.regs);
+        if (!fused) return;
+        b.if(b.fusedCondition(fused.condition), () => {
+          b.jumpDirect();
+        });
+        b.fallThrough();
+      },
+    };
   };
-  for (const [i, first] of ids.fused)
-    for (let cc = 0; cc < FUSED_CONDITIONS; cc++) {
-      const v = variants[i];
-      instructions[first + cc] = {
-        kind: 'fused',
-        emit: (context) => {
-          const b = new A64RegionBuilder(context, v.fields);
-          v.def.semantics(b, ...v.regs);
-          b.if(b.fusedCondition(cc), () => {
-            b.jumpDirect();
-          });
-          b.fallThrough();
-        },
-      };
-    }
-  const all = [...CORE_HELPERS, ...handlerSet(definitions, helpers).helpers];
   return {
     cells: A64_CELLS,
-    instructions,
+    instruction: lazily(make),
     host: HOST_IMPORTS,
-    helpers: new Map(all.map((h) => [h.name, h])),
+    helpers: new Map([...CORE_HELPERS, ...helpers].map((h) => [h.name, h])),
     usesCells: () => false,
+    fillDerived: () => undefined,
+    spillDerived: () => undefined,
   };
 }

@@ -13,7 +13,7 @@ export const A64_CELLS = new CellLayout([
   { offset: A.z, type: 'i64' },
   { offset: A.carry, type: 'i64' },
   ...Array.from({ length: 32 }, (_, i) => ({ offset: A.v + 16 * i, type: 'v128' as const })),
-]);
+], []); // prettier-ignore
 
 export class A64RegionBuilder extends compiled(A64Builder) {
   readonly context: RegionContext;

@@ -81,7 +81,7 @@ export class BlockReader {
     let firstHandler = -1;
     for (let rec = head; rec < head + MAX_RECORDS * RECORD_SIZE; rec += RECORD_SIZE) {
       const handler = rec === head ? this.code.handlerOf(head) : view.getUint16(rec + R.handler, true);
-      const instruction = this.isa.instructions[handler];
+      const instruction = this.isa.instruction(handler);
       if (first < 0) [first, firstHandler] = [rec, handler];
       if (!instruction) {
         if (instructions.length === 0) return null;
@@ -120,7 +120,7 @@ export class BlockReader {
       },
     };
     const fn = new Fn(['i32'], 'i32');
-    this.isa.instructions[handler]!.emit({
+    this.isa.instruction(handler)!.emit({
       fn,
       cells: new Cells(fn, this.isa.cells),
       flow,
@@ -132,6 +132,7 @@ export class BlockReader {
           (kind === 'helper' ? this.isa.helpers.get(name) : this.isa.host.find((h) => h.name === name))
             ?.result ?? null,
       }),
+      derived: { spill: () => undefined, fill: () => undefined },
       site: () => ({ window: null, learn: null }),
       usesCells: () => false,
     });

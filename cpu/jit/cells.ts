@@ -28,9 +28,12 @@ export class CellLayout {
   /** Cell number + 1 of each byte from STATE. */
   private readonly byByte: Uint8Array;
   readonly end: number;
+  /** Types of locals behind the cells that stand for more than a field of the state (flags). */
+  readonly derived: readonly ValType[];
 
-  constructor(cells: readonly Cell[]) {
+  constructor(cells: readonly Cell[], derived: readonly ValType[]) {
     this.cells = cells;
+    this.derived = derived;
     this.end = Math.max(...cells.map((c) => c.offset + BYTES[c.type]));
     this.byByte = new Uint8Array(this.end);
     cells.forEach((c, i) => this.byByte.fill(i + 1, c.offset, c.offset + BYTES[c.type]));
@@ -65,7 +68,8 @@ function shapeOf(name: string): Shape {
   return shape;
 }
 
-class Arithmetic extends Builder {
+/** Arithmetic alone. */
+export class Arithmetic extends Builder {
   readonly fn: Fn;
   constructor(fn: Fn) {
     super();
@@ -77,6 +81,7 @@ class Arithmetic extends Builder {
 export class Cells {
   readonly layout: CellLayout;
   private readonly b: Arithmetic;
+  private readonly types: readonly ValType[];
   private readonly vars: (Var | null)[];
   /** What each cell's local holds now, when a value at hand is the same. */
   private known: (Val | null)[];
@@ -84,17 +89,39 @@ export class Cells {
   /** Cells written since the outermost open `nested` began. */
   private written: boolean[];
 
+  /** What instructions know of a value beside the value. */
+  readonly notes = new Map<Val, unknown>();
+
   constructor(fn: Fn, layout: CellLayout) {
     this.b = new Arithmetic(fn);
     this.layout = layout;
-    this.vars = layout.cells.map(() => null);
-    this.known = layout.cells.map(() => null);
-    this.dirty = layout.cells.map(() => false);
-    this.written = layout.cells.map(() => false);
+    this.types = [...layout.cells.map((c) => c.type), ...layout.derived];
+    this.vars = this.types.map(() => null);
+    this.known = this.types.map(() => null);
+    this.dirty = this.types.map(() => false);
+    this.written = this.types.map(() => false);
   }
 
   private local(i: number): Var {
-    return (this.vars[i] ??= this.b.var(this.layout.cells[i].type));
+    return (this.vars[i] ??= this.b.var(this.types[i]));
+  }
+
+  /** A derived local by its number. */
+  derived(n: number): Val {
+    return this.get(this.layout.cells.length + n);
+  }
+  setDerived(n: number, value: Val): void {
+    this.set(this.layout.cells.length + n, value);
+  }
+  /** What a derived local is known to hold here. */
+  knownDerived(n: number): Val | null {
+    return this.known[this.layout.cells.length + n];
+  }
+  get derivedUsed(): boolean {
+    return this.vars.slice(this.layout.cells.length).some((v) => v !== null);
+  }
+  get derivedDirty(): boolean {
+    return this.dirty.slice(this.layout.cells.length).some(Boolean);
   }
 
   get(i: number): Val {
@@ -259,7 +286,7 @@ export class Cells {
     });
   }
 
-  /** The state in memory is to be exact here, and may be changed there by `body`. */
+  /** The state in memory is to be exact here, and may be changed there by `body`; the derived locals are not its business. */
   through(body: () => void): void {
     const { cells } = this.layout;
     cells.forEach((c, i) => {

@@ -1,12 +1,23 @@
 /** Turns a region into a WebAssembly module with one function, of the type of the interpreter's handlers. */
-import { EXIT, R, S, STATE, W, WINDOWS, WINDOW_BYTES } from '../layout.ts';
+import {
+  COUNTERS,
+  EXIT,
+  EXIT_CAUSES,
+  R,
+  S,
+  STATE,
+  W,
+  WINDOWS,
+  WINDOW_BYTES,
+  type ExitCause,
+} from '../layout.ts';
 import { JUMP_CACHE_ENTRIES } from '../interp/helpers.ts';
 import { Fn, type Label, type Val, type Var } from '../wasm/function.ts';
 import { ModuleWriter } from '../wasm/module.ts';
 import { BlockReader, type CodeView, type DecodedInstruction } from './blocks.ts';
-import { Cells } from './cells.ts';
+import { Arithmetic, Cells } from './cells.ts';
 import { structure, type Structure } from './graph.ts';
-import type { RegionIsa } from './isa.ts';
+import type { RegionIsa, StateAccess } from './isa.ts';
 import { growRegion, type Exit, type Region, type RegionNode } from './region.ts';
 import type { Callee, Flow, RegionContext } from './region-builder.ts';
 
@@ -18,6 +29,8 @@ export interface CompileRequest {
   readonly slot: number;
   /** 64 KiB pages of the memory. */
   readonly pages: number;
+  /** Have the region count its exits. */
+  readonly counts: boolean;
   /** How the n-th access of the instruction at a record is to be made: a window's number or the address of a learning cell. */
   site(rec: number, n: number, access: 'r' | 'w'): SiteChoice;
 }
@@ -100,6 +113,31 @@ class RegionEmitter {
     for (const n of region.nodes) if (n.dispatched) this.ids.set(n, this.ids.size);
   }
 
+  /** Flags and the like between locals and memory. */
+  private readonly derived = {
+    spill: (): void => {
+      this.isa.spillDerived(this.access());
+    },
+    fill: (): void => {
+      this.isa.fillDerived(this.access());
+    },
+  };
+
+  private access(): StateAccess {
+    return {
+      b: new Arithmetic(this.fn),
+      cells: this.cells,
+      load: (name, offset) => this.stateLoad(name, offset),
+      store: (name, offset, value) => {
+        this.stateStore(name, offset, value);
+      },
+      helper: (name, ...args) => {
+        const f = this.callee('helper', name);
+        return this.fn.call(f.index, f.result, args)!;
+      },
+    };
+  }
+
   emit(): CompiledRegion {
     const { fn, module, request } = this;
     fn.block((exit) => {
@@ -114,9 +152,11 @@ class RegionEmitter {
     this.emitExit();
     fn.prologue(() => {
       this.cells.fill();
+      if (this.cells.derivedUsed) this.derived.fill();
       this.fillWindows();
       fn.set(this.fuel, this.stateLoad('i32.load', S.fuel));
       fn.set(this.next, fn.op('i32.load16_u', [fn.param(0)], R.entry));
+      this.count('entered');
     });
     const index = module.declare('region', ['i32'], 'i32');
     module.define(index, fn);
@@ -188,11 +228,12 @@ class RegionEmitter {
         view: this.request.code.view,
         rec: d.rec,
         callee: (kind, name) => this.callee(kind, name),
+        derived: this.derived,
         site: this.sites(d.rec),
         usesCells: this.isa.usesCells.bind(this.isa),
       });
     }
-    if (cut) this.aside(end, this.request.code.view.getUint16(end + R.handler, true));
+    if (cut) this.aside('interpreter', end, this.request.code.view.getUint16(end + R.handler, true));
   }
 
   private sites(rec: number): RegionContext['site'] {
@@ -238,7 +279,7 @@ class RegionEmitter {
     const { block } = n;
     return {
       aside: () => {
-        this.aside(d.first, d.firstHandler);
+        this.aside('memory', d.first, d.firstHandler);
       },
       leave: (exit, counts) => {
         if (counts) this.retire(d.rec);
@@ -289,7 +330,7 @@ class RegionEmitter {
       this.branch(from, to.node);
       return;
     }
-    this.leaveBy(LINK, this.i32(from.block.end), this.i32(link), this.i64(to.pc));
+    this.leaveBy('link', LINK, this.i32(from.block.end), this.i32(link), this.i64(to.pc));
   }
 
   private branch(from: RegionNode, to: RegionNode): void {
@@ -321,24 +362,25 @@ class RegionEmitter {
         fn.set(this.next, fn.op('i32.load16_u', [to], R.entry));
         fn.br(this.dispatcher);
       });
-      this.leaveBy(ASIDE, to, handler);
+      this.leaveBy('indirect', ASIDE, to, handler);
     });
-    this.leaveBy(LEAVE, this.i32(n.block.end), this.i32(EXIT.lookup), target);
+    this.leaveBy('lookup', LEAVE, this.i32(n.block.end), this.i32(EXIT.lookup), target);
   }
 
   // ---- leaving
 
   /** The interpreter carries on at a record. */
-  private aside(rec: number, handler: number): void {
-    this.leaveBy(ASIDE, this.i32(rec), this.i32(handler));
+  private aside(cause: ExitCause, rec: number, handler: number): void {
+    this.leaveBy(cause, ASIDE, this.i32(rec), this.i32(handler));
   }
 
   private leave(exit: number, rec: number, pc: Val): void {
-    this.leaveBy(LEAVE, this.i32(rec), this.i32(exit), pc);
+    this.leaveBy(exit === EXIT.preempt ? 'preempt' : 'other', LEAVE, this.i32(rec), this.i32(exit), pc);
   }
 
-  private leaveBy(how: number, rec: Val, info: Val, pc?: Val): void {
+  private leaveBy(cause: ExitCause, how: number, rec: Val, info: Val, pc?: Val): void {
     const { fn } = this;
+    this.count(cause);
     fn.set(this.how, this.i32(how));
     fn.set(this.rec, rec);
     fn.set(this.info, info);
@@ -346,10 +388,20 @@ class RegionEmitter {
     fn.br(this.exit);
   }
 
+  private count(cause: ExitCause): void {
+    if (!this.request.counts) return;
+    const { fn } = this;
+    const at = COUNTERS + 8 * EXIT_CAUSES.indexOf(cause);
+    const n = fn.op('i64.load', [this.i32(0)], at);
+    fn.effect('i64.store', [this.i32(0), this.op('i64.add', n, fn.konst('i64', 1))], at);
+  }
+
   private emitExit(): void {
     const { fn, module } = this;
     const type = module.type(['i32'], 'i32');
+    this.cells.forget();
     this.cells.spill();
+    if (this.cells.derivedDirty) this.derived.spill();
     this.stateStore('i32.store', S.fuel, fn.get(this.fuel));
     const rec = fn.get(this.rec);
     const info = fn.get(this.info);

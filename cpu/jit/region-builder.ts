@@ -38,6 +38,8 @@ export interface RegionContext {
   readonly view: DataView;
   readonly rec: number;
   callee(kind: 'host' | 'helper', name: string): Callee;
+  /** The derived locals to and from the state in memory. */
+  readonly derived: { spill(): void; fill(): void };
   /** The instruction's next memory access. */
   site(size: number, access: 'r' | 'w'): Site;
   /** Whether a host function reads or writes cells. */
@@ -184,9 +186,12 @@ export function compiled<T extends Base<GuestBuilder>>(builder: T): T & Base<Com
       const f = this.context.callee('host', name);
       if (!this.context.usesCells(name, args)) return this.fn.call(f.index, f.result, args);
       let result: Val | null = null;
-      this.context.cells.through(() => {
+      const { cells, derived } = this.context;
+      derived.spill();
+      cells.through(() => {
         result = this.fn.call(f.index, f.result, args);
       });
+      derived.fill();
       return result;
     }
     callHelper(name: string, ...args: Val[]): Val | null {

@@ -7,8 +7,6 @@ import { LEARN, LEARN_SITES, R, REGION_SLOTS } from '../layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { CompiledRegion, CompileRequest } from './compile.ts';
 
-/** Instructions between samples at most. */
-const LONGEST = 1 << 20;
 /** How many times the samples a place asks for that is part of a region but not where one begins. */
 const WITHIN = 4;
 /** Places an indirect jump is remembered to go to. */
@@ -20,13 +18,17 @@ export type CompileRegion = (request: CompileRequest) => CompiledRegion | null;
 export interface Heat {
   /** Instructions between samples while code is interpreted. */
   readonly slice: number;
+  /** The same where compiled code runs. */
+  readonly longest: number;
   /** Samples that make a place hot; each time it was compiled twice as many are asked. */
   readonly samples: number;
 }
 
-export const HEAT: Heat = { slice: 10_000, samples: 4 };
+export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 4 };
 
 export interface TierOptions {
+  /** Count the regions' exits. */
+  readonly counts?: boolean;
   readonly heat: Heat;
   readonly memory: Memory;
   /** The interpreter's exports: its table, and the helpers regions call. */
@@ -67,8 +69,9 @@ export interface TierStats {
 }
 
 export class Tier {
-  /** Instructions until the next sample. */
-  slice: number;
+  /** Instructions between samples, on average. */
+  private average: number;
+  private random = 1;
   readonly stats: TierStats = { regions: 0, instructions: 0, bytes: 0, milliseconds: 0 };
   private readonly options: TierOptions;
   private readonly table: WebAssembly.Table;
@@ -86,7 +89,7 @@ export class Tier {
 
   constructor(options: TierOptions, now: () => number) {
     this.options = options;
-    this.slice = options.heat.slice;
+    this.average = options.heat.slice;
     this.now = now;
     this.table = options.interpreter['table'] as WebAssembly.Table;
     for (let slot = this.table.length - 1; slot >= this.table.length - REGION_SLOTS; slot--)
@@ -99,6 +102,12 @@ export class Tier {
     return p;
   }
 
+  /** Instructions until the next sample: never the same number, or loops of a fitting length would hide from it. */
+  get slice(): number {
+    this.random = (Math.imul(this.random, 1103515245) + 12345) & 0x7fffffff; // ANSI C's rand
+    return (this.average >> 1) + ((this.random >>> 8) % this.average);
+  }
+
   /** Execution is about to go from the record `from` to `pc`. */
   sample(space: CodeSpace, from: number, pc: number): void {
     const p = this.profile(space);
@@ -108,11 +117,8 @@ export class Tier {
       for (const region of inside)
         if (region.learning > 0 && --region.learning === 0) this.improve(region, p);
     const head = space.blocks.get(pc);
-    if (head !== undefined && this.replaced.has(head)) {
-      this.slice = Math.min(this.slice * 2, LONGEST);
-      return;
-    }
-    this.slice = this.options.heat.slice;
+    this.average = inside ? Math.min(this.average * 2, this.options.heat.longest) : this.options.heat.slice;
+    if (head !== undefined && this.replaced.has(head)) return;
     const n = (p.samples.get(pc) ?? 0) + 1;
     p.samples.set(pc, n);
     const times = p.done.get(pc) ?? 0;
@@ -187,6 +193,7 @@ export class Tier {
       slot,
       pages: memory.memory.buffer.byteLength / 65536,
       site,
+      counts: this.options.counts ?? false,
     });
     if (!compiled) {
       this.free.push(slot);

@@ -34,7 +34,7 @@ export class Windows {
   private readonly table: PageTable;
   /** The program's, which may grow. */
   private readonly anchors: readonly Anchor[];
-  private readonly list: Window[] = [];
+  readonly list: Window[] = [];
   /** Its windows are the ones in memory. */
   active = false;
 

@@ -1,18 +1,16 @@
 /** The compiler's x86_64: operands by the record's fields, flags as the operands they come from. */
 import { constantOf, type Val } from '../builder.ts';
-import { ARITH_FLAGS, X86Builder, type Operand } from '../isa/x86_64/builder.ts';
+import { ARITH_FLAGS, CF, OF, X86Builder, type Operand } from '../isa/x86_64/builder.ts';
 import { R, S } from '../layout.ts';
 import { CellLayout } from './cells.ts';
 import { compiled, type RegionContext } from './region-builder.ts';
+import { FLAGS_A, FLAGS_B, FLAGS_KIND, KIND, type Flags, type Kind } from './x86-flags.ts';
 
 export const X86_CELLS = new CellLayout([
   ...Array.from({ length: 16 }, (_, i) => ({ offset: S.gpr + 8 * i, type: 'i64' as const })),
   { offset: S.tmp, type: 'i64' },
-  { offset: S.ccResult, type: 'i64' },
-  { offset: S.ccCarry, type: 'i64' },
-  { offset: S.ccOp, type: 'i32' },
   ...Array.from({ length: 16 }, (_, i) => ({ offset: S.xmm + 16 * i, type: 'v128' as const })),
-]);
+], ['i64', 'i64', 'i32']); // prettier-ignore
 
 const SIMD_LOAD: Readonly<Record<number, string>> = {
   32: 'v128.load32_zero',
@@ -169,18 +167,180 @@ export class X86RegionBuilder extends compiled(X86Builder) {
     return this.part(R.base) ?? this.i64(0);
   }
 
-  override arithFlags(): Val {
+  // ---- flags
+
+  private setFlags(kind: Kind, bits: number, a: Val, b: Val): void {
     const { cells } = this.context;
-    return this.callHelper(
-      'flags_image',
-      cells.load('i64.load', S.ccResult)!,
-      cells.load('i64.load', S.ccCarry)!,
-      cells.load('i32.load', S.ccOp)!,
-    )!;
+    const number = this.i32(KIND[kind] | (kind === 'image' ? 0 : (64 - bits) << 4));
+    cells.setDerived(FLAGS_A, a);
+    if (kind !== 'image' && kind !== 'logic') cells.setDerived(FLAGS_B, b);
+    cells.setDerived(FLAGS_KIND, number);
+    cells.notes.set(number, { kind, bits, a, b } satisfies Flags);
   }
 
+  /** What set the flags, if that is known here. */
+  private get flags(): Flags | null {
+    const { cells } = this.context;
+    const kind = cells.knownDerived(FLAGS_KIND);
+    return kind ? ((cells.notes.get(kind) as Flags | undefined) ?? null) : null;
+  }
+
+  override setLazy(bits: number, result: Val, carry: Val): void {
+    this.setFlags('lazy', bits, result, carry);
+  }
+  override flagsAdd(x: Val, y: Val, sum: Val, bits: number, carried = false): void {
+    if (carried) super.flagsAdd(x, y, sum, bits);
+    else this.setFlags('add', bits, x, y);
+  }
+  override flagsSub(x: Val, y: Val, difference: Val, bits: number, carried = false): void {
+    if (carried) super.flagsSub(x, y, difference, bits);
+    else this.setFlags('sub', bits, x, y);
+  }
+  override flagsLogic(result: Val, bits: number): void {
+    this.setFlags('logic', bits, result, result);
+  }
+  override flagsIncDec(x: Val, _result: Val, bits: number, decrement: boolean): void {
+    this.setFlags(decrement ? 'dec' : 'inc', bits, x, this.extU(this.carry()));
+  }
   override setArithFlags(image: Val): void {
-    this.setState('i64.store', S.ccResult, this.extU(this.and(image, ARITH_FLAGS)));
-    this.setState('i32.store', S.ccOp, this.i32(-1));
+    const v = this.extU(this.and(image, ARITH_FLAGS));
+    this.setFlags('image', 64, v, v);
+  }
+  override arithFlags(): Val {
+    const { cells } = this.context;
+    const { flags } = this;
+    if (flags?.kind === 'image') return this.wrap(flags.a);
+    return this.callHelper(
+      'flags_of',
+      cells.derived(FLAGS_A),
+      cells.derived(FLAGS_B),
+      cells.derived(FLAGS_KIND),
+    )!;
+  }
+  override setCarry(cf: Val, of?: Val): void {
+    const { flags } = this;
+    if (!flags || flags.kind === 'image') {
+      this.changeFlags(of ? CF | OF : CF, of ? this.or(cf, this.shl(of, 11)) : cf);
+      return;
+    }
+    const { result, carry } = this.lazyOf(flags);
+    this.setFlags('lazy', flags.bits, result(), this.withCarry(carry(), cf, of));
+  }
+
+  override fusedCondition(cc: number): Val {
+    return this.condition(cc);
+  }
+
+  override condition(cc: number): Val {
+    const { flags } = this;
+    const even = cc & ~1;
+    const v = !flags
+      ? this.rawCondition(even, this.arithFlags())
+      : flags.kind === 'image'
+        ? this.rawCondition(even, this.wrap(flags.a))
+        : (this.compared(flags, even) ?? this.computed(flags, even));
+    return cc & 1 ? this.eqz(v) : v;
+  }
+
+  /** CF. Without a call where the flags are not known: INC and DEC ask for it, and mostly nobody asks them. */
+  override carry(): Val {
+    if (this.flags) return this.condition(2);
+    const { cells } = this.context;
+    const [a, b, number] = [cells.derived(FLAGS_A), cells.derived(FLAGS_B), cells.derived(FLAGS_KIND)];
+    const shift = this.extU(this.shrU(number, 4));
+    const kind = this.and(number, 15);
+    const [x, y] = [this.shl(a, shift), this.shl(b, shift)];
+    const is = (k: Kind): Val => this.eq(kind, KIND[k]);
+    const ofAdd = this.select(is('add'), this.ltU(this.add(x, y), x), this.i32(0));
+    const ofSub = this.select(is('sub'), this.ltU(x, y), ofAdd);
+    const ofLazy = this.select(is('lazy'), this.wrap(this.shrU(b, 63)), ofSub);
+    const ofImage = this.select(is('image'), this.and(this.wrap(a), 1), ofLazy);
+    return this.select(this.geU(kind, KIND.inc), this.wrap(b), ofImage);
+  }
+
+  /** Result and carry vector as ccResult and ccCarry have them. */
+  private lazyOf({ kind, bits, a, b }: Flags): { result: () => Val; carry: () => Val } {
+    const up = (v: Val): Val => this.left(v, bits);
+    const [x, y] = [up(a), up(b)];
+    switch (kind) {
+      case 'sub': {
+        const r = this.sub(x, y);
+        const not = this.not(x);
+        return { result: () => r, carry: () => this.or(this.and(not, y), this.and(this.or(not, y), r)) };
+      }
+      case 'add': {
+        const r = this.add(x, y);
+        return {
+          result: () => r,
+          carry: () => this.or(this.and(x, y), this.and(this.or(x, y), this.not(r))),
+        };
+      }
+      case 'logic':
+        return { result: () => x, carry: () => this.i64(0) };
+      case 'inc':
+      case 'dec': {
+        const result = kind === 'inc' ? this.add(a, 1) : this.sub(a, 1);
+        return {
+          result: () => up(result),
+          carry: () => this.incDecCarry(a, result, bits, kind === 'dec', b),
+        };
+      }
+      default:
+        return { result: () => a, carry: () => b };
+    }
+  }
+
+  private computed(flags: Flags, cc: number): Val {
+    const { result, carry } = this.lazyOf(flags);
+    return this.lazyCondition(cc, result(), carry, () => this.i64(64 - flags.bits));
+  }
+
+  /** An operand so that comparisons of its type see `bits`: shifted up to an i32's or i64's top. */
+  private topOf(v: Val, bits: number): Val {
+    if (bits === 64) return v;
+    return this.shl(this.wrap(v), 32 - bits);
+  }
+
+  /** An even condition as one comparison; null where that is not enough. */
+  private compared({ kind, bits, a, b }: Flags, cc: number): Val | null {
+    const x = this.topOf(a, bits);
+    const zeroOrSign = (r: Val): Val | null => (cc === 4 ? this.eqz(r) : cc === 8 ? this.ltS(r, 0) : null);
+    switch (kind) {
+      case 'sub': {
+        const y = this.topOf(b, bits);
+        switch (cc) {
+          case 2:
+            return this.ltU(x, y);
+          case 4:
+            return this.eq(x, y);
+          case 6:
+            return this.leU(x, y);
+          case 8:
+            return this.ltS(this.sub(x, y), 0);
+          case 12:
+            return this.ltS(x, y);
+          case 14:
+            return this.leS(x, y);
+          default:
+            return null;
+        }
+      }
+      case 'add': {
+        const sum = this.add(x, this.topOf(b, bits));
+        return cc === 2 ? this.ltU(sum, x) : zeroOrSign(sum);
+      }
+      case 'logic':
+        if (cc === 0 || cc === 2) return this.i32(0);
+        if (cc === 6) return this.eqz(x);
+        if (cc === 12) return this.ltS(x, 0);
+        if (cc === 14) return this.leS(x, 0);
+        return zeroOrSign(x);
+      case 'inc':
+      case 'dec':
+        if (cc === 2) return this.wrap(b);
+        return zeroOrSign(this.topOf(kind === 'inc' ? this.add(a, 1) : this.sub(a, 1), bits));
+      default:
+        return null;
+    }
   }
 }

@@ -29,14 +29,14 @@ function find(name: string): string {
 const wasm = (arch: string): WebAssembly.Module => new WebAssembly.Module(readFileSync(find(`${arch}.wasm`)));
 const tables = (arch: string): unknown => JSON.parse(readFileSync(find(`${arch}.tables.json`), 'utf8'));
 
-/** The compiler of hot code, fetched when it is called. */
-export const compilerOf = (arch: 'x86_64' | 'aarch64') => (): CompileRegion => {
-  const compilers = createRequire(import.meta.url)(find('compiler.cjs')) as Record<
-    typeof arch,
-    () => CompileRegion
-  >;
-  return compilers[arch]();
-};
+/** The compiler of hot code for a decoder's tables, fetched when it is called. */
+export const compilerOf =
+  <Isa>(arch: 'x86_64' | 'aarch64', isa: Isa) =>
+  (): CompileRegion => {
+    const path = find(`compiler-${arch}.cjs`);
+    const bundle = createRequire(import.meta.url)(path) as { compiler: (isa: Isa) => CompileRegion };
+    return bundle.compiler(isa);
+  };
 
 /** x86_64. Throws when the project was not built. */
 export function loadCore(): CoreFiles<DecodeTables> {

@@ -12,6 +12,7 @@ import {
   aarch64,
   undefinedFlags,
   HEAT,
+  type CpuOptions,
   type Heat,
   type Memory,
   type CpuCore,
@@ -80,7 +81,7 @@ export async function makeCpu(
 function heatOf(core: string): Partial<Heat> | null {
   const m = /^jit(?::(\d+):(\d+))?$/.exec(core);
   if (!m) return null;
-  return m[1] ? { slice: Number(m[1]), samples: Number(m[2]) } : {};
+  return m[1] ? { slice: Number(m[1]), longest: Number(m[1]), samples: Number(m[2]) } : {};
 }
 
 /** aarch64's registers in the order of `Regs.get`. */
@@ -114,11 +115,15 @@ function interpreter(
   clock: Clock,
   { likeUnicorn = false, heat = null }: { likeUnicorn?: boolean; heat?: Partial<Heat> | null } = {},
 ): CpuCore {
-  const compiler = heat ? { compiler: compilerOf(arch), heat: { ...HEAT, ...heat } } : {};
   const nanoseconds = (): bigint => BigInt(clock.monotonic()); // both counters run at 1 GHz
-  return arch === 'x86_64'
-    ? new X86Cpu({ ...loadCore(), ...compiler, memoryBytes, cpus, tsc: nanoseconds, likeUnicorn })
-    : new A64Cpu({ ...loadA64Core(), ...compiler, memoryBytes, counter: nanoseconds });
+  const compiling = <Isa>(isa: Isa): Partial<CpuOptions> =>
+    heat ? { compiler: compilerOf(arch, isa), heat: { ...HEAT, ...heat } } : {};
+  if (arch === 'x86_64') {
+    const core = loadCore();
+    return new X86Cpu({ ...core, ...compiling(core.isa), memoryBytes, cpus, tsc: nanoseconds, likeUnicorn });
+  }
+  const core = loadA64Core();
+  return new A64Cpu({ ...core, ...compiling(core.isa), memoryBytes, counter: nanoseconds });
 }
 
 async function unicorn(

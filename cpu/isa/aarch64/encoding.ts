@@ -83,6 +83,32 @@ export function parseOperands(text: string): Reg[] {
     });
 }
 
+/** The variant of a handler, from the encodings it was numbered with (`enumerate`). Null: no variant's handler. */
+export function variantFinder(
+  defs: readonly Definition[],
+  encodings: readonly Encoding[],
+): (handler: number) => Omit<Variant, 'key'> | null {
+  // Handlers are numbered in the encodings' order.
+  const firsts = encodings.map((e) => e.handlers.find((h) => h >= 0) ?? Infinity);
+  return (handler) => {
+    const i = firsts.findLastIndex((h) => h <= handler);
+    const index = i < 0 ? -1 : encodings[i].handlers.indexOf(handler);
+    if (index < 0) return null;
+    const def = defs[i];
+    const { by } = encodings[i];
+    const fields: Record<string, number> = {};
+    let rest = by.reduce((n, [, width]) => n + width, 0);
+    (def.by ?? '')
+      .split(' ')
+      .filter(Boolean)
+      .forEach((name, k) => {
+        rest -= by[k][1];
+        fields[name] = (index >>> rest) & (2 ** by[k][1] - 1);
+      });
+    return { def, fields, regs: parseOperands(def.operands) };
+  };
+}
+
 /** All encodings and all handlers, numbered in a stable order: the order of `defs`. */
 export function enumerate(defs: readonly Definition[]): { encodings: Encoding[]; variants: Variant[] } {
   const variants: Variant[] = [];

@@ -109,7 +109,7 @@ export abstract class X86Builder extends GuestBuilder {
 
   // ---- flags -----------------------------------------------------------------------------------------------------
 
-  private left(v: Val, bits: number): Val {
+  protected left(v: Val, bits: number): Val {
     return bits === 64 ? v : this.shl(v, 64 - bits);
   }
 
@@ -124,14 +124,14 @@ export abstract class X86Builder extends GuestBuilder {
     this.setState('i32.store', S.ccOp, this.i32(64 - bits));
   }
 
-  /** Flags of x + y (+ carry) = sum. ADD, ADC, XADD. */
-  flagsAdd(x: Val, y: Val, sum: Val, bits: number): void {
+  /** Flags of x + y = sum; with `carried` a carry came in. ADD, ADC, XADD. */
+  flagsAdd(x: Val, y: Val, sum: Val, bits: number, _carried = false): void {
     const [a, b, r] = [this.left(x, bits), this.left(y, bits), this.left(sum, bits)];
     this.setLazy(bits, r, this.or(this.and(a, b), this.and(this.or(a, b), this.not(r))));
   }
 
-  /** Flags of x − y (− borrow) = difference. SUB, SBB, CMP, CMPXCHG, SCAS, CMPS, NEG (x = 0). */
-  flagsSub(x: Val, y: Val, difference: Val, bits: number): void {
+  /** Flags of x − y = difference; with `carried` a borrow came in. SUB, SBB, CMP, CMPXCHG, SCAS, CMPS, NEG (x = 0). */
+  flagsSub(x: Val, y: Val, difference: Val, bits: number, _carried = false): void {
     const [a, b, r] = [this.left(x, bits), this.left(y, bits), this.left(difference, bits)];
     const na = this.not(a);
     this.setLazy(bits, r, this.or(this.and(na, b), this.and(this.or(na, b), r)));
@@ -144,7 +144,15 @@ export abstract class X86Builder extends GuestBuilder {
 
   /** As flagsAdd or flagsSub with y = 1, CF left as it was. */
   flagsIncDec(x: Val, result: Val, bits: number, decrement: boolean): void {
-    const cf = this.extU(this.carry());
+    this.setLazy(
+      bits,
+      this.left(result, bits),
+      this.incDecCarry(x, result, bits, decrement, this.extU(this.carry())),
+    );
+  }
+
+  /** The carry vector of x ± 1 with CF as given. */
+  protected incDecCarry(x: Val, result: Val, bits: number, decrement: boolean, cf: Val): Val {
     const [a, b, r] = [this.left(x, bits), this.left(this.i64(1), bits), this.left(result, bits)];
     const na = decrement ? this.not(a) : a;
     const c = decrement
@@ -155,7 +163,7 @@ export abstract class X86Builder extends GuestBuilder {
     const top = this.shl(cf, 63);
     const second = this.shrU(this.xor(top, of), 1);
     const low = this.and(c, (1n << 62n) - 1n);
-    this.setLazy(bits, r, this.or(this.or(top, second), low));
+    return this.or(this.or(top, second), low);
   }
 
   /** ZF, SF, PF from the result; CF and OF given as i32 of 0 or 1; AF 0. Shifts and rotates through carry. */
@@ -186,6 +194,32 @@ export abstract class X86Builder extends GuestBuilder {
     this.setState('i64.store', S.ccResult, this.extU(this.and(image, ARITH_FLAGS)));
     this.setState('i32.store', S.ccOp, this.i32(-1));
   }
+  /** CF, and OF when it is given (i32 of 0 or 1); the others stay. */
+  setCarry(cf: Val, of?: Val): void {
+    this.if(
+      this.geS(this.getState('i32.load', S.ccOp), 0),
+      () => {
+        this.setState('i64.store', S.ccCarry, this.withCarry(this.getState('i64.load', S.ccCarry), cf, of));
+      },
+      () => {
+        const old = this.wrap(this.getState('i64.load', S.ccResult));
+        const changed = of ? this.or(cf, this.shl(of, 11)) : cf;
+        const image = this.or(this.and(old, of ? ~(CF | OF) : ~CF), changed);
+        this.setState('i64.store', S.ccResult, this.extU(image));
+      },
+    );
+  }
+
+  /** A carry vector with another CF (bit 63) and OF (bit 63 xor bit 62). */
+  protected withCarry(carry: Val, cf: Val, of?: Val): Val {
+    const top = this.shl(this.extU(cf), 63);
+    const overflow = of
+      ? this.shl(this.extU(of), 63)
+      : this.and(this.xor(carry, this.shl(carry, 1)), 1n << 63n);
+    const second = this.shrU(this.xor(top, overflow), 1);
+    return this.or(this.or(top, second), this.and(carry, (1n << 62n) - 1n));
+  }
+
   /** Replaces the flags in `mask` by those of `image` (i32), leaves the others. */
   changeFlags(mask: number, image: Val): void {
     this.setArithFlags(this.or(this.and(this.arithFlags(), ~mask), this.and(image, mask)));
@@ -222,7 +256,7 @@ export abstract class X86Builder extends GuestBuilder {
   }
 
   /** Condition of an even `cc` from the lazy state; `shift` is 64 − operand bits as i64. */
-  private lazyCondition(cc: number, r: Val, c: () => Val, shift: () => Val): Val {
+  protected lazyCondition(cc: number, r: Val, c: () => Val, shift: () => Val): Val {
     const overflow = (): Val => this.xor(c(), this.shl(c(), 1)); // in bit 63
     switch (cc) {
       case 0:
@@ -246,7 +280,7 @@ export abstract class X86Builder extends GuestBuilder {
     }
   }
 
-  private rawCondition(cc: number, f: Val): Val {
+  protected rawCondition(cc: number, f: Val): Val {
     const bit = (mask: number): Val => this.nez(this.and(f, mask));
     const less = (): Val => this.ne(bit(SF), bit(OF));
     switch (cc) {

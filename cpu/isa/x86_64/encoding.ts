@@ -205,6 +205,35 @@ function shape(o: Operand): string {
 
 const SIZES = [16, 32, 64] as const;
 
+/**
+ * The variant of a handler, from the encodings it was numbered with (`enumerate`), which need not be made of these
+ * definitions' objects. Null: no variant's handler.
+ */
+export function variantFinder(
+  defs: readonly Definition[],
+  encodings: readonly Omit<Encoding, 'def'>[],
+): (handler: number) => Omit<Variant, 'key'> | null {
+  const owners = defs.flatMap((def) => def.encodings.map(() => def));
+  const places = new Map<number, number>();
+  encodings.forEach((e, i) => {
+    e.handlers.forEach((h, k) => {
+      if (h >= 0 && !places.has(h)) places.set(h, i * 9 + k);
+    });
+  });
+  return (handler) => {
+    const place = places.get(handler);
+    if (place === undefined) return null;
+    const [i, k] = [Math.floor(place / 9), place % 9];
+    const def = owners[i];
+    const e = { ...encodings[i], def };
+    const size = Math.floor(k / 3);
+    // A size without a handler of its own has a larger one's.
+    const s = e.ySized && size === 0 ? 1 : def.d64 && e.sized && size === 1 ? 2 : size;
+    const bits = e.sized ? SIZES[s] : 0;
+    return { def, operands: operandsOf(e, bits, k % 3), bits };
+  };
+}
+
 /** All encodings and all variants, numbered in a stable order: the order of `defs`. */
 export function enumerate(defs: readonly Definition[]): { encodings: Encoding[]; variants: Variant[] } {
   const variants: Variant[] = [];

@@ -106,6 +106,60 @@ const flagsImage: Helper<X86Builder> = {
   },
 };
 
+/** The same of what compiled code keeps (jit/x86-flags.ts). */
+const flagsOf: Helper<X86Builder> = {
+  name: 'flags_of',
+  params: ['i64', 'i64', 'i32'],
+  result: 'i32',
+  build: (b, x, y, kind) => {
+    const shift = b.extU(b.shrU(kind, 4));
+    const of = (result: Val, carry: Val): void => {
+      b.fn.return(b.callHelper('flags_image', result, carry, b.shrU(kind, 4))!);
+    };
+    const [u, v] = [b.shl(x, shift), b.shl(y, shift)];
+    /** INC and DEC: CF is y's, the others are those of u + step. */
+    const step = (down: boolean): void => {
+      const one = b.shl(b.i64(1), shift);
+      const r = down ? b.sub(u, one) : b.add(u, one);
+      const n = down ? b.not(u) : u;
+      const c = down
+        ? b.or(b.and(n, one), b.and(b.or(n, one), r))
+        : b.or(b.and(u, one), b.and(b.or(u, one), b.not(r)));
+      const image = b.callHelper('flags_image', r, c, b.shrU(kind, 4))!;
+      b.fn.return(b.or(b.and(image, ~CF), b.wrap(y)));
+    };
+    b.switch(
+      b.and(kind, 15),
+      [
+        (): void => {
+          b.fn.return(b.wrap(x));
+        },
+        (): void => {
+          of(x, y);
+        },
+        (): void => {
+          const r = b.sub(u, v);
+          const n = b.not(u);
+          of(r, b.or(b.and(n, v), b.and(b.or(n, v), r)));
+        },
+        (): void => {
+          const r = b.add(u, v);
+          of(r, b.or(b.and(u, v), b.and(b.or(u, v), b.not(r))));
+        },
+        (): void => {
+          of(u, b.i64(0));
+        },
+        (): void => {
+          step(false);
+        },
+      ],
+      () => {
+        step(true);
+      },
+    );
+  },
+};
+
 /** The same of the state. */
 const arithFlags: Helper<X86Builder> = {
   name: 'arith_flags',
@@ -116,6 +170,9 @@ const arithFlags: Helper<X86Builder> = {
     b.fn.return(b.callHelper('flags_image', result, carry, b.getState('i32.load', S.ccOp))!);
   },
 };
+
+/** Helpers of handlers and compiled code beside the instruction families' own. */
+export const FLAG_HELPERS: readonly Helper<X86Builder>[] = [flagsImage, flagsOf, arithFlags];
 
 /** tmp = base + (index << scale) + segment; with `cut` the displacement too, in 32 bits before the segment is added. */
 function addressHandler(cut: boolean): Handler<X86HandlerBuilder> {
@@ -171,7 +228,7 @@ export function handlerSet(
   return {
     imports: HOST_IMPORTS,
     tagBits: 0,
-    helpers: [flagsImage, arithFlags, ...helpers],
+    helpers: [...FLAG_HELPERS, ...helpers],
     handlers,
     make: (context) => new X86HandlerBuilder(context, 0),
   };

@@ -49,14 +49,14 @@ export const alu: readonly Definition[] = [
     const y = b.read(src);
     const sum = b.add(b.add(x, y), b.extU(b.carry()));
     b.write(dst, sum);
-    b.flagsAdd(x, y, sum, dst.bits);
+    b.flagsAdd(x, y, sum, dst.bits, true);
   }),
   classic('sbb', 3, (b, dst, src) => {
     const x = b.read(dst);
     const y = b.read(src);
     const r = b.sub(b.sub(x, y), b.extU(b.carry()));
     b.write(dst, r);
-    b.flagsSub(x, y, r, dst.bits);
+    b.flagsSub(x, y, r, dst.bits, true);
   }),
   classic('and', 4, logic('and'), { undefinedFlags: AF }),
   classic('sub', 5, (b, dst, src) => {

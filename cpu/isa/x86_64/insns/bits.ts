@@ -19,7 +19,7 @@ function bitTest(b: X86Builder, kind: Change, dst: Operand, index: Val): void {
   const n = b.and(index, dst.bits - 1);
   const x = b.read(dst);
   if (kind !== 'bt') b.write(dst, changed(b, kind, x, b.shl(b.i64(1), n)));
-  b.changeFlags(CF, b.and(b.wrap(b.shrU(x, n)), 1));
+  b.setCarry(b.and(b.wrap(b.shrU(x, n)), 1));
 }
 
 /** With a register index, memory is a bit string of unbounded length around the operand's address. */
@@ -33,7 +33,7 @@ function bitString(b: X86Builder, kind: Change, dst: Operand, src: Operand): voi
   const n = b.and(index, bits - 1);
   if (kind !== 'bt')
     b.rawStore(bits === 64 ? 'i64.store' : `i64.store${bits}`, at, changed(b, kind, x, b.shl(b.i64(1), n)));
-  b.changeFlags(CF, b.and(b.wrap(b.shrU(x, n)), 1));
+  b.setCarry(b.and(b.wrap(b.shrU(x, n)), 1));
 }
 
 function scan(b: X86Builder, dst: Operand, src: Operand, forward: boolean): void {

@@ -16,13 +16,13 @@ export function image(b: X86Builder): Val {
 
 export const flags: readonly Definition[] = [
   insn('clc', 'F8', '', (b) => {
-    b.changeFlags(CF, b.i32(0));
+    b.setCarry(b.i32(0));
   }),
   insn('stc', 'F9', '', (b) => {
-    b.changeFlags(CF, b.i32(CF));
+    b.setCarry(b.i32(1));
   }),
   insn('cmc', 'F5', '', (b) => {
-    b.setArithFlags(b.xor(b.arithFlags(), CF));
+    b.setCarry(b.eqz(b.carry()));
   }),
   insn('cld', 'FC', '', (b) => {
     b.setState('i32.store', S.df, b.i32(0));

@@ -1,6 +1,6 @@
 /** Shifts, rotates, double shifts. SDM vol. 2; counts are masked to 5 or 6 bits. */
 import type { Val } from '../../../builder.ts';
-import { AF, CF, OF, RCX, type Operand, type X86Builder } from '../builder.ts';
+import { AF, OF, RCX, type Operand, type X86Builder } from '../builder.ts';
 import { insn, type Definition } from '../define.ts';
 
 type Kind = 'rol' | 'ror' | 'rcl' | 'rcr' | 'shl' | 'shr' | 'sar';
@@ -56,7 +56,7 @@ function shift(b: X86Builder, kind: Kind, dst: Operand, count: Val): void {
         b.write(dst, r);
         const cf = left ? bitAt(b, r, 0) : msb(r);
         const of = left ? b.xor(msb(r), cf) : b.xor(msb(r), bitAt(b, r, bits - 2));
-        b.changeFlags(CF | OF, b.or(cf, b.shl(of, 11)));
+        b.setCarry(cf, of);
         return;
       }
       case 'rcl':
@@ -70,7 +70,6 @@ function shift(b: X86Builder, kind: Kind, dst: Operand, count: Val): void {
     b.eqz(count),
     () => {
       if (bits === 32 && dst.kind === 'reg') b.write(dst, x);
-      b.next();
     },
     doIt,
   );
@@ -99,7 +98,7 @@ function rotateCarry(b: X86Builder, left: boolean, dst: Operand, x: Val, count: 
     b.write(dst, z);
     const top = bitAt(b, z, bits - 1);
     const of = left ? b.xor(top, cf) : b.xor(top, bitAt(b, z, bits - 2));
-    b.changeFlags(CF | OF, b.or(cf, b.shl(of, 11)));
+    b.setCarry(cf, of);
   };
   b.if(
     b.eqz(n),
@@ -134,30 +133,34 @@ function doubleShift(
     : b.and(b.gpr(RCX), bits === 64 ? 63 : 31);
   const x = b.read(dst);
   const y = b.read(src);
-  b.if(b.eqz(count), () => {
-    if (bits === 32 && dst.kind === 'reg') b.write(dst, x);
-    b.next();
-  });
-  let r: Val;
-  let cf: Val;
-  if (bits === 64) {
-    const rest = b.sub(b.i64(64), count);
-    r = left ? b.or(b.shl(x, count), b.shrU(y, rest)) : b.or(b.shrU(x, count), b.shl(y, rest));
-    cf = left ? bitAt(b, x, rest) : bitAt(b, x, b.sub(count, 1));
-  } else if (bits === 32) {
-    const both = left ? b.or(b.shl(x, 32), y) : b.or(b.shl(y, 32), x);
-    const moved = left ? b.shl(both, count) : b.shrU(both, count);
-    r = left ? b.shrU(moved, 32) : b.zext(moved, 32);
-    cf = left ? bitAt(b, x, b.sub(b.i64(32), count)) : bitAt(b, x, b.sub(count, 1));
-  } else {
-    // 16 bits, counts to 31: past 16 the result is undefined; hardware goes on with x behind y again.
-    const x48 = b.or(b.shl(x, 32), b.or(b.shl(y, 16), x));
-    const y48 = b.or(b.shl(x, 32), b.or(b.shl(y, 16), x));
-    r = left ? b.zext(b.shrU(b.shl(x48, count), 32), 16) : b.zext(b.shrU(y48, count), 16);
-    cf = left ? bitAt(b, b.shl(x48, count), 48) : bitAt(b, b.shrU(y48, b.sub(count, 1)), 0);
-  }
-  b.write(dst, r);
-  b.flagsShift(r, cf, b.xor(bitAt(b, r, bits - 1), bitAt(b, x, bits - 1)), bits);
+  b.if(
+    b.eqz(count),
+    () => {
+      if (bits === 32 && dst.kind === 'reg') b.write(dst, x);
+    },
+    () => {
+      let r: Val;
+      let cf: Val;
+      if (bits === 64) {
+        const rest = b.sub(b.i64(64), count);
+        r = left ? b.or(b.shl(x, count), b.shrU(y, rest)) : b.or(b.shrU(x, count), b.shl(y, rest));
+        cf = left ? bitAt(b, x, rest) : bitAt(b, x, b.sub(count, 1));
+      } else if (bits === 32) {
+        const both = left ? b.or(b.shl(x, 32), y) : b.or(b.shl(y, 32), x);
+        const moved = left ? b.shl(both, count) : b.shrU(both, count);
+        r = left ? b.shrU(moved, 32) : b.zext(moved, 32);
+        cf = left ? bitAt(b, x, b.sub(b.i64(32), count)) : bitAt(b, x, b.sub(count, 1));
+      } else {
+        // 16 bits, counts to 31: past 16 the result is undefined; hardware goes on with x behind y again.
+        const x48 = b.or(b.shl(x, 32), b.or(b.shl(y, 16), x));
+        const y48 = b.or(b.shl(x, 32), b.or(b.shl(y, 16), x));
+        r = left ? b.zext(b.shrU(b.shl(x48, count), 32), 16) : b.zext(b.shrU(y48, count), 16);
+        cf = left ? bitAt(b, b.shl(x48, count), 48) : bitAt(b, b.shrU(y48, b.sub(count, 1)), 0);
+      }
+      b.write(dst, r);
+      b.flagsShift(r, cf, b.xor(bitAt(b, r, bits - 1), bitAt(b, x, bits - 1)), bits);
+    },
+  );
 }
 
 export const shifts: readonly Definition[] = [

@@ -45,6 +45,8 @@ export interface CompiledRegion {
   readonly entries: readonly { readonly pc: number; readonly head: number; readonly id: number }[];
   /** Guest addresses of all blocks in it. */
   readonly blocks: readonly number[];
+  /** Records of its indirect jumps and calls, returns apart. */
+  readonly indirect: readonly number[];
   readonly instructions: number;
 }
 
@@ -70,6 +72,9 @@ interface WindowLocals {
 
 /** Which limit of a window an access of a size keeps. */
 const SIZE_FIELD = new Map([1, 2, 4, 8, 16].map((size, i) => [size, i]));
+
+/** It goes where only samples can tell. */
+const leads = ({ block }: RegionNode): boolean => block.ways.indirect && block.flow !== 'return';
 
 class RegionEmitter {
   private readonly isa: RegionIsa;
@@ -168,6 +173,7 @@ class RegionEmitter {
       imports: this.imports,
       entries: entries.map(([n, id]) => ({ pc: n.block.pc, head: n.block.head, id })),
       blocks: [...new Set(this.region.nodes.map((n) => n.block.pc))],
+      indirect: [...new Set(this.region.nodes.filter(leads).map((n) => n.block.end))],
       instructions: this.region.instructions,
     };
   }

@@ -47,16 +47,25 @@ interface Region {
   readonly compiled: CompiledRegion;
   /** While it learns which windows its accesses use: samples until it is compiled for good. 0: it is. */
   learning: number;
+  /** Samples of its indirect jumps going where it does not, and how many of them make it be compiled again. */
+  strays: number;
+  readonly patience: number;
 }
 
 /** Samples a region gets to see what it accesses. */
 const LEARNING = 2;
+/** Patience of a region whose jumps always find somewhere new. */
+const ENOUGH = 1000;
 
 /** What is known of a space's code. */
 interface Profile {
   readonly samples: Map<number, number>;
   /** Regions a block is part of, by guest address. */
   readonly regions: Map<number, Set<Region>>;
+  /** Windows that accesses were seen to use, by learning cells' keys. */
+  readonly windows: Map<number, number>;
+  /** Regions by the records of their indirect jumps. */
+  readonly sites: Map<number, Set<Region>>;
   /** Guest addresses where nothing could be compiled, or often enough. */
   readonly done: Map<number, number>;
 }
@@ -98,7 +107,17 @@ export class Tier {
 
   private profile(space: CodeSpace): Profile {
     let p = this.profiles.get(space);
-    if (!p) this.profiles.set(space, (p = { samples: new Map(), regions: new Map(), done: new Map() }));
+    if (!p)
+      this.profiles.set(
+        space,
+        (p = {
+          samples: new Map(),
+          regions: new Map(),
+          sites: new Map(),
+          windows: new Map(),
+          done: new Map(),
+        }),
+      );
     return p;
   }
 
@@ -115,7 +134,10 @@ export class Tier {
     const inside = p.regions.get(pc);
     if (inside)
       for (const region of inside)
-        if (region.learning > 0 && --region.learning === 0) this.improve(region, p);
+        if (region.learning > 0 && --region.learning === 0) this.improve(region, p, region.patience);
+    for (const region of p.sites.get(from) ?? [])
+      if (!inside?.has(region) && ++region.strays >= region.patience && region.patience < ENOUGH)
+        this.improve(region, p, region.patience * 2);
     const head = space.blocks.get(pc);
     this.average = inside ? Math.min(this.average * 2, this.options.heat.longest) : this.options.heat.slice;
     if (head !== undefined && this.replaced.has(head)) return;
@@ -137,22 +159,30 @@ export class Tier {
 
   private make(space: CodeSpace, p: Profile, pc: number): void {
     const compiled = this.build(space, pc, (rec, n) => this.learningCell(rec, n));
-    if (compiled) this.install({ ...compiled, space, seed: pc, learning: LEARNING }, p);
+    if (compiled)
+      this.install(
+        { ...compiled, space, seed: pc, learning: LEARNING, strays: 0, patience: this.options.heat.samples },
+        p,
+      );
   }
 
   /** Compiles a region again with the windows its accesses were seen to use. */
-  private improve(region: Region, p: Profile): void {
+  private improve(region: Region, p: Profile, patience: number): void {
     const { space, seed } = region;
     const { view } = this.options.memory;
     this.remove(region, p);
     const compiled = this.build(space, seed, (rec, n, access) => {
-      const cell = this.cells.get(rec * 4 + n);
-      if (cell === undefined) return null;
-      const address = Number(view.getBigUint64(cell, true));
-      const window = address === 0 ? -1 : this.options.windowOf(space, address, access === 'w');
-      return window < 0 ? null : { window };
+      const key = rec * 4 + n;
+      const cell = this.cells.get(key);
+      const address = cell === undefined ? 0 : Number(view.getBigUint64(cell, true));
+      if (address > 0) {
+        const window = this.options.windowOf(space, address, access === 'w');
+        if (window >= 0) p.windows.set(key, window);
+      }
+      const window = p.windows.get(key);
+      return window === undefined ? null : { window };
     });
-    if (compiled) this.install({ ...compiled, space, seed, learning: 0 }, p);
+    if (compiled) this.install({ ...compiled, space, seed, learning: 0, strays: 0, patience }, p);
     for (const other of this.live) if (other.learning > 0) return;
     this.cells.clear();
   }
@@ -225,11 +255,8 @@ export class Tier {
       memory.view.setUint16(head + R.handler, region.slot, true);
       memory.view.setUint16(head + R.entry, id, true);
     }
-    for (const pc of region.compiled.blocks) {
-      const set = p.regions.get(pc);
-      if (set) set.add(region);
-      else p.regions.set(pc, new Set([region]));
-    }
+    for (const pc of region.compiled.blocks) addTo(p.regions, pc, region);
+    for (const rec of region.compiled.indirect) addTo(p.sites, rec, region);
   }
 
   /** Code at these addresses is no longer what was decoded. To be called before their records change. */
@@ -248,10 +275,8 @@ export class Tier {
       view.setUint16(head + R.handler, handler, true);
       view.setUint16(head + R.entry, 0, true);
     }
-    for (const pc of region.compiled.blocks) {
-      const set = p.regions.get(pc);
-      if (set?.delete(region) && set.size === 0) p.regions.delete(pc);
-    }
+    for (const pc of region.compiled.blocks) removeFrom(p.regions, pc, region);
+    for (const rec of region.compiled.indirect) removeFrom(p.sites, rec, region);
     this.live.delete(region);
     this.table.set(region.slot, null);
     this.free.push(region.slot);
@@ -277,4 +302,15 @@ export class Tier {
     this.targets.clear();
     this.cells.clear();
   }
+}
+
+function addTo(map: Map<number, Set<Region>>, key: number, region: Region): void {
+  const set = map.get(key);
+  if (set) set.add(region);
+  else map.set(key, new Set([region]));
+}
+
+function removeFrom(map: Map<number, Set<Region>>, key: number, region: Region): void {
+  const set = map.get(key);
+  if (set?.delete(region) && set.size === 0) map.delete(key);
 }

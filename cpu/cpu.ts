@@ -20,7 +20,7 @@ import {
   WINDOW_COUNT,
 } from './layout.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
-import { HEAT, Tier, type CompileRegion, type Heat } from './jit/tier.ts';
+import { HEAT, Tier, type CompileRegion, type CompilerStats, type Heat } from './jit/tier.ts';
 import { Memory } from './memory/memory.ts';
 import { ADDRESS_END, PageTable, type PageTableOwner } from './memory/page-table.ts';
 import { Windows } from './jit/windows.ts';
@@ -68,7 +68,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   private readonly blocks: RegisterBlocks;
   private readonly translator: Translator;
   /** The compiler's side, if there is one. */
-  readonly tier: Tier | null = null;
+  private readonly tier: Tier | null = null;
   /** Of address spaces that run compiled code. */
   private readonly windows = new Map<PageTable, Windows>();
   private shown: Windows | null = null;
@@ -133,6 +133,10 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     writeTables(this.memory.u8, this.memory.view);
     this.sharedCache = this.memory.alloc(JUMP_CACHE_PAGES);
     this.flushTlb();
+  }
+
+  get compilerStats(): CompilerStats | null {
+    return this.tier?.stats ?? null;
   }
 
   // ---- what tasks and address spaces are made of

@@ -91,7 +91,8 @@ export const W = {
 } as const;
 /** How often compiled regions were entered and left, by cause (EXIT_CAUSES), when that is counted; i64 each. */
 export const COUNTERS = 0x20400;
-export const EXIT_CAUSES = ['entered', 'memory', 'interpreter', 'link', 'indirect', 'lookup', 'preempt', 'other'] as const; // prettier-ignore
+/** The first two: instructions retired in regions, and how often one was entered. */
+export const EXIT_CAUSES = ['instructions', 'entered', 'memory', 'interpreter', 'link', 'indirect', 'lookup', 'preempt', 'other'] as const; // prettier-ignore
 export type ExitCause = (typeof EXIT_CAUSES)[number];
 /** Last guest address of each access site of regions that learn which windows they use, i64 each. */
 export const LEARN = 0x20500;

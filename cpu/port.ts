@@ -1,4 +1,5 @@
 /** What the machine asks of a cpu core, whichever it is. */
+import type { CompilerStats } from './jit/tier.ts';
 import type { Memory } from './memory/memory.ts';
 import type { PageTable } from './memory/page-table.ts';
 import type { TaskRegs } from './regs.ts';
@@ -17,4 +18,6 @@ export interface CpuCore {
   /** After a fault: what was accessed, and PROT_READ (1), PROT_WRITE (2) or PROT_EXEC (4). */
   readonly faultAddress: bigint;
   readonly faultAccess: number;
+  /** What its compiler did, if it has one. */
+  readonly compilerStats?: CompilerStats | null;
 }

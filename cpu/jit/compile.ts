@@ -394,12 +394,12 @@ class RegionEmitter {
     fn.br(this.exit);
   }
 
-  private count(cause: ExitCause): void {
+  private count(cause: ExitCause, by: Val = this.fn.konst('i64', 1)): void {
     if (!this.request.counts) return;
     const { fn } = this;
     const at = COUNTERS + 8 * EXIT_CAUSES.indexOf(cause);
     const n = fn.op('i64.load', [this.i32(0)], at);
-    fn.effect('i64.store', [this.i32(0), this.op('i64.add', n, fn.konst('i64', 1))], at);
+    fn.effect('i64.store', [this.i32(0), this.op('i64.add', n, by)], at);
   }
 
   private emitExit(): void {
@@ -408,6 +408,11 @@ class RegionEmitter {
     this.cells.forget();
     this.cells.spill();
     if (this.cells.derivedDirty) this.derived.spill();
+    if (this.request.counts) {
+      // What it had when it was entered is still in memory.
+      const used = this.op('i32.sub', this.stateLoad('i32.load', S.fuel), fn.get(this.fuel));
+      this.count('instructions', this.op('i64.extend_i32_s', used));
+    }
     this.stateStore('i32.store', S.fuel, fn.get(this.fuel));
     const rec = fn.get(this.rec);
     const info = fn.get(this.info);

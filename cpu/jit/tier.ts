@@ -3,7 +3,7 @@
  * at a backward branch, call or return, which are the places regions begin at. Nothing here changes what a guest sees.
  */
 import type { CodeSpace } from '../code-space.ts';
-import { LEARN, LEARN_SITES, R, REGION_SLOTS } from '../layout.ts';
+import { COUNTERS, EXIT_CAUSES, LEARN, LEARN_SITES, R, REGION_SLOTS, type ExitCause } from '../layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { CompiledRegion, CompileRequest } from './compile.ts';
 
@@ -70,18 +70,25 @@ interface Profile {
   readonly done: Map<number, number>;
 }
 
-export interface TierStats {
-  regions: number;
-  instructions: number;
-  bytes: number;
-  milliseconds: number;
+/** What was compiled, and how it was used. */
+export interface CompilerStats {
+  /** Regions made, and how many of them are in use. */
+  readonly regions: number;
+  readonly live: number;
+  /** Guest instructions in all of them (one in two regions counts twice), and their bytes of WebAssembly. */
+  readonly instructions: number;
+  readonly bytes: number;
+  /** Time spent making them, loading the compiler included. */
+  readonly milliseconds: number;
+  /** How often each cause took execution out of a region, and instructions retired inside; null when not counted. */
+  readonly exits: Readonly<Record<ExitCause, number>> | null;
 }
 
 export class Tier {
   /** Instructions between samples, on average. */
   private average: number;
   private random = 1;
-  readonly stats: TierStats = { regions: 0, instructions: 0, bytes: 0, milliseconds: 0 };
+  private readonly made = { regions: 0, instructions: 0, bytes: 0, milliseconds: 0 };
   private readonly options: TierOptions;
   private readonly table: WebAssembly.Table;
   private readonly free: number[] = [];
@@ -103,6 +110,13 @@ export class Tier {
     this.table = options.interpreter['table'] as WebAssembly.Table;
     for (let slot = this.table.length - 1; slot >= this.table.length - REGION_SLOTS; slot--)
       this.free.push(slot);
+  }
+
+  get stats(): CompilerStats {
+    const { view } = this.options.memory;
+    const count = (i: number): number => Number(view.getBigUint64(COUNTERS + 8 * i, true));
+    const exits = Object.fromEntries(EXIT_CAUSES.map((c, i) => [c, count(i)])) as Record<ExitCause, number>;
+    return { ...this.made, live: this.live.size, exits: this.options.counts ? exits : null };
   }
 
   private profile(space: CodeSpace): Profile {
@@ -238,10 +252,10 @@ export class Tier {
       helper: helper as WebAssembly.ModuleImports,
     });
     this.table.set(slot, instance.exports['region']);
-    this.stats.regions++;
-    this.stats.instructions += compiled.instructions;
-    this.stats.bytes += compiled.bytes.length;
-    this.stats.milliseconds += this.now() - start;
+    this.made.regions++;
+    this.made.instructions += compiled.instructions;
+    this.made.bytes += compiled.bytes.length;
+    this.made.milliseconds += this.now() - start;
     return { slot, compiled };
   }
 

@@ -125,7 +125,7 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     { names: ['--cpus'], arg: 'N', apply: (o, v) => (o.cpus = parseCount(v, '--cpus', 1, 64)), help: 'processors the guest sees (1)' },
     { names: ['--aslr'], apply: (o) => (o.aslr = true), help: 'randomise the address space' },
     { names: ['--cpu'], arg: 'jit|interp|unicorn|lockstep', apply: (o, v) => (o.cpu = parseCpu(v)), help: 'what runs the instructions (jit: interpreter and compiler);\nunicorn:FILE.js takes a build of unicorn.js;\nlockstep: interpreter and Unicorn, until they differ' },
-    { names: ['--stats'], apply: (o) => (o.stats = true), help: 'at the end, say how many instructions and calls ran, and how fast' },
+    { names: ['--stats'], apply: (o) => (o.stats = true), help: 'at the end, say how many instructions ran, how fast,\nand what was compiled and how it was used' },
     { names: names('-i', '--interactive'), apply: () => {}, help: 'accepted for docker users; stdin is always connected' },
     { names: names('-t', '--tty'), apply: () => {}, help: 'accepted for docker users; a terminal on stdin is always used as one' },
     { names: names('-h', '--help'), apply: (o) => (o.help = true), help: 'this text' },

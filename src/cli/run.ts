@@ -202,6 +202,7 @@ async function execute(
     aslr: args.aslr,
     limits: { ...(args.maxMemory === null ? {} : { memory: args.maxMemory }) },
     cpu: args.cpu,
+    stats: args.stats,
     ...(args.platform === null ? {} : { platform: args.platform }),
     ...(args.seed === null ? {} : { seed: args.seed }),
     ...(args.hostname === null ? {} : { hostname: args.hostname }),
@@ -243,7 +244,7 @@ async function execute(
   } finally {
     clearTimeout(timer);
     terminal?.restore();
-    if (machine && args.stats) note(machine.statsLine(performance.now() - started));
+    if (machine && args.stats) machine.statsLines(performance.now() - started).forEach(note);
     machine?.dispose();
   }
 }

@@ -76,7 +76,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   const arch = chooseArch(options, program, env.PATH ?? '');
   const bytes = Math.ceil(memory / 65536) * 65536;
   const core = options.cpu ?? 'jit';
-  const { cpu, factory, options: cpuOptions } = await makeCpu(arch, bytes, cpus, clock, core);
+  const { cpu, factory, options: cpuOptions } = await makeCpu(arch, bytes, cpus, clock, core, options.stats);
   const kernel = bootKernel(
     {
       ram: factory.memory,

@@ -46,11 +46,12 @@ export async function makeCpu(
   cpus: number,
   clock: Clock,
   core: string,
+  counts = false,
 ): Promise<CpuChoice> {
   const heat = heatOf(core);
   const own = heat !== null || core === 'interp';
   const cpu = own
-    ? interpreter(arch, memoryBytes, cpus, clock, { heat })
+    ? interpreter(arch, memoryBytes, cpus, clock, { heat, counts })
     : core === 'lockstep'
       ? await lockstep(arch, memoryBytes, cpus, clock)
       : await unicorn(arch, memoryBytes, cpus, clock, core);
@@ -75,6 +76,14 @@ export async function makeCpu(
             cpuFlags: aarch64.FEATURES.split(' '),
           },
   };
+}
+
+interface InterpreterOptions {
+  /** Without what Unicorn has not. */
+  readonly likeUnicorn?: boolean;
+  /** With the compiler. */
+  readonly heat?: Partial<Heat> | null;
+  readonly counts?: boolean;
 }
 
 /** `jit`, or `jit:SLICE:SAMPLES` to have code compiled earlier or later; null: another core. */
@@ -113,11 +122,11 @@ function interpreter(
   memoryBytes: number,
   cpus: number,
   clock: Clock,
-  { likeUnicorn = false, heat = null }: { likeUnicorn?: boolean; heat?: Partial<Heat> | null } = {},
+  { likeUnicorn = false, heat = null, counts = false }: InterpreterOptions = {},
 ): CpuCore {
   const nanoseconds = (): bigint => BigInt(clock.monotonic()); // both counters run at 1 GHz
   const compiling = <Isa>(isa: Isa): Partial<CpuOptions> =>
-    heat ? { compiler: compilerOf(arch, isa), heat: { ...HEAT, ...heat } } : {};
+    heat ? { compiler: compilerOf(arch, isa), heat: { ...HEAT, ...heat }, counts } : {};
   if (arch === 'x86_64') {
     const core = loadCore();
     return new X86Cpu({ ...core, ...compiling(core.isa), memoryBytes, cpus, tsc: nanoseconds, likeUnicorn });

@@ -11,7 +11,7 @@ import type { VirtualClock } from '../host/clock.ts';
 import type { InputPump } from '../host/input.ts';
 import { breathe, sleep } from '../host/wait.ts';
 import { assemble, type Assembly } from './assemble.ts';
-import { LockstepDifference } from '../../cpu/index.ts';
+import { LockstepDifference, type CompilerStats } from '../../cpu/index.ts';
 import { DeadlockError, InternalError, StoppedError } from './errors.ts';
 import { undefinedInstructionReporter } from './undefined-instruction.ts';
 import { enterEvent, EventTracer, type Listeners, type MachineEvent, TracerList } from './events.ts';
@@ -44,6 +44,8 @@ export interface MachineStats {
   readonly instructions: number;
   /** Bytes of guest memory in use now. */
   readonly memory: number;
+  /** What was compiled; null: nothing is, on this core. How it was used is counted with BootOptions.stats. */
+  readonly compiler: CompilerStats | null;
 }
 
 type ListenerSets = { [K in keyof Listeners]: Set<Listeners[K]> };
@@ -240,14 +242,33 @@ export class Machine {
   }
 
   get stats(): MachineStats {
-    return { instructions: this.instructions, memory: this.kernel.ram.used * 4096 };
+    return {
+      instructions: this.instructions,
+      memory: this.kernel.ram.used * 4096,
+      compiler: this.loop.cpu.compilerStats ?? null,
+    };
   }
 
-  /** One line for people: what ran, in `ms` of host time. */
-  statsLine(ms: number): string {
-    const { instructions, memory } = this.stats;
+  /** Lines for people: what ran, in `ms` of host time. */
+  statsLines(ms: number): string[] {
+    const { instructions, memory, compiler } = this.stats;
     const mips = instructions / 1000 / Math.max(ms, 0.001);
-    return `${instructions} instructions in ${ms.toFixed(1)} ms (${mips.toFixed(1)} million a second), ${(memory / 2 ** 20).toFixed(1)} MiB in use`;
+    const lines = [
+      `${instructions} instructions in ${ms.toFixed(1)} ms (${mips.toFixed(1)} million a second), ${(memory / 2 ** 20).toFixed(1)} MiB in use`,
+    ];
+    if (!compiler) return lines;
+    const { regions, live, bytes, milliseconds, exits } = compiler;
+    lines.push(
+      `compiled ${regions} regions (${live} in use) of ${compiler.instructions} instructions into ${bytes} bytes in ${milliseconds.toFixed(1)} ms`,
+    );
+    if (!exits) return lines;
+    const { instructions: inside, entered, ...causes } = exits;
+    const share = ((100 * inside) / Math.max(instructions, 1)).toFixed(1);
+    const list = Object.entries(causes).map(([cause, n]) => `${cause} ${n}`);
+    lines.push(
+      `${inside} instructions (${share} %) ran compiled, in ${entered} visits that ended by: ${list.join(', ')}`,
+    );
+    return lines;
   }
 
   /** Called once, when every task of the guest has stopped (job control) and nothing else can run. */

@@ -94,6 +94,8 @@ export interface BootOptions {
    * or the package @alexaltea/unicorn-js), or 'unicorn:' and the path of a WebAssembly build with unicorn.js's interface.
    */
   readonly cpu?: string;
+  /** Count how compiled code is used (Machine.stats); costs a little. */
+  readonly stats?: boolean;
   /** Permission bits of the program in the guest. Default 0o755. */
   readonly mode?: number;
   /** argv, argv[0] included. Default: the program's name alone. */

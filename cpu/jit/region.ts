@@ -163,8 +163,10 @@ class Grower {
       );
       return;
     }
-    // Recursion stays within the region; a long callee is a region of its own.
-    wayTo(callee === undefined ? null : (this.byKey.get(`${callee}:0`) ?? null));
+    // A long callee is there once, and returns through the dispatcher.
+    const long = callee === undefined ? null : this.node(callee, null);
+    if (long) this.enter(long);
+    wayTo(long);
     const back = this.node(returnTo, null);
     if (back) this.enter(back);
   }

@@ -262,10 +262,9 @@ export class Tier {
   private install(region: Region, p: Profile): void {
     const { memory } = this.options;
     this.live.add(region);
-    for (const { pc, head, id } of region.compiled.entries) {
-      const owned = this.replaced.has(head);
-      if (owned && pc !== region.seed) continue; // another region's beginning stays
-      if (!owned) this.replaced.set(head, memory.view.getUint16(head + R.handler, true));
+    for (const { head, id } of region.compiled.entries) {
+      // The newest region knows most: it takes what another one began with.
+      if (!this.replaced.has(head)) this.replaced.set(head, memory.view.getUint16(head + R.handler, true));
       memory.view.setUint16(head + R.handler, region.slot, true);
       memory.view.setUint16(head + R.entry, id, true);
     }

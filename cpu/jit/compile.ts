@@ -45,8 +45,8 @@ export interface CompiledRegion {
   readonly entries: readonly { readonly pc: number; readonly head: number; readonly id: number }[];
   /** Guest addresses of all blocks in it. */
   readonly blocks: readonly number[];
-  /** Records of its indirect jumps and calls, returns apart. */
-  readonly indirect: readonly number[];
+  /** Records of its indirect jumps and calls, returns apart, each with the places it was known to go to. */
+  readonly indirect: ReadonlyMap<number, readonly number[]>;
   readonly instructions: number;
 }
 
@@ -173,7 +173,9 @@ class RegionEmitter {
       imports: this.imports,
       entries: entries.map(([n, id]) => ({ pc: n.block.pc, head: n.block.head, id })),
       blocks: [...new Set(this.region.nodes.map((n) => n.block.pc))],
-      indirect: [...new Set(this.region.nodes.filter(leads).map((n) => n.block.end))],
+      indirect: new Map(
+        this.region.nodes.filter(leads).map((n) => [n.block.end, this.reader.targets(n.block)]),
+      ),
       instructions: this.region.instructions,
     };
   }

@@ -150,7 +150,11 @@ export class Tier {
       for (const region of inside)
         if (region.learning > 0 && --region.learning === 0) this.improve(region, p, region.patience);
     for (const region of p.sites.get(from) ?? [])
-      if (!inside?.has(region) && ++region.strays >= region.patience && region.patience < ENOUGH)
+      if (
+        !region.compiled.indirect.get(from)!.includes(pc) &&
+        ++region.strays >= region.patience &&
+        region.patience < ENOUGH
+      )
         this.improve(region, p, region.patience * 2);
     const head = space.blocks.get(pc);
     this.average = inside ? Math.min(this.average * 2, this.options.heat.longest) : this.options.heat.slice;
@@ -172,15 +176,19 @@ export class Tier {
   }
 
   private make(space: CodeSpace, p: Profile, pc: number): void {
-    const compiled = this.build(space, pc, (rec, n) => this.learningCell(rec, n));
-    if (compiled)
-      this.install(
-        { ...compiled, space, seed: pc, learning: LEARNING, strays: 0, patience: this.options.heat.samples },
-        p,
-      );
+    let learns = 0;
+    const compiled = this.build(space, pc, (rec, n) => {
+      const window = p.windows.get(rec * 4 + n);
+      if (window !== undefined) return { window };
+      learns = LEARNING;
+      return this.learningCell(rec, n);
+    });
+    if (!compiled) return;
+    const patience = this.options.heat.samples;
+    this.install({ ...compiled, space, seed: pc, learning: learns, strays: 0, patience }, p);
   }
 
-  /** Compiles a region again with the windows its accesses were seen to use. */
+  /** Compiles a region again with the windows its accesses were seen to use, and what else was learnt since. */
   private improve(region: Region, p: Profile, patience: number): void {
     const { space, seed } = region;
     const { view } = this.options.memory;
@@ -189,7 +197,7 @@ export class Tier {
       const key = rec * 4 + n;
       const cell = this.cells.get(key);
       const address = cell === undefined ? 0 : Number(view.getBigUint64(cell, true));
-      if (address > 0) {
+      if (address > 0 && !p.windows.has(key)) {
         const window = this.options.windowOf(space, address, access === 'w');
         if (window >= 0) p.windows.set(key, window);
       }
@@ -269,7 +277,7 @@ export class Tier {
       memory.view.setUint16(head + R.entry, id, true);
     }
     for (const pc of region.compiled.blocks) addTo(p.regions, pc, region);
-    for (const rec of region.compiled.indirect) addTo(p.sites, rec, region);
+    for (const rec of region.compiled.indirect.keys()) addTo(p.sites, rec, region);
   }
 
   /** Code at these addresses is no longer what was decoded. To be called before their records change. */
@@ -289,7 +297,7 @@ export class Tier {
       view.setUint16(head + R.entry, 0, true);
     }
     for (const pc of region.compiled.blocks) removeFrom(p.regions, pc, region);
-    for (const rec of region.compiled.indirect) removeFrom(p.sites, rec, region);
+    for (const rec of region.compiled.indirect.keys()) removeFrom(p.sites, rec, region);
     this.live.delete(region);
     this.table.set(region.slot, null);
     this.free.push(region.slot);

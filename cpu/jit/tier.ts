@@ -92,7 +92,7 @@ export class Tier {
   private readonly options: TierOptions;
   private readonly table: WebAssembly.Table;
   private readonly free: number[] = [];
-  private readonly profiles = new WeakMap<CodeSpace, Profile>();
+  private profiles = new WeakMap<CodeSpace, Profile>();
   private readonly live = new Set<Region>();
   /** Handlers of head records whose place a region took. */
   private readonly replaced = new Map<number, number>();
@@ -162,7 +162,7 @@ export class Tier {
     const n = (p.samples.get(pc) ?? 0) + 1;
     p.samples.set(pc, n);
     const times = p.done.get(pc) ?? 0;
-    const enough = (this.options.heat.samples * (p.regions.has(pc) ? WITHIN : 1)) << times;
+    const enough = this.options.heat.samples * (p.regions.has(pc) ? WITHIN : 1) * 2 ** times;
     if (n < enough || head === undefined) return;
     p.samples.set(pc, 0);
     p.done.set(pc, times + 1);
@@ -313,11 +313,11 @@ export class Tier {
 
   /** All decoded code is dropped, records included. */
   reset(): void {
-    for (const { slot, space } of this.live) {
+    for (const { slot } of this.live) {
       this.table.set(slot, null);
       this.free.push(slot);
-      this.profiles.delete(space);
     }
+    this.profiles = new WeakMap(); // what they know is by record
     this.live.clear();
     this.replaced.clear();
     this.targets.clear();

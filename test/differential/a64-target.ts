@@ -4,7 +4,7 @@ import { A } from '../../cpu/isa/aarch64/layout.ts';
 import { loadA64Core } from '../../src/host/core-files.ts';
 import type { Random } from '../support/random.ts';
 import { drawA64, type A64Case } from './a64-generate.ts';
-import { CODE, ZONE_BYTES } from './driver.ts';
+import { CODE, PAD, ZONE_BYTES } from './driver.ts';
 import { A64_AT as AT, A64_STATE_BYTES as STATE_BYTES } from './layouts.ts';
 import type { Field, Target } from './runner.ts';
 import { DataPages, runToExit, signalOf, type Core } from './sandbox.ts';
@@ -40,15 +40,20 @@ export class A64Target implements Target<A64Case> {
   private readonly pages: DataPages;
   private readonly fp = new Uint8Array(528);
   private readonly fpView = new DataView(this.fp.buffer);
+  private readonly start: number;
   private end = 0;
 
+  /** `start`: where executions begin; from PAD they jump back to the code, which makes it hot. */
   constructor(
     cpu: Core<A64Regs> = new A64Cpu({ ...loadA64Core(), memoryBytes: 64 << 20, codeBytes: 8 << 20 }),
+    start = CODE,
   ) {
     this.cpu = cpu;
+    this.start = start;
     this.regs = this.cpu.newRegs();
     this.table = this.cpu.newPageTable();
     this.pages = new DataPages(this.cpu.memory, this.table);
+    this.cpu.memory.view.setUint32(this.pages.code + PAD - CODE, 0x17fffe00, true); // b CODE
     for (let i = 0; i < 32; i++)
       this.cpu.memory.view.setInt32(this.pages.code + LITERALS + 4 * i, Math.imul(0x01234567, i + 1), true);
   }
@@ -88,7 +93,7 @@ export class A64Target implements Target<A64Case> {
     fp.set(before.subarray(AT.v, AT.v + 512), 16);
     regs.loadFp(fp);
     pages.put(this.zone, before.subarray(AT.zone, AT.zone + ZONE_BYTES));
-    regs.pc = CODE;
+    regs.pc = this.start;
     regs.resumeGeneration = -1;
     const exit = runToExit(cpu, regs, this.table);
 

@@ -3,6 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { guestPath, nativeReason } from '../support/guests.ts';
 
 export const CODE = 0x10000000;
+/** A jump back to CODE, for cpus that look for hot code there. */
+export const PAD = CODE + 0x800;
 export const DATA = 0x20000000;
 /** Pages that can be written; behind them is one that can only be read. */
 export const DATA_PAGES = 3;

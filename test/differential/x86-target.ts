@@ -1,7 +1,7 @@
 /** The x86_64 cpu alone, with the memory guests/differential/driver.c has and states as it writes them. */
 import { EXIT, X86Cpu, type PageTable, type X86Regs } from '../../cpu/index.ts';
 import { loadCore } from '../../src/host/core-files.ts';
-import { CODE, ZONE_BYTES } from './driver.ts';
+import { CODE, PAD, ZONE_BYTES } from './driver.ts';
 import { listing } from './iced.ts';
 import { FX, X86_AT as AT, X86_STATE_BYTES as STATE_BYTES } from './layouts.ts';
 import type { Field, Target } from './runner.ts';
@@ -58,13 +58,20 @@ export class X86Target implements Target<X86Case> {
   private readonly regs: X86Regs;
   private readonly table: PageTable;
   private readonly pages: DataPages;
+  private readonly start: number;
   private current: X86Case | null = null;
 
-  constructor(cpu: Core<X86Regs> = new X86Cpu({ ...loadCore(), memoryBytes: 64 << 20, codeBytes: 8 << 20 })) {
+  /** `start`: where executions begin; from PAD they jump back to the code, which makes it hot. */
+  constructor(
+    cpu: Core<X86Regs> = new X86Cpu({ ...loadCore(), memoryBytes: 64 << 20, codeBytes: 8 << 20 }),
+    start = CODE,
+  ) {
     this.cpu = cpu;
+    this.start = start;
     this.regs = this.cpu.newRegs();
     this.table = this.cpu.newPageTable();
     this.pages = new DataPages(this.cpu.memory, this.table);
+    this.cpu.memory.u8.set([0xe9, 0xfb, 0xf7, 0xff, 0xff], this.pages.code + PAD - CODE); // jmp CODE
   }
 
   meaning(c: X86Case): Int32Array {
@@ -98,7 +105,7 @@ export class X86Target implements Target<X86Case> {
     regs.setNum(17, v.getUint32(AT.flags, true));
     regs.loadFp(c.fp ? before.subarray(AT.fx, AT.fx + 512) : INITIAL_FP);
     pages.put(c.zone, before.subarray(AT.zone, AT.zone + ZONE_BYTES));
-    regs.pc = CODE;
+    regs.pc = this.start;
     regs.resumeGeneration = -1;
     const exit = runToExit(cpu, regs, this.table);
 

@@ -1,9 +1,9 @@
-// Debian's arm64 packages that serve as guests or as parts of them: downloaded and unpacked under build/arm64/, without
-// installing anything and without telling dpkg of a second architecture. Usage: node scripts/debian-arm64.mjs
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+// Debian's arm64 packages that serve as guests or as parts of them: downloaded and unpacked under build/arm64/.
+// Usage: node scripts/debian-arm64.mjs
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { unpackDebian } from './debian.mjs';
 
 const base = fileURLToPath(new URL('../build/arm64', import.meta.url));
 /** Where the packages' files lie. */
@@ -30,24 +30,11 @@ const missing = () => PACKAGES.filter((p) => !existsSync(join(ARM64_ROOT, p.file
 
 /** Fetches what is not there yet. Returns lines about what must be left out. */
 export function fetchArm64() {
-  if (missing().length > 0 && existsSync('/usr/bin/apt-get') && existsSync('/etc/debian_version')) {
-    const dir = (name) => {
-      const path = join(base, name);
-      mkdirSync(path, { recursive: true });
-      return path;
-    };
-    mkdirSync(join(dir('lists'), 'partial'), { recursive: true });
-    const options = [
-      `Dir::State::lists=${dir('lists')}`, `Dir::Cache=${dir('cache')}`, 'APT::Architectures::=amd64',
-      'APT::Architectures::=arm64', 'APT::Sandbox::User=root', 'Debug::NoLocking=true',
-    ].flatMap((o) => ['-o', o]); // prettier-ignore
-    const apt = (...args) =>
-      spawnSync('apt-get', ['-qq', ...options, ...args], { cwd: dir('debs'), encoding: 'utf8' }).status === 0;
-    if (apt('update')) for (const p of missing()) apt('download', `${p.pkg}:arm64`);
-    for (const deb of readdirSync(dir('debs')))
-      spawnSync('dpkg-deb', ['-x', join(base, 'debs', deb), dir('root')]);
-    for (const name of ['lists', 'cache', 'debs']) rmSync(join(base, name), { recursive: true, force: true });
-  }
+  unpackDebian(
+    base,
+    'root',
+    missing().map((p) => `${p.pkg}:arm64`),
+  );
   const specs = join(ARM64_ROOT, 'usr/lib/aarch64-linux-musl/musl-gcc.specs');
   if (existsSync(specs) && !existsSync(ARM64_MUSL_SPECS))
     writeFileSync(

@@ -1,4 +1,4 @@
-/* The C library's string functions (SSE in glibc) over and over: strings [ROUNDS]. */
+/* The C library's string functions (SSE or NEON in glibc) and snprintf, over and over: strings [ROUNDS]. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +23,15 @@ int main(int argc, char **argv) {
     hit = strstr(copy, "#zzz");
     sum += hit != NULL;
     memset(copy, (int)r, 4096);
+    for (int i = 0; i < 16; i++) { /* short ones, where a call costs more than its bytes */
+      char line[80];
+      int n = snprintf(line, sizeof line, "%s=%d %08lx %-12.5s|%c %.3f", i & 1 ? "odd" : "even", i * (int)r,
+                       sum, text + i, 'a' + i, (double)r / (i + 1));
+      sum += strlen(line) + (size_t)n;
+      hit = strchr(line, '|');
+      sum = sum * 31 + (unsigned char)hit[1];
+      memcpy(copy + 100 * i, line, (size_t)n + 1);
+    }
   }
   printf("strings %lu\n", sum);
   return 0;

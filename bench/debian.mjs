@@ -1,0 +1,43 @@
+// The real programs of the benchmark: Debian's packages for both architectures, unpacked with what they link to in
+// build/bench/ARCH. Usage: node bench/debian.mjs
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { unpackDebian } from '../scripts/debian.mjs';
+
+const base = fileURLToPath(new URL('../build/bench', import.meta.url));
+const DEBIAN_ARCH = { x86_64: 'amd64', aarch64: 'arm64' };
+
+/** The folder that serves an architecture's programs as root. */
+export const debianRoot = (arch) => join(base, arch);
+
+/** Package → a file of it. Libraries are what `ldd` says of lua, sqlite3 and openssl. */
+const PACKAGES = (arch) => {
+  const lib = `${arch}-linux-gnu`;
+  return {
+    'busybox-static': 'bin/busybox',
+    'lua5.4': 'usr/bin/lua5.4',
+    sqlite3: 'usr/bin/sqlite3',
+    openssl: 'usr/bin/openssl',
+    libc6: `lib/${lib}/libc.so.6`,
+    libreadline8: `lib/${lib}/libreadline.so.8`,
+    libtinfo6: `lib/${lib}/libtinfo.so.6`,
+    'libsqlite3-0': `usr/lib/${lib}/libsqlite3.so.0`,
+    zlib1g: `lib/${lib}/libz.so.1`,
+    libssl3: `usr/lib/${lib}/libcrypto.so.3`,
+  };
+};
+
+/** Fetches what is not there yet; returns the packages that could not be had. */
+export function fetchDebian(arch) {
+  const missing = () =>
+    Object.entries(PACKAGES(arch))
+      .filter(([, file]) => !existsSync(join(debianRoot(arch), file)))
+      .map(([pkg]) => `${pkg}:${DEBIAN_ARCH[arch]}`);
+  unpackDebian(base, arch, missing());
+  return missing();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  for (const arch of Object.keys(DEBIAN_ARCH))
+    for (const p of fetchDebian(arch)) console.log(`left out: Debian package ${p} could not be had`);

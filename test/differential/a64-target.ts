@@ -7,7 +7,7 @@ import { drawA64, type A64Case } from './a64-generate.ts';
 import { CODE, PAD, ZONE_BYTES } from './driver.ts';
 import { A64_AT as AT, A64_STATE_BYTES as STATE_BYTES } from './layouts.ts';
 import type { Field, Target } from './runner.ts';
-import { DataPages, runToExit, signalOf, type Core } from './sandbox.ts';
+import { DataPages, PATIENT, runToExit, signalOf, type Core } from './sandbox.ts';
 
 /** Behind the code: what literals load. */
 const LITERALS = 256;
@@ -41,6 +41,7 @@ export class A64Target implements Target<A64Case> {
   private readonly fp = new Uint8Array(528);
   private readonly fpView = new DataView(this.fp.buffer);
   private readonly start: number;
+  patience = PATIENT;
   private end = 0;
 
   /** `start`: where executions begin; from PAD they jump back to the code, which makes it hot. */
@@ -68,6 +69,11 @@ export class A64Target implements Target<A64Case> {
     return c.words.map((w) => w.toString(16).padStart(8, '0')).join(' ');
   }
 
+  /** The memory that can be written. */
+  get data(): Uint8Array {
+    return this.pages.all;
+  }
+
   reset(): void {
     this.pages.reset();
   }
@@ -78,7 +84,7 @@ export class A64Target implements Target<A64Case> {
     });
     this.end = CODE + 4 * c.words.length;
     this.zone = c.zone;
-    this.table.written(CODE, LITERALS);
+    this.table.written(CODE, Math.max(c.code.length + 4, LITERALS));
   }
   private zone = 0;
 
@@ -95,7 +101,7 @@ export class A64Target implements Target<A64Case> {
     pages.put(this.zone, before.subarray(AT.zone, AT.zone + ZONE_BYTES));
     regs.pc = this.start;
     regs.resumeGeneration = -1;
-    const exit = runToExit(cpu, regs, this.table);
+    const exit = runToExit(cpu, regs, this.table, this.patience);
 
     const o = new DataView(after.buffer, after.byteOffset, STATE_BYTES);
     const { pc } = regs;

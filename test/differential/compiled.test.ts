@@ -10,6 +10,7 @@ import { Random } from '../support/random.ts';
 import * as a64 from './a64-generate.ts';
 import { a64Pair, x86Pair, type CompiledPair } from './compiled-run.ts';
 import type { Case } from './runner.ts';
+import { a64Program, x86Program } from './programs.ts';
 import * as x86 from './x86-generate.ts';
 
 const SEED = Number(process.env['RING3_DIFF_SEED'] ?? 1);
@@ -75,4 +76,36 @@ describe('compiled instructions do what interpreted ones do', () => {
     });
     expect(defs.map((d) => d.name).filter((name) => !pair.emitted.has(name))).toEqual([]);
   }, 600_000); // prettier-ignore
+});
+
+/** Compiles what it has seen, at once, but lets it run for some rounds. */
+const SLICE = Number(process.env['RING3_DIFF_SLICE'] ?? 60);
+const SOON = { slice: SLICE, longest: SLICE, samples: 0 };
+const PROGRAMS = Number(process.env['RING3_DIFF_PROGRAMS'] ?? 150);
+
+async function programs<C extends Case>(pair: CompiledPair<C>, make: (r: Random) => C): Promise<void> {
+  const failures: string[] = [];
+  const r = new Random(SEED);
+  for (let i = 0; i < PROGRAMS; i++) {
+    await breathe();
+    const seed = r.u32();
+    const failure = pair.run(make(new Random(seed)), r, { fuel: 200 + r.below(4000), times: 1 + r.below(3) });
+    if (failure !== null) failures.push(`${seed}: ${failure}`);
+  }
+  console.log(
+    `${pair.instructions} instructions of ${PROGRAMS} programs through ${pair.regions} regions, ${failures.length} differ`,
+  );
+  expect(failures, `${failures.length} differ:\n${failures.slice(0, 5).join('\n')}\n`).toEqual([]);
+}
+
+describe('compiled programs do what interpreted ones do, at every sample', () => {
+  it('x86_64', async () => {
+    const sequences = new x86.Sequences(x86Definitions);
+    await programs(x86Pair(SOON), (r) => x86Program(sequences, r, 6));
+  }, 600_000);
+
+  it('aarch64', async () => {
+    const sequences = new a64.Sequences(a64Definitions);
+    await programs(a64Pair(SOON), (r) => a64Program(sequences, r, 6));
+  }, 600_000);
 });

@@ -27,6 +27,10 @@ export class DataPages {
   put(address: number, bytes: Uint8Array): void {
     this.u8.set(bytes, this.data + address - DATA);
   }
+  /** All that can be written. */
+  get all(): Uint8Array {
+    return this.u8.subarray(this.data, this.data + PAGE * DATA_PAGES);
+  }
   get(address: number, into: Uint8Array): void {
     const at = this.data + address - DATA;
     into.set(this.u8.subarray(at, at + into.length));
@@ -52,13 +56,22 @@ export interface Core<R> extends Omit<CpuCore, 'newRegs'> {
   newRegs(): R;
 }
 
-/** Runs to an exit. A core may come back before it got anywhere, when a page was missing. */
+/** How long a run may take. */
+export interface Patience {
+  readonly fuel: number;
+  readonly times: number;
+}
+/** A core may come back before it got anywhere, when a page was missing. */
+export const PATIENT: Patience = { fuel: 1_000_000, times: 8 };
+
+/** Runs to an exit. */
 export function runToExit<R extends Parameters<CpuCore['run']>[0]>(
   cpu: Core<R>,
   regs: R,
   table: PageTable,
+  { fuel, times }: Patience,
 ): number {
   let exit: number = EXIT.preempt;
-  for (let i = 0; exit === EXIT.preempt && i < 8; i++) exit = cpu.run(regs, table, 1_000_000);
+  for (let i = 0; exit === EXIT.preempt && i < times; i++) exit = cpu.run(regs, table, fuel);
   return exit;
 }

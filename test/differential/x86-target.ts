@@ -5,7 +5,7 @@ import { CODE, PAD, ZONE_BYTES } from './driver.ts';
 import { listing } from './iced.ts';
 import { FX, X86_AT as AT, X86_STATE_BYTES as STATE_BYTES } from './layouts.ts';
 import type { Field, Target } from './runner.ts';
-import { DataPages, runToExit, signalOf, type Core } from './sandbox.ts';
+import { DataPages, PATIENT, runToExit, signalOf, type Core } from './sandbox.ts';
 import { drawX86, LANDING_B, type X86Case } from './x86-generate.ts';
 
 const NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15']; // prettier-ignore
@@ -59,6 +59,7 @@ export class X86Target implements Target<X86Case> {
   private readonly table: PageTable;
   private readonly pages: DataPages;
   private readonly start: number;
+  patience = PATIENT;
   private current: X86Case | null = null;
 
   /** `start`: where executions begin; from PAD they jump back to the code, which makes it hot. */
@@ -84,6 +85,11 @@ export class X86Target implements Target<X86Case> {
     return listing(c.code, CODE);
   }
 
+  /** The memory that can be written. */
+  get data(): Uint8Array {
+    return this.pages.all;
+  }
+
   reset(): void {
     this.pages.reset();
   }
@@ -92,7 +98,7 @@ export class X86Target implements Target<X86Case> {
     const { u8 } = this.cpu.memory;
     u8.fill(INT3, this.pages.code, this.pages.code + LANDING_B + 32);
     u8.set(c.code, this.pages.code);
-    this.table.written(CODE, LANDING_B + 32);
+    this.table.written(CODE, Math.max(c.code.length, LANDING_B + 32));
     this.current = c;
   }
 
@@ -107,7 +113,7 @@ export class X86Target implements Target<X86Case> {
     pages.put(c.zone, before.subarray(AT.zone, AT.zone + ZONE_BYTES));
     regs.pc = this.start;
     regs.resumeGeneration = -1;
-    const exit = runToExit(cpu, regs, this.table);
+    const exit = runToExit(cpu, regs, this.table, this.patience);
 
     const o = new DataView(after.buffer, after.byteOffset, STATE_BYTES);
     let { pc } = regs;

@@ -76,7 +76,14 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   const arch = chooseArch(options, program, env.PATH ?? '');
   const bytes = Math.ceil(memory / 65536) * 65536;
   const core = options.cpu ?? 'jit';
-  const { cpu, factory, options: cpuOptions } = await makeCpu(arch, bytes, cpus, clock, core, options.stats);
+  const {
+    cpu,
+    factory,
+    options: cpuOptions,
+  } = await makeCpu(arch, bytes, cpus, clock, core, {
+    ...(options.stats ? { counts: true } : {}),
+    ...(options.onSample ? { onSample: options.onSample } : {}),
+  });
   const kernel = bootKernel(
     {
       ram: factory.memory,

@@ -46,12 +46,12 @@ export async function makeCpu(
   cpus: number,
   clock: Clock,
   core: string,
-  counts = false,
+  watch: Watch = {},
 ): Promise<CpuChoice> {
   const heat = heatOf(core);
   const own = heat !== null || core === 'interp';
   const cpu = own
-    ? interpreter(arch, memoryBytes, cpus, clock, { heat, counts })
+    ? interpreter(arch, memoryBytes, cpus, clock, { heat, ...watch })
     : core === 'lockstep'
       ? await lockstep(arch, memoryBytes, cpus, clock)
       : await unicorn(arch, memoryBytes, cpus, clock, core);
@@ -78,12 +78,14 @@ export async function makeCpu(
   };
 }
 
-interface InterpreterOptions {
+/** What is to be seen of compiled code at work. */
+export type Watch = Pick<CpuOptions, 'counts' | 'onSample'>;
+
+interface InterpreterOptions extends Watch {
   /** Without what Unicorn has not. */
   readonly likeUnicorn?: boolean;
   /** With the compiler. */
   readonly heat?: Partial<Heat> | null;
-  readonly counts?: boolean;
 }
 
 /** `jit`, or `jit:SLICE:SAMPLES` to have code compiled earlier or later; null: another core. */
@@ -122,11 +124,11 @@ function interpreter(
   memoryBytes: number,
   cpus: number,
   clock: Clock,
-  { likeUnicorn = false, heat = null, counts = false }: InterpreterOptions = {},
+  { likeUnicorn = false, heat = null, ...watch }: InterpreterOptions = {},
 ): CpuCore {
   const nanoseconds = (): bigint => BigInt(clock.monotonic()); // both counters run at 1 GHz
   const compiling = <Isa>(isa: Isa): Partial<CpuOptions> =>
-    heat ? { compiler: compilerOf(arch, isa), heat: { ...HEAT, ...heat }, counts } : {};
+    heat ? { compiler: compilerOf(arch, isa), heat: { ...HEAT, ...heat }, ...watch } : {};
   if (arch === 'x86_64') {
     const core = loadCore();
     return new X86Cpu({ ...core, ...compiling(core.isa), memoryBytes, cpus, tsc: nanoseconds, likeUnicorn });

@@ -1,5 +1,6 @@
 /** What a machine is told at boot. */
 import type { FsLike } from '../host/host-fs.ts';
+import type { CpuOptions } from '../../cpu/index.ts';
 import type { Tracer } from '../../kernel/trace/tracer.ts';
 
 /** A host folder shown in the guest. */
@@ -96,6 +97,11 @@ export interface BootOptions {
   readonly cpu?: string;
   /** Count how compiled code is used (Machine.stats); costs a little. */
   readonly stats?: boolean;
+  /**
+   * Called with the running task's registers, and instructions retired since it was last let run, whenever 'jit' looks for
+   * hot code: with 'jit:SLICE:SAMPLES' about every SLICE instructions, at the same ones whatever SAMPLES is.
+   */
+  readonly onSample?: CpuOptions['onSample'];
   /** Permission bits of the program in the guest. Default 0o755. */
   readonly mode?: number;
   /** argv, argv[0] included. Default: the program's name alone. */

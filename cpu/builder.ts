@@ -34,6 +34,12 @@ export abstract class Builder {
     return this.fn.op(name, args);
   }
   lane(name: string, lane: number, ...args: Val[]): Val {
+    const [from] = args;
+    // What was put into a lane comes out of it again.
+    if (args.length === 1 && isOp(from) && from.imm === lane && name.startsWith(from.op.name.slice(0, 5))) {
+      if (from.op.name.endsWith('64x2.replace_lane') || from.op.name.endsWith('32x4.replace_lane'))
+        return from.args[1];
+    }
     return this.fn.op(name, args, lane);
   }
   shuffle(a: Val, b: Val, lanes: readonly number[]): Val {
@@ -242,3 +248,5 @@ const FOLDS: Readonly<Record<string, (a: bigint, b: bigint, bits: bigint) => big
   eq: (a, b, bits) => (BigInt.asIntN(Number(bits), a - b) === 0n ? 1n : 0n),
   ne: (a, b, bits) => (BigInt.asIntN(Number(bits), a - b) === 0n ? 0n : 1n),
 };
+
+const isOp = (v: Val): v is Val & { op: { name: string } } => typeof v.op === 'object';

@@ -20,6 +20,13 @@ export const EXIT_OF: Readonly<Record<ExitKind, number>> = {
 };
 
 export abstract class GuestBuilder extends Builder {
+  /** Code may be long where that makes it fast: it is compiled for the place it stands in. */
+  readonly expands: boolean = false;
+  /** `relaxed_madd` is there and rounds once. */
+  get fuses(): boolean {
+    return false;
+  }
+
   // ---- state
 
   /** Reads and writes a field of the cpu state by its offset, with a load or store instruction's name. */

@@ -3,6 +3,7 @@ export { A64Cpu, type A64CpuOptions } from './a64-cpu.ts';
 export { A64Regs } from './a64-regs.ts';
 export type { Cpu, CpuOptions } from './cpu.ts';
 export type { CpuCore } from './port.ts';
+export { hasRelaxedMadd } from './jit/fused.ts';
 export { HEAT, type CompileRegion, type CompilerStats, type Heat } from './jit/tier.ts';
 export * from './unicorn/api.ts';
 export { UnicornX86Cpu, type UnicornX86Options } from './unicorn/x86.ts';

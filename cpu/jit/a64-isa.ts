@@ -4,6 +4,7 @@ import { variantFinder } from '../isa/aarch64/encoding.ts';
 import { FUSED_CONDITIONS, HOST_IMPORTS, type DecodeTables } from '../isa/aarch64/handlers.ts';
 import { definitions, helpers } from '../isa/aarch64/instructions.ts';
 import { A64RegionBuilder, A64_CELLS } from './a64-region-builder.ts';
+import { fuses } from './fused.ts';
 import { fuser, lazily, type Instruction, type RegionIsa } from './isa.ts';
 
 export function a64RegionIsa({ encodings, ids }: DecodeTables): RegionIsa {
@@ -32,6 +33,7 @@ export function a64RegionIsa({ encodings, ids }: DecodeTables): RegionIsa {
     cells: A64_CELLS,
     instruction: lazily(make),
     host: HOST_IMPORTS,
+    fuses: fuses(),
     helpers: new Map([...CORE_HELPERS, ...helpers].map((h) => [h.name, h])),
     usesCells: () => false,
     fillDerived: () => undefined,

@@ -126,6 +126,7 @@ export class BlockReader {
       flow,
       view: this.code.view,
       rec,
+      fuses: false,
       callee: (kind, name) => ({
         index: 0,
         result:

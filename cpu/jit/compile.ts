@@ -235,6 +235,7 @@ class RegionEmitter {
         flow: this.flow(n, d),
         view: this.request.code.view,
         rec: d.rec,
+        fuses: this.isa.fuses,
         callee: (kind, name) => this.callee(kind, name),
         derived: this.derived,
         site: this.sites(d.rec),

@@ -25,6 +25,8 @@ export interface RegionIsa {
   readonly host: readonly HostImport[];
   readonly helpers: ReadonlyMap<string, Signature>;
   usesCells(host: string, args: readonly Val[]): boolean;
+  /** The host has a fused multiply-add. */
+  readonly fuses: boolean;
   /** The derived locals from the state in memory, and back. */
   fillDerived(s: StateAccess): void;
   spillDerived(s: StateAccess): void;

@@ -37,6 +37,8 @@ export interface RegionContext {
   /** The machine's memory, where the instruction's record lies. */
   readonly view: DataView;
   readonly rec: number;
+  /** The host has a fused multiply-add. */
+  readonly fuses: boolean;
   callee(kind: 'host' | 'helper', name: string): Callee;
   /** The derived locals to and from the state in memory. */
   readonly derived: { spill(): void; fill(): void };
@@ -58,6 +60,10 @@ export type CompiledParts = {
 export function compiled<T extends Base<GuestBuilder>>(builder: T): T & Base<CompiledParts> {
   abstract class Compiled extends builder {
     abstract readonly context: RegionContext;
+    override readonly expands = true;
+    override get fuses(): boolean {
+      return this.context.fuses;
+    }
 
     get fn(): Fn {
       return this.context.fn;

@@ -3,6 +3,7 @@ import { CORE_HELPERS } from '../interp/helpers.ts';
 import { variantFinder } from '../isa/x86_64/encoding.ts';
 import { FLAG_HELPERS, HOST_IMPORTS, type DecodeTables } from '../isa/x86_64/handlers.ts';
 import { definitions, helpers } from '../isa/x86_64/instructions.ts';
+import { fuses } from './fused.ts';
 import { fuser, lazily, type Instruction, type RegionIsa } from './isa.ts';
 import { fillFlags, spillFlags } from './x86-flags.ts';
 import { X86RegionBuilder, X86_CELLS, x86HostUsesCells } from './x86-region-builder.ts';
@@ -41,6 +42,7 @@ export function x86RegionIsa({ encodings, ids, undefinedHandler }: DecodeTables)
     cells: X86_CELLS,
     instruction: lazily(make),
     host: HOST_IMPORTS,
+    fuses: fuses(),
     helpers: new Map([...CORE_HELPERS, ...FLAG_HELPERS, ...helpers].map((h) => [h.name, h])),
     usesCells: x86HostUsesCells,
     fillDerived: fillFlags,

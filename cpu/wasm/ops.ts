@@ -124,6 +124,9 @@ run(0xfc, 6, 'd>l', each('i64', 'trunc_sat_f64_s trunc_sat_f64_u'));
 
 // SIMD (prefix 0xfd).
 const S = 0xfd;
+// Relaxed SIMD; whether it fuses is the host's business (jit/fused.ts).
+add('f32x4.relaxed_madd', S, 0x105, 'v,v,v>v');
+add('f64x2.relaxed_madd', S, 0x107, 'v,v,v>v');
 run(S, 0, 'i>v', 'v128.load v128.load8x8_s v128.load8x8_u v128.load16x4_s v128.load16x4_u v128.load32x2_s v128.load32x2_u v128.load8_splat v128.load16_splat v128.load32_splat v128.load64_splat', 'mem', false); // prettier-ignore
 add('v128.store', S, 11, 'i,v>', 'mem', false);
 add('v128.const', S, 12, '>v', 'bytes16');

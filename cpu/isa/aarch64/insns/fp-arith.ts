@@ -258,6 +258,16 @@ export const HALF = { mask: 0x1fffffffn, value: 0x10000000n } as const;
 
 /** a + x · y, rounded once. */
 export function mulAdd(b: A64Builder, t: ScalarType, a: Val, x: Val, y: Val): Val {
+  if (b.fuses) {
+    const v = t === 'f64' ? 'f64x2' : 'f32x4';
+    const [A, X, Y] = [a, x, y].map((q) => b.op(`${v}.splat`, q));
+    const r = b.lane(`${v}.extract_lane`, 0, b.op(`${v}.relaxed_madd`, X, Y, A));
+    const out = b.var(t, r);
+    b.if(b.eqz(b.and(settled(b), safe(b, t, r))), () => {
+      b.set(out, fromBits(b, t, b.callHelper(`mulAdd_${t}`, toBits(b, a), toBits(b, x), toBits(b, y))!));
+    });
+    return b.get(out);
+  }
   if (t === 'f64')
     return b.op('f64.reinterpret_i64', b.callHelper('mulAdd_f64', toBits(b, a), toBits(b, x), toBits(b, y))!);
   const wide = (v: Val): Val => b.op('f64.promote_f32', v);

@@ -145,6 +145,10 @@ export const UPPER = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15
 export function mulAddLanes(b: A64Builder, f: Form, a: Val, x: Val, y: Val): Val {
   const compute = (lane: (v: Val) => Val): Val =>
     b.callHelper(`mulAdd_${f.t}`, lane(a), lane(x), lane(y))!;
+  if (b.fuses) {
+    const r = b.op(`${vectorOf(f.t)}.relaxed_madd`, x, y, a);
+    return fastOrEach(b, f, b.and(settled(b), all(b, safeLanes(b, f, r))), r, compute);
+  }
   if (f.t === 'f64') return b.callHelper('mulAdd_f64x2', a, x, y)!;
   const halves = f.q === 1 ? [0, 1] : [0];
   const sums = halves.map((h) => {

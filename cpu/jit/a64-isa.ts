@@ -3,6 +3,7 @@ import { CORE_HELPERS } from '../interp/helpers.ts';
 import { variantFinder } from '../isa/aarch64/encoding.ts';
 import { FUSED_CONDITIONS, HOST_IMPORTS, type DecodeTables } from '../isa/aarch64/handlers.ts';
 import { definitions, helpers } from '../isa/aarch64/instructions.ts';
+import { fillFlags, spillFlags } from './a64-flags.ts';
 import { A64RegionBuilder, A64_CELLS } from './a64-region-builder.ts';
 import { fuses } from './fused.ts';
 import { fuser, lazily, type Instruction, type RegionIsa } from './isa.ts';
@@ -36,7 +37,7 @@ export function a64RegionIsa({ encodings, ids }: DecodeTables): RegionIsa {
     fuses: fuses(),
     helpers: new Map([...CORE_HELPERS, ...helpers].map((h) => [h.name, h])),
     usesCells: () => false,
-    fillDerived: () => undefined,
-    spillDerived: () => undefined,
+    fillDerived: fillFlags,
+    spillDerived: spillFlags,
   };
 }

@@ -81,8 +81,16 @@ export abstract class A64Builder extends GuestBuilder {
     this.setState('i64.store', A.carry, carry);
   }
 
-  /** Flags of x + y (+ carry) = sum; subtraction is x + ~y + 1. */
+  /** Flags of x − y = difference. */
+  flagsSub(x: Val, y: Val, difference: Val, bits: number): void {
+    this.flagsSum(x, this.not(y), difference, bits);
+  }
+  /** Flags of x + y = sum. */
   flagsAdd(x: Val, y: Val, sum: Val, bits: number): void {
+    this.flagsSum(x, y, sum, bits);
+  }
+  /** Flags of x + y + carry = sum; subtraction is x + ~y + 1. */
+  flagsSum(x: Val, y: Val, sum: Val, bits: number): void {
     const up = (v: Val): Val => (bits === 64 ? v : this.shl(v, 64 - bits));
     const [a, b, r] = [up(x), up(y), up(sum)];
     this.setFlags(r, r, this.or(this.and(a, b), this.and(this.or(a, b), this.not(r))));
@@ -90,6 +98,11 @@ export abstract class A64Builder extends GuestBuilder {
   flagsLogic(result: Val, bits: number): void {
     const r = bits === 64 ? result : this.shl(result, 64 - bits);
     this.setFlags(r, r, this.i64(0));
+  }
+
+  /** Flags set in one of two ways. */
+  flagsEither(cond: Val, then: () => void, otherwise: () => void): void {
+    this.if(cond, then, otherwise);
   }
 
   /** Flags from an i64 with N, Z, C, V in bits 3…0. */
@@ -104,7 +117,10 @@ export abstract class A64Builder extends GuestBuilder {
   nzcv(): Val {
     const n = this.getState('i64.load', A.n);
     const z = this.getState('i64.load', A.z);
-    const c = this.getState('i64.load', A.carry);
+    return this.imageOf(n, z, this.getState('i64.load', A.carry));
+  }
+
+  protected imageOf(n: Val, z: Val, c: Val): Val {
     const bit = (v: Val, to: number): Val => this.shl(this.shrU(v, 63), to);
     return this.or(
       this.or(bit(n, 3), this.shl(this.extU(this.eqz(z)), 2)),
@@ -138,7 +154,7 @@ export abstract class A64Builder extends GuestBuilder {
     );
   }
 
-  private test(cc: number, n: () => Val, z: () => Val, c: () => Val): Val {
+  protected test(cc: number, n: () => Val, z: () => Val, c: () => Val): Val {
     const overflow = (): Val => {
       const carry = c();
       return this.xor(carry, this.shl(carry, 1));

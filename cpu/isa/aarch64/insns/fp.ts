@@ -222,7 +222,7 @@ const comparisons: readonly Definition[] = TYPES.flatMap(([t, type]) => [
   ),
   ...([0, 1] as const).map((e) =>
     insn(`fccmp${e ? 'e' : ''} ${suffix(t)}`, `00011110 ${type} 1 Vm cond:4 01 Vn ${e} nzcv:4`, 'r:Vn r:Vm', (b, vn, vm) => {
-      b.if(
+      b.flagsEither(
         b.condition(b.f['cond']),
         () => {
           compareFlags(b, t, scalar(b, t, vn), scalar(b, t, vm), e === 1);

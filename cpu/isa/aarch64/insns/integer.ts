@@ -27,7 +27,10 @@ function extended(b: A64Builder, r: Reg, option: number): Val {
 /** ADD, SUB (op), ADDS, SUBS (S) of x and y. */
 function addSub(b: A64Builder, op: number, S: number, rd: Reg, x: Val, y: Val): void {
   const r = op ? b.sub(x, y) : b.add(x, y);
-  if (S) b.flagsAdd(x, op ? b.not(y) : y, r, b.width);
+  if (S) {
+    if (op) b.flagsSub(x, y, r, b.width);
+    else b.flagsAdd(x, y, r, b.width);
+  }
   b.setX(rd, r, b.width);
 }
 
@@ -139,7 +142,7 @@ const shiftedRegister: readonly Definition[] = [
       const x = b.x(rn);
       const y = op ? b.not(b.x(rm)) : b.x(rm);
       const r = b.add(b.add(x, y), b.carry());
-      if (S) b.flagsAdd(x, y, r, b.width);
+      if (S) b.flagsSum(x, y, r, b.width);
       b.setX(rd, r, b.width);
     }, { by: 'sf' }),
   ]), // prettier-ignore
@@ -155,10 +158,10 @@ const conditional: readonly Definition[] = [
         (b, rn, rm) => {
           const x = b.x(rn);
           const y = imm ? b.imm() : b.x(rm);
-          b.if(
+          b.flagsEither(
             b.condition(b.f['cond']),
             () => {
-              if (op) b.flagsAdd(x, b.not(y), b.sub(x, y), b.width);
+              if (op) b.flagsSub(x, y, b.sub(x, y), b.width);
               else b.flagsAdd(x, y, b.add(x, y), b.width);
             },
             () => {

@@ -59,11 +59,19 @@ export class CodeSpace {
   readonly pages = new Map<number, Set<number>>();
   /** Linear address of its jump cache. */
   readonly jumpCache: number;
+  /** Link fields that are set, as indices of 32-bit words: the ways that were taken since `forgetWays`. */
+  readonly links: number[] = [];
   /** Where compiled code's windows are. */
   readonly anchors: Anchor[] = [];
 
   constructor(jumpCache: number) {
     this.jumpCache = jumpCache;
+  }
+
+  /** Unlinks all blocks: what is linked a while later is what runs now. */
+  forgetWays(i32: Int32Array): void {
+    for (const at of this.links) i32[at] = 0;
+    this.links.length = 0;
   }
 }
 

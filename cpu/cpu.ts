@@ -338,8 +338,10 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
           const pc = regs.pc;
           rec = this.lookup(space, table, pc);
           if (rec < 0 || generation !== this.generation) break;
-          if (patch > 0) i32[(from + patch) >> 2] = rec;
-          else this.arena.cacheJump(space.jumpCache, pc, rec);
+          if (patch > 0) {
+            i32[(from + patch) >> 2] = rec;
+            if (this.tier) space.links.push((from + patch) >> 2);
+          } else this.arena.cacheJump(space.jumpCache, pc, rec);
           break;
         }
         case EXIT.slow: {
@@ -440,6 +442,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     for (const space of this.idle.splice(0)) this.drop(space);
     for (const [table, space] of this.spaces) {
       for (const page of space.claims.keys()) table.unmarkCode(page);
+      space.links.length = 0;
       space.blocks.clear();
       space.pages.clear();
       space.claims.clear();

@@ -25,6 +25,8 @@ export interface CompileRequest {
   readonly code: CodeView;
   /** Guest addresses it is to be entered at. */
   readonly seeds: readonly number[];
+  /** Blocks that belong to it in any case. */
+  readonly keep: ReadonlySet<number>;
   /** Its slot in the handlers' table. */
   readonly slot: number;
   /** 64 KiB pages of the memory. */
@@ -58,7 +60,7 @@ const LEAVE = 2;
 /** null: there is nothing to compile at the seeds. */
 export function compileRegion(isa: RegionIsa, request: CompileRequest): CompiledRegion | null {
   const reader = new BlockReader(isa, request.code);
-  const region = growRegion(reader, request.seeds);
+  const region = growRegion(reader, request.seeds, request.keep);
   if (region.nodes.length === 0) return null;
   return new RegionEmitter(isa, request, reader, region).emit();
 }

@@ -27,9 +27,10 @@ export function structure<N extends FlowNode>(nodes: readonly N[]): Structure<N>
     const order = postorder(nodes).reverse();
     const rank = new Map<N, number>(order.map((n, i) => [n, i + 1]));
     const idom = dominators(order, rank);
+    const tree = intervals(idom);
     const dominates = (a: N, b: N): boolean => {
-      for (let at = rank.get(b)!; at > 0; at = idom[at]) if (at === rank.get(a)) return true;
-      return false;
+      const [x, y] = [rank.get(a)!, rank.get(b)!];
+      return tree.first[x] <= tree.first[y] && tree.first[y] <= tree.last[x];
     };
     let changed = false;
     const loops = new Set<N>();
@@ -111,4 +112,26 @@ function dominators<N extends FlowNode>(order: readonly N[], rank: ReadonlyMap<N
     }
   }
   return idom;
+}
+
+/** Preorder numbers in the dominator tree, and the last one below each: a dominates b where b's number is in a's range. */
+function intervals(idom: Int32Array): { first: Int32Array; last: Int32Array } {
+  const children: number[][] = Array.from(idom, () => []);
+  for (let i = 1; i < idom.length; i++) children[idom[i]].push(i);
+  const first = new Int32Array(idom.length);
+  const last = new Int32Array(idom.length);
+  const stack: [node: number, next: number][] = [[0, 0]];
+  let n = 0;
+  while (stack.length > 0) {
+    const top = stack[stack.length - 1];
+    const child = children[top[0]][top[1]++];
+    if (child === undefined) {
+      last[top[0]] = n;
+      stack.pop();
+    } else {
+      first[child] = ++n;
+      stack.push([child, 0]);
+    }
+  }
+  return { first, last };
 }

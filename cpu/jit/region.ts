@@ -53,8 +53,9 @@ export interface Region {
   readonly instructions: number;
 }
 
-export function growRegion(reader: BlockReader, seeds: readonly number[]): Region {
-  const grower = new Grower(reader);
+/** `keep`: blocks that belong to it however long ago the way to them was taken. */
+export function growRegion(reader: BlockReader, seeds: readonly number[], keep: ReadonlySet<number>): Region {
+  const grower = new Grower(reader, keep);
   for (const pc of seeds) {
     const n = grower.node(pc, null);
     if (n) grower.enter(n);
@@ -67,13 +68,20 @@ class Grower {
   readonly nodes: RegionNode[] = [];
   instructions = 0;
   private readonly reader: BlockReader;
+  private readonly keep: ReadonlySet<number>;
   private readonly byKey = new Map<string, RegionNode>();
   private readonly queue: RegionNode[] = [];
   private contexts = 0;
   private readonly sizes = new Map<number, { blocks: number; instructions: number } | null>();
 
-  constructor(reader: BlockReader) {
+  constructor(reader: BlockReader, keep: ReadonlySet<number>) {
     this.reader = reader;
+    this.keep = keep;
+  }
+
+  /** Is the way at a link field of the block part of what runs? */
+  private runs(block: Block, link: number, to: number): boolean {
+    return this.reader.taken(block, link) || this.keep.has(to);
   }
 
   node(pc: number, context: Context | null): RegionNode | null {
@@ -117,11 +125,11 @@ class Grower {
     }
     if (ways.direct) {
       const pc = reader.directTarget(block);
-      n.direct = { pc, node: reader.taken(block, R.link0) ? this.node(pc, context) : null };
+      n.direct = { pc, node: this.runs(block, R.link0, pc) ? this.node(pc, context) : null };
     }
     if (ways.fallThrough) {
       const pc = reader.next(block);
-      n.fallThrough = { pc, node: reader.taken(block, R.link1) ? this.node(pc, context) : null };
+      n.fallThrough = { pc, node: this.runs(block, R.link1, pc) ? this.node(pc, context) : null };
     }
     if (!ways.indirect) return;
     if (block.flow === 'return' && context) {
@@ -143,7 +151,7 @@ class Grower {
     const { block, context } = n;
     const returnTo = reader.next(block);
     const targets = block.ways.direct
-      ? reader.taken(block, R.link0)
+      ? this.runs(block, R.link0, reader.directTarget(block))
         ? [reader.directTarget(block)]
         : []
       : reader.targets(block);
@@ -234,8 +242,8 @@ class Grower {
         if (targets.length !== 1) return null;
         go(targets[0]);
       }
-      if (b.ways.direct && reader.taken(b, R.link0)) go(reader.directTarget(b));
-      if (b.ways.fallThrough && reader.taken(b, R.link1)) go(reader.next(b));
+      if (b.ways.direct && this.runs(b, R.link0, reader.directTarget(b))) go(reader.directTarget(b));
+      if (b.ways.fallThrough && this.runs(b, R.link1, reader.next(b))) go(reader.next(b));
     }
     return returns ? size : null;
   }

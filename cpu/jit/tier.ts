@@ -43,7 +43,7 @@ export interface TierOptions {
 interface Region {
   readonly slot: number;
   readonly space: CodeSpace;
-  readonly seed: number;
+  readonly seeds: readonly number[];
   readonly compiled: CompiledRegion;
   /** While it learns which windows its accesses use: samples until it is compiled for good. 0: it is. */
   learning: number;
@@ -52,6 +52,9 @@ interface Region {
   readonly patience: number;
 }
 
+/** Samples after which the ways taken since they were forgotten are a picture of what runs, and until which it is good. */
+const SETTLED = 2;
+const FRESH = 24;
 /** Samples a region gets to see what it accesses. */
 const LEARNING = 2;
 /** Patience of a region whose jumps always find somewhere new. */
@@ -68,6 +71,8 @@ interface Profile {
   readonly sites: Map<number, Set<Region>>;
   /** Guest addresses where nothing could be compiled, or often enough. */
   readonly done: Map<number, number>;
+  /** Samples since the ways taken were forgotten. */
+  sinceForgotten: number;
 }
 
 /** What was compiled, and how it was used. */
@@ -130,6 +135,7 @@ export class Tier {
           sites: new Map(),
           windows: new Map(),
           done: new Map(),
+          sinceForgotten: Infinity,
         }),
       );
     return p;
@@ -145,6 +151,7 @@ export class Tier {
   sample(space: CodeSpace, from: number, pc: number): void {
     const p = this.profile(space);
     this.noteTarget(from, pc);
+    p.sinceForgotten++;
     const inside = p.regions.get(pc);
     if (inside)
       for (const region of inside)
@@ -164,9 +171,19 @@ export class Tier {
     const times = p.done.get(pc) ?? 0;
     const enough = this.options.heat.samples * (p.regions.has(pc) ? WITHIN : 1) * 2 ** times;
     if (n < enough || head === undefined) return;
+    // What is compiled is what runs now: the ways taken since a little while ago.
+    if (p.sinceForgotten > FRESH) {
+      space.forgetWays(this.options.memory.i32);
+      p.sinceForgotten = 0;
+    }
+    if (p.sinceForgotten < SETTLED) return;
     p.samples.set(pc, 0);
     p.done.set(pc, times + 1);
-    this.make(space, p, pc);
+    let around: Region | null = null;
+    for (const region of inside ?? [])
+      if (!around || region.compiled.instructions > around.compiled.instructions) around = region;
+    if (around && !around.seeds.includes(pc)) this.improve(around, p, around.patience, [...around.seeds, pc]);
+    else this.make(space, p, pc);
   }
 
   private noteTarget(from: number, pc: number): void {
@@ -177,7 +194,7 @@ export class Tier {
 
   private make(space: CodeSpace, p: Profile, pc: number): void {
     let learns = 0;
-    const compiled = this.build(space, pc, (rec, n) => {
+    const compiled = this.build(space, [pc], new Set(), (rec, n) => {
       const window = p.windows.get(rec * 4 + n);
       if (window !== undefined) return { window };
       learns = LEARNING;
@@ -185,15 +202,15 @@ export class Tier {
     });
     if (!compiled) return;
     const patience = this.options.heat.samples;
-    this.install({ ...compiled, space, seed: pc, learning: learns, strays: 0, patience }, p);
+    this.install({ ...compiled, space, seeds: [pc], learning: learns, strays: 0, patience }, p);
   }
 
   /** Compiles a region again with the windows its accesses were seen to use, and what else was learnt since. */
-  private improve(region: Region, p: Profile, patience: number): void {
-    const { space, seed } = region;
+  private improve(region: Region, p: Profile, patience: number, seeds = region.seeds): void {
+    const { space } = region;
     const { view } = this.options.memory;
     this.remove(region, p);
-    const compiled = this.build(space, seed, (rec, n, access) => {
+    const compiled = this.build(space, seeds, new Set(region.compiled.blocks), (rec, n, access) => {
       const key = rec * 4 + n;
       const cell = this.cells.get(key);
       const address = cell === undefined ? 0 : Number(view.getBigUint64(cell, true));
@@ -204,7 +221,7 @@ export class Tier {
       const window = p.windows.get(key);
       return window === undefined ? null : { window };
     });
-    if (compiled) this.install({ ...compiled, space, seed, learning: 0, strays: 0, patience }, p);
+    if (compiled) this.install({ ...compiled, space, seeds, learning: 0, strays: 0, patience }, p);
     for (const other of this.live) if (other.learning > 0) return;
     this.cells.clear();
   }
@@ -223,7 +240,8 @@ export class Tier {
 
   private build(
     space: CodeSpace,
-    seed: number,
+    seeds: readonly number[],
+    keep: ReadonlySet<number>,
     site: CompileRequest['site'],
   ): { slot: number; compiled: CompiledRegion } | null {
     const slot = this.free.pop();
@@ -241,7 +259,8 @@ export class Tier {
           return seen ? [...seen].sort((a, b) => b[1] - a[1]).map(([to]) => to) : [];
         },
       },
-      seeds: [seed],
+      seeds,
+      keep,
       slot,
       pages: memory.memory.buffer.byteLength / 65536,
       site,

@@ -94,6 +94,10 @@ export const COUNTERS = 0x20400;
 /** The first two: instructions retired in regions, and how often one was entered. */
 export const EXIT_CAUSES = ['instructions', 'entered', 'memory', 'interpreter', 'link', 'indirect', 'lookup', 'preempt', 'other'] as const; // prettier-ignore
 export type ExitCause = (typeof EXIT_CAUSES)[number];
+/** How many accesses missed their window, and the records of the last MISSES of them. */
+export const MISS_COUNT = 0x20460;
+export const MISSES = 16;
+export const MISS_RECORDS = 0x20480;
 /** Last guest address of each access site of regions that learn which windows they use, i64 each. */
 export const LEARN = 0x20500;
 export const LEARN_SITES = (0x30000 - LEARN) / 8;

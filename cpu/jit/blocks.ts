@@ -108,6 +108,7 @@ export class BlockReader {
     const ways = { direct: false, fallThrough: false, indirect: false };
     const flow: Flow = {
       aside: () => undefined,
+      missed: () => undefined,
       leave: () => undefined,
       direct: () => {
         ways.direct = true;

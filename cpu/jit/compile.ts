@@ -3,6 +3,9 @@ import {
   COUNTERS,
   EXIT,
   EXIT_CAUSES,
+  MISSES,
+  MISS_COUNT,
+  MISS_RECORDS,
   R,
   S,
   STATE,
@@ -47,6 +50,8 @@ export interface CompiledRegion {
   readonly entries: readonly { readonly pc: number; readonly head: number; readonly id: number }[];
   /** Guest addresses of all blocks in it. */
   readonly blocks: readonly number[];
+  /** First and last records of these. */
+  readonly records: readonly (readonly [number, number])[];
   /** Records of its indirect jumps and calls, returns apart, each with the places it was known to go to. */
   readonly indirect: ReadonlyMap<number, readonly number[]>;
   readonly instructions: number;
@@ -56,6 +61,8 @@ export interface CompiledRegion {
 const ASIDE = 0;
 const LINK = 1;
 const LEAVE = 2;
+/** As ASIDE, and it is noted. */
+const MISSED = 3;
 
 /** null: there is nothing to compile at the seeds. */
 export function compileRegion(isa: RegionIsa, request: CompileRequest): CompiledRegion | null {
@@ -95,6 +102,9 @@ class RegionEmitter {
   private readonly windows = new Map<number, WindowLocals>();
   private dispatcher!: Label;
   private exit!: Label;
+  /** To the exit for accesses that the interpreter has to make; `missed`: because their window did not serve. */
+  private asideExit!: Label;
+  private missed!: Label;
   private readonly fuel: Var;
   private readonly next: Var;
   /** What the common exit is to do, and with what. */
@@ -149,12 +159,24 @@ class RegionEmitter {
     const { fn, module, request } = this;
     fn.block((exit) => {
       this.exit = exit;
-      fn.loop((again) => {
-        this.dispatcher = again;
-        this.emitTree(null, () => {
-          this.dispatch();
+      fn.block((missed) => {
+        this.missed = missed;
+        fn.block((aside) => {
+          this.asideExit = aside;
+          fn.loop((again) => {
+            this.dispatcher = again;
+            this.emitTree(null, () => {
+              this.dispatch();
+            });
+          });
         });
+        // Records in the middle of blocks have their own handlers always.
+        fn.set(this.info, fn.op('i32.load16_u', [fn.get(this.rec)], R.handler));
+        fn.set(this.how, this.i32(ASIDE));
+        fn.br(exit);
       });
+      fn.set(this.info, fn.op('i32.load16_u', [fn.get(this.rec)], R.handler));
+      fn.set(this.how, this.i32(MISSED));
     });
     this.emitExit();
     fn.prologue(() => {
@@ -175,6 +197,7 @@ class RegionEmitter {
       imports: this.imports,
       entries: entries.map(([n, id]) => ({ pc: n.block.pc, head: n.block.head, id })),
       blocks: [...new Set(this.region.nodes.map((n) => n.block.pc))],
+      records: this.region.nodes.map((n) => [n.block.head, n.block.end] as const),
       indirect: new Map(
         this.region.nodes.filter(leads).map((n) => [n.block.end, this.reader.targets(n.block)]),
       ),
@@ -240,11 +263,11 @@ class RegionEmitter {
         fuses: this.isa.fuses,
         callee: (kind, name) => this.callee(kind, name),
         derived: this.derived,
-        site: this.sites(d.rec),
+        site: this.sites(d.first),
         usesCells: this.isa.usesCells.bind(this.isa),
       });
     }
-    if (cut) this.aside('interpreter', end, this.request.code.view.getUint16(end + R.handler, true));
+    if (cut) this.aside('interpreter', end, 0, -1, false);
   }
 
   private sites(rec: number): RegionContext['site'] {
@@ -290,7 +313,10 @@ class RegionEmitter {
     const { block } = n;
     return {
       aside: () => {
-        this.aside('memory', d.first, d.firstHandler);
+        this.aside('memory', d.first, d.firstHandler, n.block.head, false);
+      },
+      missed: () => {
+        this.aside('memory', d.first, d.firstHandler, n.block.head, true);
       },
       leave: (exit, counts) => {
         if (counts) this.retire(d.rec);
@@ -381,8 +407,15 @@ class RegionEmitter {
   // ---- leaving
 
   /** The interpreter carries on at a record. */
-  private aside(cause: ExitCause, rec: number, handler: number): void {
-    this.leaveBy(cause, ASIDE, this.i32(rec), this.i32(handler));
+  private aside(cause: ExitCause, rec: number, handler: number, head: number, missed: boolean): void {
+    if (rec === head) {
+      // A region may have taken its handler's place.
+      this.leaveBy(cause, missed ? MISSED : ASIDE, this.i32(rec), this.i32(handler));
+      return;
+    }
+    this.count(cause);
+    this.fn.set(this.rec, this.i32(rec));
+    this.fn.br(missed ? this.missed : this.asideExit);
   }
 
   private leave(exit: number, rec: number, pc: Val): void {
@@ -423,6 +456,13 @@ class RegionEmitter {
     const info = fn.get(this.info);
     const how = fn.get(this.how);
     fn.if(this.op('i32.eqz', how), () => {
+      fn.tailCallIndirect(type, [rec], info);
+    });
+    fn.if(this.op('i32.eq', how, this.i32(MISSED)), () => {
+      const n = fn.op('i32.load', [this.i32(0)], MISS_COUNT);
+      const slot = this.op('i32.shl', this.op('i32.and', n, this.i32(MISSES - 1)), this.i32(2));
+      fn.effect('i32.store', [slot, rec], MISS_RECORDS);
+      fn.effect('i32.store', [this.i32(0), this.op('i32.add', n, this.i32(1))], MISS_COUNT);
       fn.tailCallIndirect(type, [rec], info);
     });
     const follows = this.op('i32.eq', how, this.i32(LINK));

@@ -9,6 +9,8 @@ import type { Cells } from './cells.ts';
 export interface Flow {
   /** Leaves before the instruction had an effect: the interpreter carries it out. */
   aside(): void;
+  /** The same because an access is outside its window. */
+  missed(): void;
   /** Leaves with an EXIT. `counts`: the instruction, and with it its block, has retired. */
   leave(exit: number, counts: boolean): void;
   direct(): void;
@@ -138,17 +140,10 @@ export function compiled<T extends Base<GuestBuilder>>(builder: T): T & Base<Com
       const { window, learn } = this.context.site(size, access);
       if (learn !== null) this.fn.effect('i64.store', [this.i32(0), address], learn);
       if (!window) return this.throughTlb(address, size, access);
-      const at = this.var('i32');
-      this.fn.if(
-        this.ltU(this.sub(address, window.lo), window.limit),
-        () => {
-          this.fn.set(at, this.add(this.wrap(address), window.delta));
-        },
-        () => {
-          this.fn.set(at, this.throughTlb(address, size, access));
-        },
-      );
-      return this.fn.get(at);
+      this.fn.if(this.geU(this.sub(address, window.lo), window.limit), () => {
+        this.context.flow.missed();
+      });
+      return this.add(this.wrap(address), window.delta);
     }
 
     throughTlb(address: Val, size: number, access: 'r' | 'w'): Val {

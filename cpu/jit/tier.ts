@@ -3,7 +3,18 @@
  * at a backward branch, call or return, which are the places regions begin at. Nothing here changes what a guest sees.
  */
 import type { CodeSpace } from '../code-space.ts';
-import { COUNTERS, EXIT_CAUSES, LEARN, LEARN_SITES, R, REGION_SLOTS, type ExitCause } from '../layout.ts';
+import {
+  COUNTERS,
+  EXIT_CAUSES,
+  LEARN,
+  LEARN_SITES,
+  MISSES,
+  MISS_COUNT,
+  MISS_RECORDS,
+  R,
+  REGION_SLOTS,
+  type ExitCause,
+} from '../layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { CompiledRegion, CompileRequest } from './compile.ts';
 
@@ -22,9 +33,11 @@ export interface Heat {
   readonly longest: number;
   /** Samples that make a place hot; each time it was compiled twice as many are asked. */
   readonly samples: number;
+  /** Samples before anything is compiled: a short program is over before the compiler is loaded. */
+  readonly warmUp: number;
 }
 
-export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 4 };
+export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 12, warmUp: 150 };
 
 export interface TierOptions {
   /** Count the regions' exits. */
@@ -71,6 +84,8 @@ interface Profile {
   readonly sites: Map<number, Set<Region>>;
   /** Guest addresses where nothing could be compiled, or often enough. */
   readonly done: Map<number, number>;
+  /** Instructions (their records) with accesses that no window serves. */
+  readonly wandering: Set<number>;
   /** Samples since the ways taken were forgotten. */
   sinceForgotten: number;
 }
@@ -93,6 +108,8 @@ export class Tier {
   /** Instructions between samples, on average. */
   private average: number;
   private random = 1;
+  /** Samples so far. */
+  private taken = 0;
   private readonly made = { regions: 0, instructions: 0, bytes: 0, milliseconds: 0 };
   private readonly options: TierOptions;
   private readonly table: WebAssembly.Table;
@@ -135,6 +152,7 @@ export class Tier {
           sites: new Map(),
           windows: new Map(),
           done: new Map(),
+          wandering: new Set(),
           sinceForgotten: Infinity,
         }),
       );
@@ -150,6 +168,7 @@ export class Tier {
   /** Execution is about to go from the record `from` to `pc`. */
   sample(space: CodeSpace, from: number, pc: number): void {
     const p = this.profile(space);
+    if (this.taken++ < this.options.heat.warmUp) return;
     this.noteTarget(from, pc);
     p.sinceForgotten++;
     const inside = p.regions.get(pc);
@@ -163,6 +182,7 @@ export class Tier {
         region.patience < ENOUGH
       )
         this.improve(region, p, region.patience * 2);
+    this.lookAtMisses(p);
     const head = space.blocks.get(pc);
     this.average = inside ? Math.min(this.average * 2, this.options.heat.longest) : this.options.heat.slice;
     if (head !== undefined && this.replaced.has(head)) return;
@@ -186,6 +206,23 @@ export class Tier {
     else this.make(space, p, pc);
   }
 
+  /** Accesses that keep missing their window go through the TLB from now on. */
+  private lookAtMisses(p: Profile): void {
+    const { i32 } = this.options.memory;
+    const count = i32[MISS_COUNT >> 2];
+    i32[MISS_COUNT >> 2] = 0;
+    if (count < MISSES) return;
+    const stale = new Set<Region>();
+    for (let i = 0; i < MISSES; i++) {
+      const rec = i32[(MISS_RECORDS >> 2) + i];
+      if (p.wandering.has(rec)) continue;
+      p.wandering.add(rec);
+      for (const region of this.live)
+        if (region.compiled.records.some(([first, last]) => rec >= first && rec <= last)) stale.add(region);
+    }
+    for (const region of stale) this.improve(region, p, region.patience);
+  }
+
   private noteTarget(from: number, pc: number): void {
     let seen = this.targets.get(from);
     if (!seen) this.targets.set(from, (seen = new Map<number, number>()));
@@ -195,6 +232,7 @@ export class Tier {
   private make(space: CodeSpace, p: Profile, pc: number): void {
     let learns = 0;
     const compiled = this.build(space, [pc], new Set(), (rec, n) => {
+      if (p.wandering.has(rec)) return null;
       const window = p.windows.get(rec * 4 + n);
       if (window !== undefined) return { window };
       learns = LEARNING;
@@ -211,6 +249,7 @@ export class Tier {
     const { view } = this.options.memory;
     this.remove(region, p);
     const compiled = this.build(space, seeds, new Set(region.compiled.blocks), (rec, n, access) => {
+      if (p.wandering.has(rec)) return null;
       const key = rec * 4 + n;
       const cell = this.cells.get(key);
       const address = cell === undefined ? 0 : Number(view.getBigUint64(cell, true));

@@ -34,7 +34,7 @@ export interface Heat {
   /** Samples that make a place hot; each time it was compiled twice as many are asked. */
   readonly samples: number;
   /** Samples before anything is compiled: a short program is over before the compiler is loaded. */
-  readonly warmUp: number;
+  readonly warmUp?: number;
 }
 
 export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 12, warmUp: 150 };
@@ -168,7 +168,7 @@ export class Tier {
   /** Execution is about to go from the record `from` to `pc`. */
   sample(space: CodeSpace, from: number, pc: number): void {
     const p = this.profile(space);
-    if (this.taken++ < this.options.heat.warmUp) return;
+    if (this.taken++ < (this.options.heat.warmUp ?? 0)) return;
     this.noteTarget(from, pc);
     p.sinceForgotten++;
     const inside = p.regions.get(pc);
@@ -188,8 +188,9 @@ export class Tier {
     if (head !== undefined && this.replaced.has(head)) return;
     const n = (p.samples.get(pc) ?? 0) + 1;
     p.samples.set(pc, n);
-    const times = p.done.get(pc) ?? 0;
-    const enough = this.options.heat.samples * (p.regions.has(pc) ? WITHIN : 1) * 2 ** times;
+    // A region that was compiled often is asked to wait longer for another entry.
+    const times = (p.done.get(pc) ?? 0) + mostEntries(inside);
+    const enough = this.options.heat.samples * (inside ? WITHIN : 1) * 2 ** times;
     if (n < enough || head === undefined) return;
     // What is compiled is what runs now: the ways taken since a little while ago.
     if (p.sinceForgotten > FRESH) {
@@ -198,12 +199,12 @@ export class Tier {
     }
     if (p.sinceForgotten < SETTLED) return;
     p.samples.set(pc, 0);
-    p.done.set(pc, times + 1);
+    p.done.set(pc, (p.done.get(pc) ?? 0) + 1);
     let around: Region | null = null;
     for (const region of inside ?? [])
       if (!around || region.compiled.instructions > around.compiled.instructions) around = region;
-    if (around && !around.seeds.includes(pc)) this.improve(around, p, around.patience, [...around.seeds, pc]);
-    else this.make(space, p, pc);
+    if (!around || around.seeds.includes(pc)) this.make(space, p, pc);
+    else this.improve(around, p, around.patience, [...around.seeds, pc]);
   }
 
   /** Accesses that keep missing their window go through the TLB from now on. */
@@ -392,4 +393,10 @@ function addTo(map: Map<number, Set<Region>>, key: number, region: Region): void
 function removeFrom(map: Map<number, Set<Region>>, key: number, region: Region): void {
   const set = map.get(key);
   if (set?.delete(region) && set.size === 0) map.delete(key);
+}
+
+function mostEntries(regions: ReadonlySet<Region> | undefined): number {
+  let most = 0;
+  for (const { seeds } of regions ?? []) most = Math.max(most, seeds.length);
+  return most;
 }

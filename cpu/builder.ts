@@ -223,6 +223,8 @@ export const constantOf = (v: Val): bigint => BigInt(v.imm as number | bigint);
 /** Integer operations on constants, and those that leave the left operand as it is. null: to be computed. */
 function fold(fn: Fn, name: string, a: Val, b: Val): Val | null {
   if (b.op !== 'const') return null;
+  if (a.type === 'i64' && (name === 'add' || name === 'sub'))
+    return sumWith(fn, a, name === 'add' ? constantOf(b) : -constantOf(b));
   const bits = a.type === 'i64' ? 64 : 32;
   const y = BigInt.asIntN(bits, constantOf(b));
   if (y === 0n && NEUTRAL_ZERO.has(name)) return a;
@@ -232,6 +234,21 @@ function fold(fn: Fn, name: string, a: Val, b: Val): Val | null {
   if (!compute) return null;
   const r = compute(constantOf(a), y, BigInt(bits));
   return fn.konst(COMPARISONS.has(name) ? 'i32' : a.type, BigInt.asIntN(bits, r));
+}
+
+/** An i64 and a constant, with what was added to it before: addresses from one register differ by constants alone. */
+function sumWith(fn: Fn, a: Val, n: bigint): Val {
+  if (n === 0n) return a;
+  if (a.op === 'const') return fn.konst('i64', BigInt.asIntN(64, constantOf(a) + n));
+  const { base, by } = termsOf(a);
+  const sum = BigInt.asIntN(64, by + n);
+  return sum === 0n ? base : fn.op('i64.add', [base, fn.konst('i64', sum)]);
+}
+
+/** An i64 as a value and a constant added to it. */
+export function termsOf(a: Val): { base: Val; by: bigint } {
+  const isSum = isOp(a) && a.op.name === 'i64.add' && a.args[1].op === 'const';
+  return isSum ? { base: a.args[0], by: constantOf(a.args[1]) } : { base: a, by: 0n };
 }
 
 const NEUTRAL_ZERO = new Set(['add', 'sub', 'or', 'xor', 'shl', 'shr_u', 'shr_s', 'rotl', 'rotr']);

@@ -79,27 +79,29 @@ export const TABLES = 0x18000;
 /** Windows of the running address space, for compiled code (jit/windows.ts): WINDOW_BYTES each. */
 export const WINDOWS = 0x20000;
 export const WINDOW_COUNT = 16;
-export const WINDOW_BYTES = 64;
+export const WINDOW_BYTES = 128;
 /** Offsets in a window. */
 export const W = {
   /** Guest address of its first byte. */
   lo: 0,
   /** Linear address − guest address, mod 2^32. */
   delta: 8,
-  /** First distance from `lo` at which an access of 1, 2, 4, 8, 16 bytes does not fit; i64 each. */
+  /** First distance from `lo` at which an access of each of WINDOW_SIZES does not fit; i64 each. */
   limits: 16,
 } as const;
+/** Bytes that compiled code asks a window for at once. */
+export const WINDOW_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512] as const;
 /** How often compiled regions were entered and left, by cause (EXIT_CAUSES), when that is counted; i64 each. */
-export const COUNTERS = 0x20400;
+export const COUNTERS = 0x20800;
 /** The first two: instructions retired in regions, and how often one was entered. */
 export const EXIT_CAUSES = ['instructions', 'entered', 'memory', 'interpreter', 'link', 'indirect', 'lookup', 'preempt', 'other'] as const; // prettier-ignore
 export type ExitCause = (typeof EXIT_CAUSES)[number];
 /** How many accesses missed their window, and the records of the last MISSES of them. */
-export const MISS_COUNT = 0x20460;
+export const MISS_COUNT = 0x20860;
 export const MISSES = 16;
-export const MISS_RECORDS = 0x20480;
+export const MISS_RECORDS = 0x20880;
 /** Last guest address of each access site of regions that learn which windows they use, i64 each. */
-export const LEARN = 0x20500;
+export const LEARN = 0x20900;
 export const LEARN_SITES = (0x30000 - LEARN) / 8;
 
 /** First byte after the fixed areas. */

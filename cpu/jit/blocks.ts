@@ -135,7 +135,7 @@ export class BlockReader {
             ?.result ?? null,
       }),
       derived: { spill: () => undefined, fill: () => undefined },
-      site: () => ({ window: null, learn: null }),
+      site: () => ({ kind: 'tlb', learn: null }),
       usesCells: () => false,
     });
     this.ways.set(handler, ways);

@@ -89,6 +89,8 @@ export class Cells {
   /** Cells written since the outermost open `nested` began. */
   private written: boolean[];
 
+  /** How many `nested` are open: what is computed inside is not there behind them. */
+  depth = 0;
   /** What instructions know of a value beside the value. */
   readonly notes = new Map<Val, unknown>();
 
@@ -145,6 +147,7 @@ export class Cells {
    * is known inside (a loop). Returns a function to call between alternatives.
    */
   nested(loop: boolean, body: (alternative: () => void) => void): void {
+    this.depth++;
     const before = [...this.known];
     const outer = this.written;
     this.written = outer.map(() => false);
@@ -153,6 +156,7 @@ export class Cells {
     };
     start();
     body(start);
+    this.depth--;
     const { written } = this;
     this.known = before.map((v, i) => (written[i] ? null : v));
     this.written = outer.map((w, i) => w || written[i]);

@@ -12,15 +12,17 @@ import {
   W,
   WINDOWS,
   WINDOW_BYTES,
+  WINDOW_SIZES,
   type ExitCause,
 } from '../layout.ts';
+import { constantOf, termsOf } from '../builder.ts';
 import { JUMP_CACHE_ENTRIES } from '../interp/helpers.ts';
 import { Fn, type Label, type Val, type Var } from '../wasm/function.ts';
 import { ModuleWriter } from '../wasm/module.ts';
 import { BlockReader, type CodeView, type DecodedInstruction } from './blocks.ts';
 import { Arithmetic, Cells } from './cells.ts';
 import { structure, type Structure } from './graph.ts';
-import type { RegionIsa, StateAccess } from './isa.ts';
+import type { RegionIsa, Signature, StateAccess } from './isa.ts';
 import { growRegion, type Exit, type Region, type RegionNode } from './region.ts';
 import type { Callee, Flow, RegionContext } from './region-builder.ts';
 
@@ -79,8 +81,37 @@ interface WindowLocals {
   readonly limits: (Var | undefined)[];
 }
 
-/** Which limit of a window an access of a size keeps. */
-const SIZE_FIELD = new Map([1, 2, 4, 8, 16].map((size, i) => [size, i]));
+/** An access of a block: at a value + `by`, through a window or (−1) the TLB. */
+interface Planned {
+  readonly window: number;
+  readonly learn: number | null;
+  readonly by: bigint;
+  /** What its check covers, from the same value on: its own bytes, and those of accesses that follow it. */
+  from: bigint;
+  to: bigint;
+  /** Which access's check it relies on. */
+  leader: Planned;
+  /** Linear address at `from`. */
+  at: Val | null;
+}
+
+const WIDEST = BigInt(WINDOW_SIZES[WINDOW_SIZES.length - 1]);
+
+/** Leaves an access to a check before it, where one is or can be made wide enough. */
+function join(leaders: Map<Val | null, Planned[]>, base: Val | null, p: Planned): void {
+  const known = leaders.get(base) ?? [];
+  for (const l of known) {
+    const from = p.from < l.from ? p.from : l.from;
+    const to = p.to > l.to ? p.to : l.to;
+    if (l.window !== p.window || to - from > WIDEST) continue;
+    l.from = from;
+    l.to = to;
+    p.leader = l;
+    return;
+  }
+  known.push(p);
+  leaders.set(base, known);
+}
 
 /** It goes where only samples can tell. */
 const leads = ({ block }: RegionNode): boolean => block.ways.indirect && block.flow !== 'return';
@@ -253,6 +284,7 @@ class RegionEmitter {
   private emitBlock(n: RegionNode): void {
     this.cells.forget();
     const { instructions, cut, end } = n.block;
+    const sites = this.sites(this.plan(n));
     for (const d of instructions) {
       d.instruction.emit({
         fn: this.fn,
@@ -263,28 +295,74 @@ class RegionEmitter {
         fuses: this.isa.fuses,
         callee: (kind, name) => this.callee(kind, name),
         derived: this.derived,
-        site: this.sites(d.first),
+        site: sites(d.first),
         usesCells: this.isa.usesCells.bind(this.isa),
       });
     }
     if (cut) this.aside('interpreter', end, 0, -1, false);
   }
 
-  private sites(rec: number): RegionContext['site'] {
-    let n = 0;
-    return (size, access) => {
-      const choice = this.request.site(rec, n++, access);
-      if (choice && 'learn' in choice) return { window: null, learn: choice.learn };
-      const field = SIZE_FIELD.get(size);
-      if (!choice || field === undefined) return { window: null, learn: null };
-      const window = this.windowOf(choice.window);
-      const limit = (window.limits[field] ??= this.fn.var('i64'));
-      const { fn } = this;
+  /** How each access of a block is made, in their order. */
+  private sites(plan: readonly Planned[]): (rec: number) => RegionContext['site'] {
+    const { fn } = this;
+    let next = 0;
+    return () => () => {
+      const p = plan[next++];
+      if (p.window < 0) return { kind: 'tlb', learn: p.learn };
+      if (p.leader !== p) return { kind: 'known', at: p.leader.at!, by: Number(p.by - p.leader.from) };
+      const window = this.windowOf(p.window);
+      const field = WINDOW_SIZES.findIndex((size) => size >= Number(p.to - p.from));
+      const limit = (window.limits[field] ??= fn.var('i64'));
       return {
-        window: { lo: fn.get(window.lo), delta: fn.get(window.delta), limit: fn.get(limit) },
-        learn: null,
+        kind: 'window',
+        lo: fn.get(window.lo),
+        delta: fn.get(window.delta),
+        limit: fn.get(limit),
+        before: Number(p.by - p.from),
+        found: (at) => {
+          p.at = at;
+        },
       };
     };
+  }
+
+  /**
+   * Emits a block once for nothing, to see its accesses: those that lie near each other, from the same value, are checked
+   * with the first of them.
+   */
+  private plan(n: RegionNode): Planned[] {
+    const fn = new Fn(['i32'], 'i32');
+    const cells = new Cells(fn, this.isa.cells);
+    const out: Planned[] = [];
+    const leaders = new Map<Val | null, Planned[]>();
+    const site = (rec: number): RegionContext['site'] => {
+      let k = 0;
+      return (address, size, access) => {
+        const choice = this.request.site(rec, k++, access);
+        const { base, by } =
+          address.op === 'const' ? { base: null, by: constantOf(address) } : termsOf(address);
+        const p: Planned = {
+            window: choice && 'window' in choice && WINDOW_SIZES.includes(size as 1) ? choice.window : -1,
+            learn: choice && 'learn' in choice ? choice.learn : null,
+            by, from: by, to: by + BigInt(size), at: null, leader: undefined as unknown as Planned,
+          }; // prettier-ignore
+        p.leader = p;
+        out.push(p);
+        if (p.window >= 0 && cells.depth === 0) join(leaders, base, p);
+        return { kind: 'tlb', learn: null };
+      };
+    };
+    const nothing = (): void => undefined;
+    const flow: Flow = { aside: nothing, missed: nothing, leave: nothing, direct: nothing, fallThrough: nothing, indirect: nothing }; // prettier-ignore
+    for (const d of n.block.instructions)
+      d.instruction.emit({
+        fn, cells, flow, view: this.request.code.view, rec: d.rec, fuses: this.isa.fuses,
+        callee: (kind, name) => ({ index: 0, result: this.signature(kind, name).result }),
+        derived: { spill: nothing, fill: nothing },
+        site: site(d.first),
+        usesCells: this.isa.usesCells.bind(this.isa),
+      }); // prettier-ignore
+    return out;
   }
 
   private windowOf(i: number): WindowLocals {
@@ -485,8 +563,7 @@ class RegionEmitter {
     const key = `${kind} ${name}`;
     const known = this.callees.get(key);
     if (known) return known;
-    const f = kind === 'host' ? this.isa.host.find((h) => h.name === name) : this.isa.helpers.get(name);
-    if (!f) throw new Error(`no ${key}`);
+    const f = this.signature(kind, name);
     const callee: Callee = {
       index: this.module.importFunction(kind, name, f.params, f.result),
       result: f.result,
@@ -494,6 +571,12 @@ class RegionEmitter {
     this.imports.push([kind, name]);
     this.callees.set(key, callee);
     return callee;
+  }
+
+  private signature(kind: 'host' | 'helper', name: string): Signature {
+    const f = kind === 'host' ? this.isa.host.find((h) => h.name === name) : this.isa.helpers.get(name);
+    if (!f) throw new Error(`no ${kind} function ${name}`);
+    return f;
   }
 
   private op(name: string, ...args: Val[]): Val {

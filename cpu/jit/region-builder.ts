@@ -18,11 +18,27 @@ export interface Flow {
   indirect(target: Val): void;
 }
 
-/** How an access finds its byte: always the TLB, and before it maybe a window, whose fields are in locals. */
-export interface Site {
-  readonly window: { readonly lo: Val; readonly delta: Val; readonly limit: Val } | null;
-  /** Linear address to note the guest address at, for the region compiled next. */
-  readonly learn: number | null;
+/** How an access finds its byte. */
+export type Site =
+  /** Through the TLB; `learn`: linear address to note the guest address at, for the region compiled next. */
+  | { readonly kind: 'tlb'; readonly learn: number | null }
+  /** Through a window, whose fields are in locals. Accesses that follow may begin up to `before` bytes below. */
+  | {
+      readonly kind: 'window';
+      readonly lo: Val;
+      readonly delta: Val;
+      readonly limit: Val;
+      readonly before: number;
+      /** Is told the linear address `before` bytes below this access. */
+      readonly found: (at: Val) => void;
+    }
+  /** An access before it made sure: its linear address is `at` + `by`. */
+  | { readonly kind: 'known'; readonly at: Val; readonly by: number };
+
+/** A linear address as another one and an offset that memory instructions can hold. */
+interface Near {
+  readonly at: Val;
+  readonly by: number;
 }
 
 /** A function that region modules import. */
@@ -45,7 +61,7 @@ export interface RegionContext {
   /** The derived locals to and from the state in memory. */
   readonly derived: { spill(): void; fill(): void };
   /** The instruction's next memory access. */
-  site(size: number, access: 'r' | 'w'): Site;
+  site(address: Val, size: number, access: 'r' | 'w'): Site;
   /** Whether a host function reads or writes cells. */
   usesCells(name: string, args: readonly Val[]): boolean;
 }
@@ -56,7 +72,11 @@ type Base<T> = abstract new (...args: any[]) => T;
 /** What `compiled` implements. */
 export type CompiledParts = {
   -readonly [K in keyof GuestBuilder as K extends 'fusedCondition' ? never : K]: GuestBuilder[K];
-} & { field(offset: number): number; throughTlb(address: Val, size: number, access: 'r' | 'w'): Val };
+} & {
+  field(offset: number): number;
+  throughTlb(address: Val, size: number, access: 'r' | 'w'): Val;
+  near(at: Val, by: number): Val;
+};
 
 /** Everything but registers and flags, over the builder of any architecture. */
 export function compiled<T extends Base<GuestBuilder>>(builder: T): T & Base<CompiledParts> {
@@ -137,13 +157,35 @@ export function compiled<T extends Base<GuestBuilder>>(builder: T): T & Base<Com
     // ---- memory
 
     translate(address: Val, size: number, access: 'r' | 'w'): Val {
-      const { window, learn } = this.context.site(size, access);
-      if (learn !== null) this.fn.effect('i64.store', [this.i32(0), address], learn);
-      if (!window) return this.throughTlb(address, size, access);
-      this.fn.if(this.geU(this.sub(address, window.lo), window.limit), () => {
+      const site = this.context.site(address, size, access);
+      if (site.kind === 'known') return this.near(site.at, site.by);
+      if (site.kind === 'tlb') {
+        if (site.learn !== null) this.fn.effect('i64.store', [this.i32(0), address], site.learn);
+        return this.throughTlb(address, size, access);
+      }
+      const start = this.sub(address, site.before);
+      this.fn.if(this.geU(this.sub(start, site.lo), site.limit), () => {
         this.context.flow.missed();
       });
-      return this.add(this.wrap(address), window.delta);
+      const at = this.add(this.wrap(start), site.delta);
+      site.found(at);
+      return this.near(at, site.before);
+    }
+
+    near(at: Val, by: number): Val {
+      if (by === 0) return at;
+      const v = this.add(at, by);
+      this.context.cells.notes.set(v, { at, by } satisfies Near);
+      return v;
+    }
+    override rawLoad(name: string, address: Val, offset = 0): Val {
+      const near = this.context.cells.notes.get(address) as Near | undefined;
+      return near ? super.rawLoad(name, near.at, offset + near.by) : super.rawLoad(name, address, offset);
+    }
+    override rawStore(name: string, address: Val, value: Val, offset = 0): void {
+      const near = this.context.cells.notes.get(address) as Near | undefined;
+      if (near) super.rawStore(name, near.at, value, offset + near.by);
+      else super.rawStore(name, address, value, offset);
     }
 
     throughTlb(address: Val, size: number, access: 'r' | 'w'): Val {

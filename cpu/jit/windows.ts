@@ -4,14 +4,13 @@
  * known by an address in each, for all processes of a program; how far they reach is each address space's own, and kept
  * up to date as pages come and go.
  */
-import { PTE_CODE, PTE_PRESENT, W, WINDOWS, WINDOW_BYTES, WINDOW_COUNT } from '../layout.ts';
+import { PTE_CODE, PTE_PRESENT, W, WINDOWS, WINDOW_BYTES, WINDOW_COUNT, WINDOW_SIZES } from '../layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { PageTable } from '../memory/page-table.ts';
 
 const PAGE = 4096;
 const READ = 1;
 const WRITE = 2;
-const SIZES = [1, 2, 4, 8, 16];
 
 /** An address that is in the window, page-aligned, and whether the window is of pages that can be written. */
 export interface Anchor {
@@ -111,7 +110,7 @@ export class Windows {
     const { view } = this.memory;
     view.setBigUint64(at + W.lo, BigInt(w.lo), true);
     view.setInt32(at + W.delta, (w.frame - w.lo) | 0, true);
-    SIZES.forEach((size, k) => {
+    WINDOW_SIZES.forEach((size, k) => {
       view.setBigUint64(at + W.limits + 8 * k, BigInt(Math.max(0, w.hi - w.lo - (size - 1))), true);
     });
   }

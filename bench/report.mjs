@@ -42,9 +42,17 @@ const RATIOS = [
   ['jit', 'native'],
   ['jit', 'qemu'],
   ['unicorn', 'jit'],
+  ['core', 'jit'],
   ['interp', 'jit'],
 ];
-const NAMES = { jit: 'jit', native: 'native', qemu: 'qemu', unicorn: 'Unicorn', interp: 'interp' };
+const NAMES = {
+  jit: 'jit',
+  native: 'native',
+  qemu: 'qemu',
+  unicorn: 'Unicorn',
+  core: 'ring3 on Unicorn',
+  interp: 'interp',
+};
 const ratioOf = (r, arch, [a, b], clock) => ratio(r[arch][a]?.[clock], r[arch][b]?.[clock]);
 
 /** Times of the programs, each ratio's geometric mean below. */
@@ -138,8 +146,9 @@ binaries in each column; (1) after a time means that it ran once, being longer t
 output was not that of the first column.
 Machine: ${machine()}.
 
-"ring3 jit" is the default core (interpreter and compiler), "ring3 interp" is \`--cpu interp\`; "Unicorn" is ring3's kernel
-over libunicorn (\`--cpu unicorn\`), which asks a hook before each instruction there. gzip and awk are Debian's static
+"ring3 jit" is the default core (interpreter and compiler), "ring3 interp" is \`--cpu interp\`; "Unicorn" is
+libunicorn 2 with nothing but a hook on system calls (bench/unicorn.c), "ring3 on Unicorn" ring3's kernel over it
+(\`--cpu unicorn\`), which asks a hook before each instruction there. gzip and awk are Debian's static
 busybox, lua, sqlite and openssl Debian's packages with their libraries.
 
 ${sections.join('\n\n')}

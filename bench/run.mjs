@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// Side by side: native, qemu, Unicorn and ring3 on the same binaries, for both architectures. A full run writes
+// Side by side: native, qemu, Unicorn and ring3's cores on the same binaries, for both architectures. A full run writes
 // bench/RESULTS.md; --quick is one run of each without Unicorn and the interpreter.
-// Usage: node bench/run.mjs [--quick] [--only NAME,NAME…] [--sides native,qemu,unicorn,interp,jit] [--arch ARCH]
+// Usage: node bench/run.mjs [--quick] [--only NAME,NAME…] [--sides native,qemu,unicorn,core,interp,jit] [--arch ARCH]
 //                           [--runs N] [--unicorn FILE.js] [--no-write]
 import { writeFileSync } from 'node:fs';
 import { fetchDebian } from './debian.mjs';
@@ -17,7 +17,7 @@ const quick = flag('--quick');
 const RUNS = Number(option('--runs') ?? (quick ? 1 : 5));
 const only = option('--only')?.split(',');
 const arches = ARCHES.filter((a) => (option('--arch') ?? a) === a);
-const standard = quick ? 'native,qemu,jit' : 'native,qemu,unicorn,interp,jit';
+const standard = quick ? 'native,qemu,jit' : 'native,qemu,unicorn,core,interp,jit';
 const SIDES = sides((option('--sides') ?? standard).split(','), option('--unicorn'));
 
 for (const arch of arches) for (const p of fetchDebian(arch)) console.log(`left out: Debian package ${p}`);

@@ -129,8 +129,13 @@ export class Windows {
       if (inside) {
         // What is left is the part with the anchor.
         const { anchor } = w;
-        if (page === anchor.page) w.hi = w.lo = page;
-        else if (page < anchor.page) {
+        if (page === anchor.page) {
+          // It may have moved (copied after a fork), with or without its neighbours.
+          w.hi = w.lo = page;
+          this.reach(i);
+          continue;
+        }
+        if (page < anchor.page) {
           w.frame += page + PAGE - w.lo;
           w.lo = page + PAGE;
         } else w.hi = page;

@@ -1,5 +1,15 @@
 /** A cpu with some memory and no kernel. */
-import { EXIT, X86Cpu, type CpuCore, type PageTable, type X86Regs } from '../../cpu/index.ts';
+import {
+  EXIT,
+  X86Cpu,
+  type CompileRegion,
+  type CpuCore,
+  type Heat,
+  type PageTable,
+  type X86Regs,
+} from '../../cpu/index.ts';
+import { compileRegion } from '../../cpu/jit/compile.ts';
+import { x86RegionIsa } from '../../cpu/jit/x86-isa.ts';
 import { loadCore } from '../../src/host/core-files.ts';
 
 export const CODE = 0x10000000;
@@ -9,6 +19,8 @@ export const PAGE = 4096;
 export const R = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7 } as const;
 
 const core = loadCore();
+const isa = x86RegionIsa(core.isa);
+const compile: CompileRegion = (request) => compileRegion(isa, request);
 
 /** Any core. */
 export class CoreRig<C extends CpuCore> {
@@ -53,14 +65,22 @@ export class CoreRig<C extends CpuCore> {
   }
 }
 
-/** The x86_64 interpreter. */
+export interface RigOptions {
+  readonly codeBytes?: number;
+  readonly memoryBytes?: number;
+  /** With the compiler. */
+  readonly heat?: Heat;
+}
+
+/** x86_64. */
 export class Rig extends CoreRig<X86Cpu> {
   declare readonly regs: X86Regs;
 
-  constructor(options: { codeBytes?: number; memoryBytes?: number } = {}) {
+  constructor(options: RigOptions = {}) {
     super(
       new X86Cpu({
         ...core,
+        ...(options.heat ? { heat: options.heat, compiler: () => compile } : {}),
         memoryBytes: options.memoryBytes ?? 8 << 20,
         ...(options.codeBytes ? { codeBytes: options.codeBytes } : {}),
       }),

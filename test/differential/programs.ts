@@ -8,7 +8,7 @@ import { CODE, DATA, DATA_PAGES, PAD } from './driver.ts';
 import type { Sequences as X86Sequences, X86Case } from './x86-generate.ts';
 
 /** Room for one block. */
-const BLOCK = 192;
+export const BLOCK = 192;
 const MAX_BLOCKS = Math.floor((PAD - CODE) / BLOCK);
 /** Where calls keep their return addresses, each block its own. */
 const STACK = DATA + DATA_PAGES * 4096 - 512;

@@ -205,9 +205,10 @@ function happen(sides: readonly Side[], arch: Arch, r: Random): string {
   }
 }
 
-function fuzz(arch: Arch): number {
+async function fuzz(arch: Arch): Promise<number> {
   let regions = 0;
   for (let n = 0; n < PROGRAMS; n++) {
+    await new Promise((resolve) => setImmediate(resolve)); // lets the runner's messages through
     const seed = SEED * 100_003 + n;
     const r = new Random(seed);
     const sides = [new Side(arch, NEVER), new Side(arch, AT_ONCE)];
@@ -243,11 +244,11 @@ function fuzz(arch: Arch): number {
 const MEMORY = { memoryBytes: 4 << 20, codeBytes: 256 << 10 };
 
 describe('code that is changed and moved while compiled', () => {
-  it('x86_64', () => {
+  it('x86_64', async () => {
     const core = loadCore();
     const isa = x86RegionIsa(core.isa);
     const sequences = new x86.Sequences(x86Definitions);
-    const regions = fuzz({
+    const regions = await fuzz({
       cpu: (heat) =>
         new X86Cpu({
           ...core,
@@ -263,11 +264,11 @@ describe('code that is changed and moved while compiled', () => {
     expect(regions).toBeGreaterThan(PROGRAMS);
   }, 600_000);
 
-  it('aarch64', () => {
+  it('aarch64', async () => {
     const core = loadA64Core();
     const isa = a64RegionIsa(core.isa);
     const sequences = new a64.Sequences(a64Definitions);
-    const regions = fuzz({
+    const regions = await fuzz({
       cpu: (heat) =>
         new A64Cpu({
           ...core,

@@ -62,6 +62,47 @@ function x86End(r: Random, at: number, self: number, pick: () => number): number
   return code;
 }
 
+/** Where accesses begin: mostly around a page border, where a run of pages may end. */
+const near = (r: Random): number =>
+  r.chance(0.7) ? DATA + 4096 * r.below(DATA_PAGES + 1) + r.below(160) - 80 : DATA + 256 + r.below(8192);
+
+/** Accesses of all sizes around one register, which moves now and then. */
+function x86Accesses(r: Random): number[] {
+  const base = r.pick([3, 6, 7]); // rbx, rsi, rdi
+  const code = r.chance(0.7) ? [0xb8 + base, ...le32(near(r))] : [];
+  for (let n = 2 + r.below(6); n > 0; n--) {
+    const modrm = 0x40 | (r.below(3) << 3) | base; // eax, ecx, edx and [base + disp8]
+    const disp = (r.chance(0.6) ? 8 * r.below(8) : r.below(256)) & 255;
+    const store = r.chance(0.5);
+    switch (r.below(8)) {
+      case 0:
+        code.push(store ? 0x88 : 0x8a, modrm, disp);
+        break;
+      case 1:
+        code.push(0x66, store ? 0x89 : 0x8b, modrm, disp);
+        break;
+      case 2:
+        code.push(store ? 0x89 : 0x8b, modrm, disp);
+        break;
+      case 3:
+        code.push(0xf3, 0x0f, store ? 0x7f : 0x6f, modrm, disp); // movdqu
+        break;
+      case 4:
+        code.push(0x48, store ? 0x01 : 0x03, modrm, disp); // add
+        break;
+      case 5:
+        code.push(0x48, 0x83, 0xc0 | base, r.pick([1, 8, 16, 0xf8])); // add base, n
+        break;
+      case 6:
+        code.push(0x48, 0x8d, 0x40 | (base << 3) | base, disp); // lea base, [base + n]
+        break;
+      default:
+        code.push(0x48, store ? 0x89 : 0x8b, modrm, disp);
+    }
+  }
+  return code;
+}
+
 export function x86Program(sequences: X86Sequences, r: Random, runs: number): X86Case {
   const n = 1 + r.below(MAX_BLOCKS);
   const pick = (): number => CODE + BLOCK * r.below(n);
@@ -70,12 +111,12 @@ export function x86Program(sequences: X86Sequences, r: Random, runs: number): X8
   let [kinds, xmms] = [0, 0];
   for (let i = 0; i < n; i++) {
     const at = CODE + i * BLOCK;
-    const code: number[] = [];
+    const code = r.chance(0.5) ? x86Accesses(r) : [];
     for (;;) {
-      const c = r.chance(0.9) ? sequences.make(r, runs) : null;
+      const c = r.chance(code.length > 0 ? 0.5 : 0.9) ? sequences.make(r, runs) : null;
       if (!c) break;
       const pins = c.pins.filter((p) => !p.memory);
-      if (c.code.length + 10 * pins.length > BLOCK - 40) continue;
+      if (code.length + c.code.length + 10 * pins.length > BLOCK - 40) continue;
       for (const p of pins) code.push(0x48 | (p.reg >> 3), 0xb8 | (p.reg & 7), ...le32(p.lo), ...le32(p.hi));
       code.push(...c.code);
       all = c;
@@ -147,21 +188,57 @@ function a64End(r: Random, at: number, pick: () => number): number[] {
   return words;
 } // prettier-ignore
 
+/** Accesses of all sizes around one register, which moves now and then. */
+function a64Accesses(r: Random): number[] {
+  const base = 19 + r.below(3);
+  const words = r.chance(0.7) ? move(base, near(r)) : [];
+  const imm9 = (n: number): number => (n & 0x1ff) << 12;
+  for (let n = 2 + r.below(6); n > 0; n--) {
+    const registers = (base << 5) | r.below(8);
+    const load = r.below(2) << 22;
+    const at = r.chance(0.6) ? 8 * r.below(8) : r.below(256) - 128;
+    const size = r.below(4) * 0x40000000;
+    const pair = (at >> 3) << 15;
+    const words9 = 0x38000000 + size + load + imm9(at) + registers;
+    switch (r.below(7)) {
+      case 0:
+        words.push((words9 | 0x400) >>> 0); // post-indexed
+        break;
+      case 1:
+        words.push((words9 | 0xc00) >>> 0); // pre-indexed
+        break;
+      case 2:
+        words.push(((0xa9000000 | load | (8 << 10)) + (pair & 0x3f8000) + registers) >>> 0); // ldp, stp
+        break;
+      case 3:
+        words.push((0x3c800000 + load + imm9(at) + registers) >>> 0); // ldur, stur of q registers
+        break;
+      case 4:
+        words.push((0x91000000 | (r.pick([1, 8, 16]) << 10) | (base << 5) | base) >>> 0); // add base, base, #n
+        break;
+      default:
+        words.push(words9 >>> 0); // ldur, stur
+    }
+  }
+  return words;
+} // prettier-ignore
+
 export function a64Program(sequences: A64Sequences, r: Random, runs: number): A64Case {
   const n = 1 + r.below(MAX_BLOCKS);
   const pick = (): number => CODE + BLOCK * r.below(n);
   const image = new Uint32Array((n * BLOCK) / 4);
   let all: A64Case | null = null;
   for (let i = 0; i < n; i++) {
-    const words: number[] = [];
+    const words = r.chance(0.5) ? a64Accesses(r) : [];
+    const had = words.length;
     for (;;) {
-      const c = r.chance(0.9) ? sequences.make(r, runs) : null;
+      const c = r.chance(had > 0 ? 0.5 : 0.9) ? sequences.make(r, runs) : null;
       if (!c) break;
-      if (c.words.length > BLOCK / 4 - 20) continue;
+      if (had + c.words.length > BLOCK / 4 - 20) continue;
       if (c.base >= 0 && c.base < 31) words.push(...move(c.base, DATA + 4096 + 16 * r.below(512) - c.offset));
       if (c.index >= 0 && c.index < 31) words.push(...move(c.index, 8 * r.below(4)));
       if (words.length + c.words.length > BLOCK / 4 - 12) {
-        words.length = 0;
+        words.length = had;
         continue;
       }
       words.push(...c.words);

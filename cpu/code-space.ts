@@ -254,6 +254,11 @@ export class CodeArena {
   /** Address of the byte that stopped `decodeAt` with NEED_MORE. */
   faultAddress = 0;
 
+  /** Bytes of the instruction at `pc`; 0 where there is none. */
+  lengthAt(table: PageTable, pc: number): number {
+    return Math.max(0, this.decodeAt(table, pc));
+  }
+
   private decodeAt(table: PageTable, pc: number): number {
     const page = Math.floor(pc / PAGE) * PAGE;
     if (!(table.prot(page) & 4)) {

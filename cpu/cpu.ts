@@ -47,6 +47,8 @@ export interface CpuOptions {
   readonly heat?: Heat;
   /** Count why compiled code was left. */
   readonly counts?: boolean;
+  /** Is given a listing of each region that is compiled. */
+  readonly onRegion?: (listing: string) => void;
   /** Called whenever running code is sampled, at the same instructions whatever was compiled while `average` is fixed. */
   readonly onSample?: (regs: TaskRegs, retired: number) => void;
 }
@@ -117,6 +119,8 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
         {
           heat: options.heat ?? HEAT,
           counts: options.counts ?? false,
+          onRegion: options.onRegion,
+          bytesOf: (space, pc) => this.bytesOf(space, pc),
           memory: this.memory,
           interpreter: instance.exports,
           host,
@@ -290,6 +294,14 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     this.shown = w;
     w.activate();
     return w;
+  }
+
+  /** The instruction at an address, as it lies in memory. */
+  private bytesOf(space: CodeSpace, pc: number): Uint8Array {
+    const [table] = space.users;
+    const length = this.arena.lengthAt(table, pc);
+    const at = (a: number): number => this.memory.u8[table.frame(a - (a % PAGE)) + (a % PAGE)];
+    return Uint8Array.from({ length }, (_, i) => at(pc + i));
   }
 
   /** The window through which compiled code is to reach an address, −1: none. */

@@ -17,6 +17,7 @@ export function a64RegionIsa({ encodings, ids }: DecodeTables): RegionIsa {
     const v = variantOf(fused ? fused.first : handler);
     if (!v) return undefined;
     return {
+      name: v.def.name,
       kind: fused ? 'fused' : v.def.ends ? 'ends' : 'plain',
       flow: v.def.flow,
       emit: (context) => {

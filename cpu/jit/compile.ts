@@ -23,6 +23,7 @@ import { BlockReader, type CodeView, type DecodedInstruction } from './blocks.ts
 import { Arithmetic, Cells } from './cells.ts';
 import { structure, type Structure } from './graph.ts';
 import type { RegionIsa, Signature, StateAccess } from './isa.ts';
+import { regionListing } from './listing.ts';
 import { growRegion, type Exit, type Region, type RegionNode } from './region.ts';
 import type { Callee, Flow, RegionContext } from './region-builder.ts';
 
@@ -34,6 +35,8 @@ export interface CompileRequest {
   readonly keep: ReadonlySet<number>;
   /** Its slot in the handlers' table. */
   readonly slot: number;
+  /** Bytes of the guest's instruction at an address. Given: the region is to come with a listing. */
+  readonly bytesOf?: ((pc: number) => Uint8Array) | undefined;
   /** 64 KiB pages of the memory. */
   readonly pages: number;
   /** Have the region count its exits. */
@@ -45,6 +48,7 @@ export interface CompileRequest {
 export type SiteChoice = { readonly window: number } | { readonly learn: number } | null;
 
 export interface CompiledRegion {
+  readonly listing?: string;
   readonly bytes: Uint8Array;
   /** Functions it imports: "host" and "helper" with their names. */
   readonly imports: readonly (readonly ['host' | 'helper', string])[];
@@ -223,8 +227,11 @@ class RegionEmitter {
     module.export('region', index);
     module.importedSlots = 1;
     const entries = [...this.ids].filter(([n]) => n.entry);
+    const bytes = module.encode(request.pages, request.pages, false);
+    const { bytesOf } = request;
     return {
-      bytes: module.encode(request.pages, request.pages, false),
+      bytes,
+      ...(bytesOf ? { listing: this.listing(bytesOf) } : {}),
       imports: this.imports,
       entries: entries.map(([n, id]) => ({ pc: n.block.pc, head: n.block.head, id })),
       blocks: [...new Set(this.region.nodes.map((n) => n.block.pc))],
@@ -234,6 +241,13 @@ class RegionEmitter {
       ),
       instructions: this.region.instructions,
     };
+  }
+
+  private listing(bytesOf: (pc: number) => Uint8Array): string {
+    const { request, region, fn, ids: entries, imports } = this;
+    return regionListing({
+      seeds: request.seeds, region, fn, entries, imports, view: request.code.view, bytesOf,
+    }); // prettier-ignore
   }
 
   // ---- structure

@@ -6,6 +6,8 @@ import type { CellLayout, Cells } from './cells.ts';
 import type { RegionContext } from './region-builder.ts';
 
 export interface Instruction {
+  /** Of its definition, for listings. */
+  readonly name?: string;
   /** Emits its semantics. One that ends a block goes on through `context.flow`. */
   readonly emit: (context: RegionContext) => void;
   /** 'prepares': belongs to the record behind it. 'fused': its branch's fields are in the record behind it. */

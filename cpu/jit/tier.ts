@@ -42,6 +42,9 @@ export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 12, warmUp
 export interface TierOptions {
   /** Count the regions' exits. */
   readonly counts?: boolean;
+  /** Is given a listing of each region, whose bytes come from `bytesOf`. */
+  readonly onRegion?: ((listing: string) => void) | undefined;
+  readonly bytesOf: (space: CodeSpace, pc: number) => Uint8Array;
   readonly heat: Heat;
   readonly memory: Memory;
   /** The interpreter's exports: its table, and the helpers regions call. */
@@ -302,6 +305,7 @@ export class Tier {
       seeds,
       keep,
       slot,
+      bytesOf: this.options.onRegion && ((pc) => this.options.bytesOf(space, pc)),
       pages: memory.memory.buffer.byteLength / 65536,
       site,
       counts: this.options.counts ?? false,
@@ -310,6 +314,7 @@ export class Tier {
       this.free.push(slot);
       return null;
     }
+    if (compiled.listing !== undefined) this.options.onRegion?.(compiled.listing);
     const module = new WebAssembly.Module(compiled.bytes as Uint8Array<ArrayBuffer>);
     const helper: Record<string, unknown> = {};
     for (const [kind, name] of compiled.imports) if (kind === 'helper') helper[name] = interpreter[name];

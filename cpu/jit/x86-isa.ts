@@ -25,6 +25,7 @@ export function x86RegionIsa({ encodings, ids, undefinedHandler }: DecodeTables)
     const v = variantOf(fused ? fused.first : handler);
     if (!v) return undefined;
     return {
+      name: v.def.name,
       kind: fused ? 'fused' : v.def.ends ? 'ends' : 'plain',
       flow: v.def.flow,
       emit: (context) => {

@@ -28,7 +28,8 @@ export interface Var {
   readonly index: number;
 }
 
-type Stmt =
+/** What a function does, in order; wasm/text.ts prints it. */
+export type Stmt =
   | { k: 'define'; v: Val }
   | { k: 'effect'; op: Op; args: Val[]; imm: number; lane: number }
   | { k: 'call'; callee: number; args: Val[]; tail: boolean }
@@ -64,6 +65,14 @@ export class Fn {
   constructor(params: readonly ValType[], result: ValType | null) {
     this.params = params;
     this.result = result;
+  }
+
+  get statements(): readonly Stmt[] {
+    return this.body;
+  }
+  /** Types of locals behind the parameters; temporaries are among them once it was encoded. */
+  get locals(): readonly ValType[] {
+    return this.localTypes;
   }
 
   param(i: number): Val {
@@ -475,9 +484,9 @@ function check(name: string, want: readonly ValType[], got: readonly Val[]): voi
     throw new Error(`${name} wants (${want.join(', ')}), got (${got.map((g) => g.type).join(', ')})`);
 }
 
-const isPure = (v: Val): boolean => v.op === 'select' || (typeof v.op === 'object' && v.op.pure);
+export const isPure = (v: Val): boolean => v.op === 'select' || (typeof v.op === 'object' && v.op.pure);
 /** Nothing happens when it is left out. */
-const isDroppable = (v: Val): boolean =>
+export const isDroppable = (v: Val): boolean =>
   isPure(v) || v.op === 'var' || (typeof v.op === 'object' && v.op.name.includes('.load'));
 
 /** Values nobody uses do not count as uses of what they are made of. */

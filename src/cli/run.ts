@@ -1,5 +1,5 @@
 /** `ring3 run` and `ring3 strace`. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import { Strace } from '../../kernel/trace/strace.ts';
 import { signalNumber } from '../../kernel/trace/tables.ts';
@@ -181,6 +181,7 @@ async function execute(
   const program = args.root === null ? readProgram(name, true) : null;
   const flush = (): void => tracer?.flush();
   const terminal = HostTerminal.open(flush);
+  const dump = args.dumpRegions === null ? null : openDump(args.dumpRegions);
   const options: BootOptions = {
     program: program ? program.bytes : name,
     ...(program
@@ -203,6 +204,7 @@ async function execute(
     limits: { ...(args.maxMemory === null ? {} : { memory: args.maxMemory }) },
     cpu: args.cpu,
     stats: args.stats,
+    ...(dump === null ? {} : { onRegion: (listing: string) => void writeSync(dump, `${listing}\n`) }),
     ...(args.platform === null ? {} : { platform: args.platform }),
     ...(args.seed === null ? {} : { seed: args.seed }),
     ...(args.hostname === null ? {} : { hostname: args.hostname }),
@@ -246,6 +248,15 @@ async function execute(
     terminal?.restore();
     if (machine && args.stats) machine.statsLines(performance.now() - started).forEach(note);
     machine?.dispose();
+    if (dump !== null) closeSync(dump);
+  }
+}
+
+function openDump(path: string): number {
+  try {
+    return openSync(path, 'w', 0o666);
+  } catch (e) {
+    throw new BootError('setup', `cannot write to ${path}: ${reason(e as NodeJS.ErrnoException)}`);
   }
 }
 

@@ -83,6 +83,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   } = await makeCpu(arch, bytes, cpus, clock, core, {
     ...(options.stats ? { counts: true } : {}),
     ...(options.onSample ? { onSample: options.onSample } : {}),
+    ...(options.onRegion ? { onRegion: options.onRegion } : {}),
   });
   const kernel = bootKernel(
     {

@@ -79,7 +79,7 @@ export async function makeCpu(
 }
 
 /** What is to be seen of compiled code at work. */
-export type Watch = Pick<CpuOptions, 'counts' | 'onSample'>;
+export type Watch = Pick<CpuOptions, 'counts' | 'onSample' | 'onRegion'>;
 
 interface InterpreterOptions extends Watch {
   /** Without what Unicorn has not. */

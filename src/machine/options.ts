@@ -102,6 +102,8 @@ export interface BootOptions {
    * hot code: with 'jit:SLICE:SAMPLES' about every SLICE instructions, at the same ones whatever SAMPLES is.
    */
   readonly onSample?: CpuOptions['onSample'];
+  /** Is given each compiled region: its blocks and instructions, and the WebAssembly they became. */
+  readonly onRegion?: (listing: string) => void;
   /** Permission bits of the program in the guest. Default 0o755. */
   readonly mode?: number;
   /** argv, argv[0] included. Default: the program's name alone. */

@@ -47,6 +47,20 @@ describe('a trace nobody reads', () => {
     const script = `mkfifo pipe; sleep 30 < pipe & reader=$!; ${run} & ring3=$!; ${then}; wait $ring3; echo $?; kill $reader; rm pipe`;
     return spawnSync('sh', ['-c', script], { cwd: dir, encoding: 'latin1', timeout: 60_000 }).stdout;
   };
+  it('--dump-regions writes what was compiled', () => {
+    const file = join(dir, 'regions.txt');
+    const r = ring3('run', '--cpu', 'jit:200:1', '--dump-regions', file, guest('bench-sha256'), '1');
+    expect(r.status).toBe(0);
+    const text = readFileSync(file, 'utf8');
+    expect(text).toMatch(/^region [0-9a-f]+: [0-9]+ blocks, [0-9]+ instructions\nblock 0 at /);
+    expect(text).toContain('(func (param i32) (result i32)');
+    const wrong = ring3('run', '--dump-regions', '/nowhere/file', guest('hello'));
+    expect([wrong.status, wrong.err]).toEqual([
+      125,
+      'ring3: cannot write to /nowhere/file: no such file or directory (ENOENT)\n',
+    ]);
+  });
+
   it('does not keep a signal from ending it', () => {
     expect(stuck('', 'sleep 3; kill -TERM $ring3')).toBe('143\n');
   });

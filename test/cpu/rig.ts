@@ -70,6 +70,7 @@ export interface RigOptions {
   readonly memoryBytes?: number;
   /** With the compiler. */
   readonly heat?: Heat;
+  readonly onRegion?: (listing: string) => void;
 }
 
 /** x86_64. */
@@ -81,6 +82,7 @@ export class Rig extends CoreRig<X86Cpu> {
       new X86Cpu({
         ...core,
         ...(options.heat ? { heat: options.heat, compiler: () => compile } : {}),
+        ...(options.onRegion ? { onRegion: options.onRegion } : {}),
         memoryBytes: options.memoryBytes ?? 8 << 20,
         ...(options.codeBytes ? { codeBytes: options.codeBytes } : {}),
       }),

@@ -47,6 +47,15 @@ describe('a trace nobody reads', () => {
     const script = `mkfifo pipe; sleep 30 < pipe & reader=$!; ${run} & ring3=$!; ${then}; wait $ring3; echo $?; kill $reader; rm pipe`;
     return spawnSync('sh', ['-c', script], { cwd: dir, encoding: 'latin1', timeout: 60_000 }).stdout;
   };
+  it('does not keep a signal from ending it', () => {
+    expect(stuck('', 'sleep 3; kill -TERM $ring3')).toBe('143\n');
+  });
+  it('does not keep --timeout from ending it', () => {
+    expect(stuck('--timeout 2', ':')).toBe('124\n');
+  });
+});
+
+describe('ring3 run', () => {
   it('--dump-regions writes what was compiled', () => {
     const file = join(dir, 'regions.txt');
     const r = ring3('run', '--cpu', 'jit:200:1', '--dump-regions', file, guest('bench-sha256'), '1');
@@ -61,15 +70,6 @@ describe('a trace nobody reads', () => {
     ]);
   });
 
-  it('does not keep a signal from ending it', () => {
-    expect(stuck('', 'sleep 3; kill -TERM $ring3')).toBe('143\n');
-  });
-  it('does not keep --timeout from ending it', () => {
-    expect(stuck('--timeout 2', ':')).toBe('124\n');
-  });
-});
-
-describe('ring3 run', () => {
   it('runs a program by path, with its status and streams', () => {
     expect(ring3('run', './hello')).toEqual({ status: 0, out: 'Hello from ring 3\n', err: '' });
   });

@@ -14,6 +14,8 @@ export interface CodeView {
   handlerOf(rec: number): number;
   /** Where the indirect jump at a record was seen to go, the most frequent first. */
   targetsOf(rec: number): readonly number[];
+  /** The block at an address is part of another large region: it is not to be compiled once more. */
+  isElsewhere(pc: number): boolean;
 }
 
 export interface DecodedInstruction {
@@ -154,6 +156,9 @@ export class BlockReader {
   /** Was the way at a link field ever taken? */
   taken(b: Block, link: number): boolean {
     return this.code.view.getUint32(b.end + link, true) !== 0;
+  }
+  isElsewhere(pc: number): boolean {
+    return this.code.isElsewhere(pc);
   }
   targets(b: Block): readonly number[] {
     return this.code.targetsOf(b.end);

@@ -89,13 +89,19 @@ export class Cells {
   /** Cells written since the outermost open `nested` began. */
   private written: boolean[];
 
+  /** Accesses of each cell so far. */
+  readonly uses: number[];
+  /** Cells that stay in memory: too little used to be worth moving whenever the region is entered and left. */
+  private readonly apart: ReadonlySet<number>;
   /** How many `nested` are open: what is computed inside is not there behind them. */
   depth = 0;
   /** What instructions know of a value beside the value. */
   readonly notes = new Map<Val, unknown>();
 
-  constructor(fn: Fn, layout: CellLayout) {
+  constructor(fn: Fn, layout: CellLayout, apart: ReadonlySet<number> = new Set()) {
     this.b = new Arithmetic(fn);
+    this.apart = apart;
+    this.uses = layout.cells.map(() => 0);
     this.layout = layout;
     this.types = [...layout.cells.map((c) => c.type), ...layout.derived];
     this.vars = this.types.map(() => null);
@@ -164,11 +170,18 @@ export class Cells {
 
   // ---- by offset
 
+  private find(offset: number, size: number): number {
+    const i = this.layout.find(offset, size);
+    if (i < 0) return -1;
+    this.uses[i]++;
+    return this.apart.has(i) ? -1 : i;
+  }
+
   /** null: the bytes are in no cell. */
   load(name: string, offset: number): Val | null {
     if (name.endsWith('_splat') || name.endsWith('_zero')) return this.loadVector(name, offset);
     const { type, bytes, signed } = shapeOf(name);
-    const i = this.layout.find(offset, bytes);
+    const i = this.find(offset, bytes);
     if (i < 0) return null;
     const cell = this.layout.cells[i];
     const at = offset - cell.offset;
@@ -236,7 +249,7 @@ export class Cells {
   /** False: the bytes are in no cell. */
   store(name: string, offset: number, value: Val): boolean {
     const { type, bytes } = shapeOf(name);
-    const i = this.layout.find(offset, bytes);
+    const i = this.find(offset, bytes);
     if (i < 0) return false;
     const cell = this.layout.cells[i];
     const at = offset - cell.offset;
@@ -294,10 +307,12 @@ export class Cells {
   through(body: () => void): void {
     const { cells } = this.layout;
     cells.forEach((c, i) => {
+      if (this.apart.has(i)) return;
       this.b.rawStore(STORE[c.type], this.b.i32(0), this.get(i), STATE + c.offset);
     });
     body();
     cells.forEach((c, i) => {
+      if (this.apart.has(i)) return;
       this.set(i, this.b.rawLoad(LOAD[c.type], this.b.i32(0), STATE + c.offset));
     });
   }

@@ -25,7 +25,7 @@ import { structure, type Structure } from './graph.ts';
 import type { RegionIsa, Signature, StateAccess } from './isa.ts';
 import { regionListing } from './listing.ts';
 import { growRegion, type Exit, type Region, type RegionNode } from './region.ts';
-import type { Callee, Flow, RegionContext } from './region-builder.ts';
+import type { Callee, Flow, RegionContext, Site } from './region-builder.ts';
 
 export interface CompileRequest {
   readonly code: CodeView;
@@ -85,6 +85,11 @@ interface WindowLocals {
   readonly limits: (Var | undefined)[];
 }
 
+/** Instructions of a region that is entered and left more often than it goes round. */
+const LARGE = 200;
+/** A cell is kept in a local when one instruction in so many uses it. */
+const OFTEN = 40;
+
 /** An access of a block: at a value + `by`, through a window or (−1) the TLB. */
 interface Planned {
   readonly window: number;
@@ -135,6 +140,11 @@ class RegionEmitter {
   private readonly loopLabels = new Map<RegionNode, Label>();
   private readonly ids = new Map<RegionNode, number>();
   private readonly windows = new Map<number, WindowLocals>();
+  private readonly plans = new Map<RegionNode, readonly Planned[]>();
+  /** Accesses of each cell in the whole region. */
+  private readonly uses: number[] = [];
+  /** Entering and leaving it must be cheap: what is not used everywhere stays in memory. */
+  private readonly large: boolean;
   private dispatcher!: Label;
   private exit!: Label;
   /** To the exit for accesses that the interpreter has to make; `missed`: because their window did not serve. */
@@ -154,7 +164,9 @@ class RegionEmitter {
     this.reader = reader;
     this.region = region;
     const { fn } = this;
-    this.cells = new Cells(fn, isa.cells);
+    this.large = region.instructions > LARGE;
+    for (const n of region.nodes) this.plans.set(n, this.plan(n));
+    this.cells = new Cells(fn, isa.cells, this.rarelyUsed());
     this.fuel = fn.var('i32');
     this.next = fn.var('i32');
     this.how = fn.var('i32');
@@ -298,7 +310,7 @@ class RegionEmitter {
   private emitBlock(n: RegionNode): void {
     this.cells.forget();
     const { instructions, cut, end } = n.block;
-    const sites = this.sites(this.plan(n));
+    const sites = this.sites(this.plans.get(n)!);
     for (const d of instructions) {
       d.instruction.emit({
         fn: this.fn,
@@ -324,8 +336,9 @@ class RegionEmitter {
       const p = plan[next++];
       if (p.window < 0) return { kind: 'tlb', learn: p.learn };
       if (p.leader !== p) return { kind: 'known', at: p.leader.at!, by: Number(p.by - p.leader.from) };
-      const window = this.windowOf(p.window);
       const field = WINDOW_SIZES.findIndex((size) => size >= Number(p.to - p.from));
+      if (this.large) return this.windowInMemory(p, field);
+      const window = this.windowOf(p.window);
       const limit = (window.limits[field] ??= fn.var('i64'));
       return {
         kind: 'window',
@@ -376,7 +389,37 @@ class RegionEmitter {
         site: site(d.first),
         usesCells: this.isa.usesCells.bind(this.isa),
       }); // prettier-ignore
+    cells.uses.forEach((u, i) => {
+      this.uses[i] = (this.uses[i] ?? 0) + u;
+    });
     return out;
+  }
+
+  /** Vector registers of a large region that few of its instructions touch. */
+  private rarelyUsed(): ReadonlySet<number> {
+    const rare = new Set<number>();
+    if (!this.large) return rare;
+    this.isa.cells.cells.forEach((c, i) => {
+      if (c.type === 'v128' && this.uses[i]! * OFTEN < this.region.instructions) rare.add(i);
+    });
+    return rare;
+  }
+
+  /** A window's fields read where they are needed. */
+  private windowInMemory(p: Planned, field: number): Site {
+    const { fn } = this;
+    const at = WINDOWS + p.window * WINDOW_BYTES;
+    const load = (name: string, offset: number): Val => fn.op(name, [this.i32(0)], at + offset);
+    return {
+      kind: 'window',
+      lo: load('i64.load', W.lo),
+      delta: load('i32.load', W.delta),
+      limit: load('i64.load', W.limits + 8 * field),
+      before: Number(p.by - p.from),
+      found: (linear) => {
+        p.at = linear;
+      },
+    };
   }
 
   private windowOf(i: number): WindowLocals {

@@ -88,6 +88,8 @@ class Grower {
     const key = `${pc}:${context?.id ?? 0}`;
     const known = this.byKey.get(key);
     if (known) return known;
+    // Copies for a call are short; anything else is compiled in one large region only.
+    if (!context && this.nodes.length > 0 && !this.keep.has(pc) && this.reader.isElsewhere(pc)) return null;
     const block = this.reader.at(pc);
     if (!block) return null;
     const full =

@@ -65,6 +65,11 @@ interface Region {
   learning: number;
   /** Samples of its indirect jumps going where it does not, and how many of them make it be compiled again. */
   strays: number;
+  /** Accesses that missed their window. */
+  missed: number;
+  /** Samples in its middle: by place, and in all since it was compiled. */
+  readonly wanted: Map<number, number>;
+  wishes: number;
   readonly patience: number;
 }
 
@@ -73,6 +78,13 @@ const SETTLED = 2;
 const FRESH = 24;
 /** Samples a region gets to see what it accesses. */
 const LEARNING = 2;
+/** Missed accesses for each of a region's instructions that cost as much as compiling it; and how often one site is to be seen. */
+const MISSES_PER = 100;
+const OFTEN = 3;
+/** And one more for so many instructions that will be compiled again. */
+const LEARNING_PER = 64;
+/** Instructions of a region that others do not repeat. */
+const LARGE = 300;
 /** Patience of a region whose jumps always find somewhere new. */
 const ENOUGH = 1000;
 
@@ -87,6 +99,8 @@ interface Profile {
   readonly sites: Map<number, Set<Region>>;
   /** Guest addresses where nothing could be compiled, or often enough. */
   readonly done: Map<number, number>;
+  /** How often an instruction's record was among the last misses. */
+  readonly misses: Map<number, number>;
   /** Instructions (their records) with accesses that no window serves. */
   readonly wandering: Set<number>;
   /** Samples since the ways taken were forgotten. */
@@ -155,6 +169,7 @@ export class Tier {
           sites: new Map(),
           windows: new Map(),
           done: new Map(),
+          misses: new Map(),
           wandering: new Set(),
           sinceForgotten: Infinity,
         }),
@@ -187,13 +202,19 @@ export class Tier {
         this.improve(region, p, region.patience * 2);
     this.lookAtMisses(p);
     const head = space.blocks.get(pc);
-    this.average = inside ? Math.min(this.average * 2, this.options.heat.longest) : this.options.heat.slice;
-    if (head !== undefined && this.replaced.has(head)) return;
+    if (head !== undefined && this.replaced.has(head)) {
+      this.average = Math.min(this.average * 2, this.options.heat.longest);
+      return;
+    }
+    if (!inside) this.average = this.options.heat.slice;
     const n = (p.samples.get(pc) ?? 0) + 1;
     p.samples.set(pc, n);
-    // A region that was compiled often is asked to wait longer for another entry.
-    const times = (p.done.get(pc) ?? 0) + mostEntries(inside);
-    const enough = this.options.heat.samples * (inside ? WITHIN : 1) * 2 ** times;
+    const around = largest(inside);
+    if (around && !around.seeds.includes(pc)) {
+      this.want(around, p, pc);
+      return;
+    }
+    const enough = this.options.heat.samples * 2 ** (p.done.get(pc) ?? 0);
     if (n < enough || head === undefined) return;
     // What is compiled is what runs now: the ways taken since a little while ago.
     if (p.sinceForgotten > FRESH) {
@@ -203,28 +224,39 @@ export class Tier {
     if (p.sinceForgotten < SETTLED) return;
     p.samples.set(pc, 0);
     p.done.set(pc, (p.done.get(pc) ?? 0) + 1);
-    let around: Region | null = null;
-    for (const region of inside ?? [])
-      if (!around || region.compiled.instructions > around.compiled.instructions) around = region;
-    if (!around || around.seeds.includes(pc)) this.make(space, p, pc);
-    else this.improve(around, p, around.patience, [...around.seeds, pc]);
+    if (around)
+      this.enter(around); // another region that began here is gone
+    else this.make(space, p, pc);
   }
 
-  /** Accesses that keep missing their window go through the TLB from now on. */
+  /** A region is reached in its middle: when that was often enough it gets entries for all such places at once. */
+  private want(region: Region, p: Profile, pc: number): void {
+    region.wanted.set(pc, (region.wanted.get(pc) ?? 0) + 1);
+    if (++region.wishes < region.patience * WITHIN) return;
+    const { samples } = this.options.heat;
+    const often = [...region.wanted].filter(([, n]) => n > Math.min(2, samples - 1)).map(([to]) => to);
+    region.wishes = 0;
+    if (often.length > 0) this.improve(region, p, region.patience * 2, [...region.seeds, ...often]);
+  }
+
+  /** Accesses that keep missing their window go through the TLB once enough was lost to pay for compiling again. */
   private lookAtMisses(p: Profile): void {
     const { i32 } = this.options.memory;
     const count = i32[MISS_COUNT >> 2];
     i32[MISS_COUNT >> 2] = 0;
     if (count < MISSES) return;
-    const stale = new Set<Region>();
     for (let i = 0; i < MISSES; i++) {
       const rec = i32[(MISS_RECORDS >> 2) + i];
-      if (p.wandering.has(rec)) continue;
-      p.wandering.add(rec);
-      for (const region of this.live)
-        if (region.compiled.records.some(([first, last]) => rec >= first && rec <= last)) stale.add(region);
+      const times = (p.misses.get(rec) ?? 0) + 1;
+      p.misses.set(rec, times);
+      for (const region of this.live) {
+        if (!region.compiled.records.some(([first, last]) => rec >= first && rec <= last)) continue;
+        region.missed += count / MISSES;
+        if (region.missed < region.compiled.instructions * MISSES_PER) continue;
+        for (const [r, n] of p.misses) if (n >= OFTEN) p.wandering.add(r);
+        this.improve(region, p, region.patience);
+      }
     }
-    for (const region of stale) this.improve(region, p, region.patience);
   }
 
   private noteTarget(from: number, pc: number): void {
@@ -243,8 +275,11 @@ export class Tier {
       return this.learningCell(rec, n);
     });
     if (!compiled) return;
-    const patience = this.options.heat.samples;
-    this.install({ ...compiled, space, seeds: [pc], learning: learns, strays: 0, patience }, p);
+    const { samples } = this.options.heat;
+    const { instructions } = compiled.compiled;
+    if (learns) learns += Math.floor((samples / HEAT.samples) * (instructions / LEARNING_PER));
+    const patience = samples + Math.floor(instructions / LEARNING_PER);
+    this.install({ ...compiled, space, seeds: [pc], learning: learns, ...unused(), patience }, p);
   }
 
   /** Compiles a region again with the windows its accesses were seen to use, and what else was learnt since. */
@@ -264,7 +299,7 @@ export class Tier {
       const window = p.windows.get(key);
       return window === undefined ? null : { window };
     });
-    if (compiled) this.install({ ...compiled, space, seeds, learning: 0, strays: 0, patience }, p);
+    if (compiled) this.install({ ...compiled, space, seeds, learning: 0, ...unused(), patience }, p);
     for (const other of this.live) if (other.learning > 0) return;
     this.cells.clear();
   }
@@ -292,6 +327,7 @@ export class Tier {
     const { memory, interpreter, host } = this.options;
     const start = this.now();
     this.compile ??= this.options.compiler();
+    const { regions } = this.profile(space);
     const compiled = this.compile({
       code: {
         view: memory.view,
@@ -300,6 +336,10 @@ export class Tier {
         targetsOf: (rec) => {
           const seen = this.targets.get(rec);
           return seen ? [...seen].sort((a, b) => b[1] - a[1]).map(([to]) => to) : [];
+        },
+        isElsewhere: (pc) => {
+          for (const region of regions.get(pc) ?? []) if (region.compiled.instructions > LARGE) return true;
+          return false;
         },
       },
       seeds,
@@ -332,16 +372,21 @@ export class Tier {
   }
 
   private install(region: Region, p: Profile): void {
-    const { memory } = this.options;
     this.live.add(region);
+    this.enter(region);
+    for (const pc of region.compiled.blocks) addTo(p.regions, pc, region);
+    for (const rec of region.compiled.indirect.keys()) addTo(p.sites, rec, region);
+  }
+
+  /** Lets execution enter a region. */
+  private enter(region: Region): void {
+    const { memory } = this.options;
     for (const { head, id } of region.compiled.entries) {
       // The newest region knows most: it takes what another one began with.
       if (!this.replaced.has(head)) this.replaced.set(head, memory.view.getUint16(head + R.handler, true));
       memory.view.setUint16(head + R.handler, region.slot, true);
       memory.view.setUint16(head + R.entry, id, true);
     }
-    for (const pc of region.compiled.blocks) addTo(p.regions, pc, region);
-    for (const rec of region.compiled.indirect.keys()) addTo(p.sites, rec, region);
   }
 
   /** Code at these addresses is no longer what was decoded. To be called before their records change. */
@@ -400,8 +445,17 @@ function removeFrom(map: Map<number, Set<Region>>, key: number, region: Region):
   if (set?.delete(region) && set.size === 0) map.delete(key);
 }
 
-function mostEntries(regions: ReadonlySet<Region> | undefined): number {
-  let most = 0;
-  for (const { seeds } of regions ?? []) most = Math.max(most, seeds.length);
-  return most;
+function largest(regions: ReadonlySet<Region> | undefined): Region | null {
+  let found: Region | null = null;
+  for (const r of regions ?? [])
+    if (!found || r.compiled.instructions > found.compiled.instructions) found = r;
+  return found;
 }
+
+/** What a region just compiled has seen of its use. */
+const unused = (): Pick<Region, 'strays' | 'missed' | 'wanted' | 'wishes'> => ({
+  strays: 0,
+  missed: 0,
+  wanted: new Map(),
+  wishes: 0,
+});

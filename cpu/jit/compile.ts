@@ -400,7 +400,7 @@ class RegionEmitter {
     const rare = new Set<number>();
     if (!this.large) return rare;
     this.isa.cells.cells.forEach((c, i) => {
-      if (c.type === 'v128' && this.uses[i]! * OFTEN < this.region.instructions) rare.add(i);
+      if (c.type === 'v128' && this.uses[i] * OFTEN < this.region.instructions) rare.add(i);
     });
     return rare;
   }

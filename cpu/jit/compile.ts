@@ -15,12 +15,12 @@ import {
   WINDOW_SIZES,
   type ExitCause,
 } from '../layout.ts';
-import { constantOf, termsOf } from '../builder.ts';
 import { JUMP_CACHE_ENTRIES } from '../interp/helpers.ts';
 import { Fn, type Label, type Val, type Var } from '../wasm/function.ts';
 import { ModuleWriter } from '../wasm/module.ts';
 import { BlockReader, type CodeView, type DecodedInstruction } from './blocks.ts';
 import { Arithmetic, Cells } from './cells.ts';
+import { planAccesses, type Planned } from './accesses.ts';
 import { structure, type Structure } from './graph.ts';
 import type { RegionIsa, Signature, StateAccess } from './isa.ts';
 import { regionListing } from './listing.ts';
@@ -90,38 +90,6 @@ const LARGE = 200;
 /** A cell is kept in a local when one instruction in so many uses it. */
 const OFTEN = 40;
 
-/** An access of a block: at a value + `by`, through a window or (−1) the TLB. */
-interface Planned {
-  readonly window: number;
-  readonly learn: number | null;
-  readonly by: bigint;
-  /** What its check covers, from the same value on: its own bytes, and those of accesses that follow it. */
-  from: bigint;
-  to: bigint;
-  /** Which access's check it relies on. */
-  leader: Planned;
-  /** Linear address at `from`. */
-  at: Val | null;
-}
-
-const WIDEST = BigInt(WINDOW_SIZES[WINDOW_SIZES.length - 1]);
-
-/** Leaves an access to a check before it, where one is or can be made wide enough. */
-function join(leaders: Map<Val | null, Planned[]>, base: Val | null, p: Planned): void {
-  const known = leaders.get(base) ?? [];
-  for (const l of known) {
-    const from = p.from < l.from ? p.from : l.from;
-    const to = p.to > l.to ? p.to : l.to;
-    if (l.window !== p.window || to - from > WIDEST) continue;
-    l.from = from;
-    l.to = to;
-    p.leader = l;
-    return;
-  }
-  known.push(p);
-  leaders.set(base, known);
-}
-
 /** It goes where only samples can tell. */
 const leads = ({ block }: RegionNode): boolean => block.ways.indirect && block.flow !== 'return';
 
@@ -165,7 +133,9 @@ class RegionEmitter {
     this.region = region;
     const { fn } = this;
     this.large = region.instructions > LARGE;
-    for (const n of region.nodes) this.plans.set(n, this.plan(n));
+    const signature = (kind: 'host' | 'helper', name: string): Signature => this.signature(kind, name);
+    for (const n of region.nodes)
+      this.plans.set(n, planAccesses(n.block, isa, request, signature, this.uses));
     this.cells = new Cells(fn, isa.cells, this.rarelyUsed());
     this.fuel = fn.var('i32');
     this.next = fn.var('i32');
@@ -335,7 +305,7 @@ class RegionEmitter {
     return () => () => {
       const p = plan[next++];
       if (p.window < 0) return { kind: 'tlb', learn: p.learn };
-      if (p.leader !== p) return { kind: 'known', at: p.leader.at!, by: Number(p.by - p.leader.from) };
+      if (p.leader) return { kind: 'known', at: p.leader.at!, by: Number(p.by - p.leader.from) };
       const field = WINDOW_SIZES.findIndex((size) => size >= Number(p.to - p.from));
       if (this.large) return this.windowInMemory(p, field);
       const window = this.windowOf(p.window);
@@ -351,48 +321,6 @@ class RegionEmitter {
         },
       };
     };
-  }
-
-  /**
-   * Emits a block once for nothing, to see its accesses: those that lie near each other, from the same value, are checked
-   * with the first of them.
-   */
-  private plan(n: RegionNode): Planned[] {
-    const fn = new Fn(['i32'], 'i32');
-    const cells = new Cells(fn, this.isa.cells);
-    const out: Planned[] = [];
-    const leaders = new Map<Val | null, Planned[]>();
-    const site = (rec: number): RegionContext['site'] => {
-      let k = 0;
-      return (address, size, access) => {
-        const choice = this.request.site(rec, k++, access);
-        const { base, by } =
-          address.op === 'const' ? { base: null, by: constantOf(address) } : termsOf(address);
-        const p: Planned = {
-            window: choice && 'window' in choice && WINDOW_SIZES.includes(size as 1) ? choice.window : -1,
-            learn: choice && 'learn' in choice ? choice.learn : null,
-            by, from: by, to: by + BigInt(size), at: null, leader: undefined as unknown as Planned,
-          }; // prettier-ignore
-        p.leader = p;
-        out.push(p);
-        if (p.window >= 0 && cells.depth === 0) join(leaders, base, p);
-        return { kind: 'tlb', learn: null };
-      };
-    };
-    const nothing = (): void => undefined;
-    const flow: Flow = { aside: nothing, missed: nothing, leave: nothing, direct: nothing, fallThrough: nothing, indirect: nothing }; // prettier-ignore
-    for (const d of n.block.instructions)
-      d.instruction.emit({
-        fn, cells, flow, view: this.request.code.view, rec: d.rec, fuses: this.isa.fuses,
-        callee: (kind, name) => ({ index: 0, result: this.signature(kind, name).result }),
-        derived: { spill: nothing, fill: nothing },
-        site: site(d.first),
-        usesCells: this.isa.usesCells.bind(this.isa),
-      }); // prettier-ignore
-    cells.uses.forEach((u, i) => {
-      this.uses[i] = (this.uses[i] ?? 0) + u;
-    });
-    return out;
   }
 
   /** Vector registers of a large region that few of its instructions touch. */

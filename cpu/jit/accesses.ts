@@ -1,0 +1,97 @@
+/** How the memory accesses of a block are made: which window or the TLB, and which of them are checked together. */
+import { constantOf, termsOf } from '../builder.ts';
+import { WINDOW_SIZES } from '../layout.ts';
+import { Fn, type Val } from '../wasm/function.ts';
+import type { Block } from './blocks.ts';
+import { Cells } from './cells.ts';
+import type { CompileRequest } from './compile.ts';
+import type { RegionIsa, Signature } from './isa.ts';
+import type { Flow, RegionContext } from './region-builder.ts';
+
+/** An access of a block: at a value + `by`, through a window or (−1) the TLB. */
+export interface Planned {
+  readonly window: number;
+  readonly learn: number | null;
+  readonly by: bigint;
+  /** What its check covers, from the same value on: its own bytes, and those of accesses that follow it. */
+  from: bigint;
+  to: bigint;
+  /** The access whose check it relies on; null: its own. */
+  leader: Planned | null;
+  /** Linear address at `from`. */
+  at: Val | null;
+}
+
+const WIDEST = BigInt(WINDOW_SIZES[WINDOW_SIZES.length - 1]);
+
+/** Leaves an access to a check before it, where one is or can be made wide enough. */
+function join(leaders: Map<Val | null, Planned[]>, base: Val | null, p: Planned): void {
+  const known = leaders.get(base) ?? [];
+  for (const l of known) {
+    const from = p.from < l.from ? p.from : l.from;
+    const to = p.to > l.to ? p.to : l.to;
+    if (l.window !== p.window || to - from > WIDEST) continue;
+    l.from = from;
+    l.to = to;
+    p.leader = l;
+    return;
+  }
+  known.push(p);
+  leaders.set(base, known);
+}
+
+const nothing = (): void => undefined;
+const NOWHERE: Flow = {
+  aside: nothing,
+  missed: nothing,
+  leave: nothing,
+  direct: nothing,
+  fallThrough: nothing,
+  indirect: nothing,
+};
+
+/**
+ * Emits a block once for nothing, to see its accesses in their order: those that lie near each other, from the same value,
+ * are checked with the first of them. `uses`: how often each cell is accessed, added to.
+ */
+export function planAccesses(
+  block: Block,
+  isa: RegionIsa,
+  request: CompileRequest,
+  signature: (kind: 'host' | 'helper', name: string) => Signature,
+  uses: number[],
+): Planned[] {
+  const fn = new Fn(['i32'], 'i32');
+  const cells = new Cells(fn, isa.cells);
+  const out: Planned[] = [];
+  const leaders = new Map<Val | null, Planned[]>();
+  const site = (rec: number): RegionContext['site'] => {
+    let k = 0;
+    return (address, size, access) => {
+      const choice = request.site(rec, k++, access);
+      const { base, by } =
+        address.op === 'const' ? { base: null, by: constantOf(address) } : termsOf(address);
+      const p: Planned = {
+        window: choice && 'window' in choice && WINDOW_SIZES.includes(size as 1) ? choice.window : -1,
+        learn: choice && 'learn' in choice ? choice.learn : null,
+        by, from: by, to: by + BigInt(size), at: null, leader: null,
+      }; // prettier-ignore
+      out.push(p);
+      // What is computed inside an instruction's own branches is not there behind them.
+      if (p.window >= 0 && cells.depth === 0) join(leaders, base, p);
+      return { kind: 'tlb', learn: null };
+    };
+  };
+  for (const d of block.instructions)
+    d.instruction.emit({
+      fn, cells, flow: NOWHERE, view: request.code.view, rec: d.rec, fuses: isa.fuses,
+      callee: (kind, name) => ({ index: 0, result: signature(kind, name).result }),
+      derived: { spill: nothing, fill: nothing },
+      site: site(d.first),
+      usesCells: isa.usesCells.bind(isa),
+    }); // prettier-ignore
+  cells.uses.forEach((n, i) => {
+    uses[i] = (uses[i] ?? 0) + n;
+  });
+  return out;
+}

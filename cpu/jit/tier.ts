@@ -37,7 +37,7 @@ export interface Heat {
   readonly warmUp?: number;
 }
 
-export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 12, warmUp: 150 };
+export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 12, warmUp: 300 };
 
 export interface TierOptions {
   /** Count the regions' exits. */
@@ -81,6 +81,9 @@ const LEARNING = 2;
 /** Missed accesses for each of a region's instructions that cost as much as compiling it; and how often one site is to be seen. */
 const MISSES_PER = 100;
 const OFTEN = 3;
+/** Interpreted instructions that take four times as long as compiling one; and how many compiled ones count as one of them. */
+const COST = 30_000;
+const COMPILED_SPEED = 8;
 /** And one more for so many instructions that will be compiled again. */
 const LEARNING_PER = 64;
 /** Instructions of a region that others do not repeat. */
@@ -127,6 +130,8 @@ export class Tier {
   private random = 1;
   /** Samples so far. */
   private taken = 0;
+  /** Instructions that ran less those that compiling cost. */
+  private credit = 0;
   private readonly made = { regions: 0, instructions: 0, bytes: 0, milliseconds: 0 };
   private readonly options: TierOptions;
   private readonly table: WebAssembly.Table;
@@ -177,6 +182,14 @@ export class Tier {
     return p;
   }
 
+  /**
+   * Compiling is paid for by what ran so far, so that it stays a fraction of the whole. Counted in instructions and not in
+   * time: a run compiles the same on a slower host.
+   */
+  private get affordable(): boolean {
+    return this.credit >= 0 || this.options.heat.samples === 1;
+  }
+
   /** Instructions until the next sample: never the same number, or loops of a fitting length would hide from it. */
   get slice(): number {
     this.random = (Math.imul(this.random, 1103515245) + 12345) & 0x7fffffff; // ANSI C's rand
@@ -190,19 +203,22 @@ export class Tier {
     this.noteTarget(from, pc);
     p.sinceForgotten++;
     const inside = p.regions.get(pc);
-    if (inside)
+    const head = space.blocks.get(pc);
+    const compiled = head !== undefined && this.replaced.has(head);
+    this.credit += compiled ? this.average / COMPILED_SPEED : this.average;
+    if (inside && this.affordable)
       for (const region of inside)
         if (region.learning > 0 && --region.learning === 0) this.improve(region, p, region.patience);
     for (const region of p.sites.get(from) ?? [])
       if (
         !region.compiled.indirect.get(from)!.includes(pc) &&
         ++region.strays >= region.patience &&
-        region.patience < ENOUGH
+        region.patience < ENOUGH &&
+        this.affordable
       )
         this.improve(region, p, region.patience * 2);
     this.lookAtMisses(p);
-    const head = space.blocks.get(pc);
-    if (head !== undefined && this.replaced.has(head)) {
+    if (compiled) {
       this.average = Math.min(this.average * 2, this.options.heat.longest);
       return;
     }
@@ -215,7 +231,7 @@ export class Tier {
       return;
     }
     const enough = this.options.heat.samples * 2 ** (p.done.get(pc) ?? 0);
-    if (n < enough || head === undefined) return;
+    if (n < enough || head === undefined || !this.affordable) return;
     // What is compiled is what runs now: the ways taken since a little while ago.
     if (p.sinceForgotten > FRESH) {
       space.forgetWays(this.options.memory.i32);
@@ -232,7 +248,7 @@ export class Tier {
   /** A region is reached in its middle: when that was often enough it gets entries for all such places at once. */
   private want(region: Region, p: Profile, pc: number): void {
     region.wanted.set(pc, (region.wanted.get(pc) ?? 0) + 1);
-    if (++region.wishes < region.patience * WITHIN) return;
+    if (++region.wishes < region.patience * WITHIN || !this.affordable) return;
     const { samples } = this.options.heat;
     const often = [...region.wanted].filter(([, n]) => n > Math.min(2, samples - 1)).map(([to]) => to);
     region.wishes = 0;
@@ -252,7 +268,7 @@ export class Tier {
       for (const region of this.live) {
         if (!region.compiled.records.some(([first, last]) => rec >= first && rec <= last)) continue;
         region.missed += count / MISSES;
-        if (region.missed < region.compiled.instructions * MISSES_PER) continue;
+        if (region.missed < region.compiled.instructions * MISSES_PER || !this.affordable) continue;
         for (const [r, n] of p.misses) if (n >= OFTEN) p.wandering.add(r);
         this.improve(region, p, region.patience);
       }
@@ -364,6 +380,7 @@ export class Tier {
       helper: helper as WebAssembly.ModuleImports,
     });
     this.table.set(slot, instance.exports['region']);
+    this.credit -= compiled.instructions * COST;
     this.made.regions++;
     this.made.instructions += compiled.instructions;
     this.made.bytes += compiled.bytes.length;

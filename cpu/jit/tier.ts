@@ -207,9 +207,9 @@ export class Tier {
     const compiled = head !== undefined && this.replaced.has(head);
     this.credit += compiled ? this.average / COMPILED_SPEED : this.average;
     if (inside && this.affordable)
-      for (const region of inside)
+      for (const region of [...inside])
         if (region.learning > 0 && --region.learning === 0) this.improve(region, p, region.patience);
-    for (const region of p.sites.get(from) ?? [])
+    for (const region of [...(p.sites.get(from) ?? [])])
       if (
         !region.compiled.indirect.get(from)!.includes(pc) &&
         ++region.strays >= region.patience &&
@@ -265,7 +265,8 @@ export class Tier {
       const rec = i32[(MISS_RECORDS >> 2) + i];
       const times = (p.misses.get(rec) ?? 0) + 1;
       p.misses.set(rec, times);
-      for (const region of this.live) {
+      // A copy: a region compiled again takes the old one's place in the set, and would be looked at for ever.
+      for (const region of [...this.live]) {
         if (!region.compiled.records.some(([first, last]) => rec >= first && rec <= last)) continue;
         region.missed += count / MISSES;
         if (region.missed < region.compiled.instructions * MISSES_PER || !this.affordable) continue;

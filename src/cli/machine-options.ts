@@ -89,7 +89,7 @@ const oneOf = <T extends string>(value: string, option: string, values: readonly
 };
 
 function parseCpu(text: string): string {
-  return /^(?:unicorn:.|jit:\d+:\d+$)/.test(text)
+  return /^(?:unicorn:.|jit:[1-9]\d*:[1-9]\d*$)/.test(text)
     ? text
     : oneOf(text, '--cpu', ['jit', 'interp', 'unicorn', 'lockstep']);
 }

@@ -257,9 +257,9 @@ export class Machine {
       `${instructions} instructions in ${ms.toFixed(1)} ms (${mips.toFixed(1)} million a second), ${(memory / 2 ** 20).toFixed(1)} MiB in use`,
     ];
     if (!compiler) return lines;
-    const { regions, live, bytes, milliseconds, exits } = compiler;
+    const { regions, bytes, milliseconds, exits } = compiler;
     lines.push(
-      `compiled ${regions} regions (${live} in use) of ${compiler.instructions} instructions into ${bytes} bytes in ${milliseconds.toFixed(1)} ms`,
+      `compiled ${regions} regions of ${compiler.instructions} instructions into ${bytes} bytes in ${milliseconds.toFixed(1)} ms`,
     );
     if (!exits) return lines;
     const { instructions: inside, entered, ...causes } = exits;

@@ -35,9 +35,13 @@ export interface Heat {
   readonly samples: number;
   /** Samples before anything is compiled: a short program is over before the compiler is loaded. */
   readonly warmUp?: number;
+  /** Interpreted instructions that pay for compiling one; none: whatever is hot is compiled. */
+  readonly cost?: number;
 }
 
-export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 12, warmUp: 300 };
+/** Compiling an instruction takes a quarter of the time in which so many of them are interpreted. */
+const COST = 30_000;
+export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 12, warmUp: 300, cost: COST };
 
 export interface TierOptions {
   /** Count the regions' exits. */
@@ -81,8 +85,7 @@ const LEARNING = 2;
 /** Missed accesses for each of a region's instructions that cost as much as compiling it; and how often one site is to be seen. */
 const MISSES_PER = 100;
 const OFTEN = 3;
-/** Interpreted instructions that take four times as long as compiling one; and how many compiled ones count as one of them. */
-const COST = 30_000;
+/** Compiled instructions that count as one interpreted. */
 const COMPILED_SPEED = 8;
 /** And one more for so many instructions that will be compiled again. */
 const LEARNING_PER = 64;
@@ -187,7 +190,7 @@ export class Tier {
    * time: a run compiles the same on a slower host.
    */
   private get affordable(): boolean {
-    return this.credit >= 0 || this.options.heat.samples === 1;
+    return this.credit >= 0;
   }
 
   /** Instructions until the next sample: never the same number, or loops of a fitting length would hide from it. */
@@ -381,7 +384,7 @@ export class Tier {
       helper: helper as WebAssembly.ModuleImports,
     });
     this.table.set(slot, instance.exports['region']);
-    this.credit -= compiled.instructions * COST;
+    this.credit -= compiled.instructions * (this.options.heat.cost ?? 0);
     this.made.regions++;
     this.made.instructions += compiled.instructions;
     this.made.bytes += compiled.bytes.length;

@@ -92,7 +92,9 @@ interface InterpreterOptions extends Watch {
 function heatOf(core: string): Partial<Heat> | null {
   const m = /^jit(?::(\d+):(\d+))?$/.exec(core);
   if (!m) return null;
-  return m[1] ? { slice: Number(m[1]), longest: Number(m[1]), samples: Number(m[2]), warmUp: 0, cost: 0 } : {};
+  return m[1]
+    ? { slice: Number(m[1]), longest: Number(m[1]), samples: Number(m[2]), warmUp: 0, cost: 0 }
+    : {};
 }
 
 /** aarch64's registers in the order of `Regs.get`. */

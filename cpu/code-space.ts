@@ -84,6 +84,8 @@ export class CodeArena {
   readonly start: number;
   private readonly end: number;
   private next: number;
+  /** First records of all blocks, ascending. */
+  private readonly heads: number[] = [];
   /** A record that only looks its own pc up: what empty jump-cache entries point at. */
   private readonly empty: number;
   /** Frame → where code was decoded from it. */
@@ -111,7 +113,28 @@ export class CodeArena {
 
   reset(): void {
     this.next = this.start;
+    this.heads.length = 0;
     this.codeFrames.clear();
+  }
+
+  /** Where a record's block begins in `heads`. */
+  private indexOf(rec: number): number {
+    const { heads } = this;
+    let lo = 0;
+    for (let hi = heads.length; hi - lo > 1;) {
+      const mid = (lo + hi) >>> 1;
+      if (heads[mid] <= rec) lo = mid;
+      else hi = mid;
+    }
+    return lo;
+  }
+  /** First record of the block a record belongs to. */
+  headOf(rec: number): number {
+    return this.heads[this.indexOf(rec)];
+  }
+  /** The address behind a block's last record. */
+  endOf(rec: number): number {
+    return this.heads[this.indexOf(rec) + 1] ?? this.next;
   }
 
   isCodeFrame(frame: number): boolean {
@@ -183,6 +206,7 @@ export class CodeArena {
 
   private finish(space: CodeSpace, table: PageTable, pc: number, end: number, head: number): number {
     space.blocks.set(pc, head);
+    this.heads.push(head);
     for (let page = Math.floor(pc / PAGE) * PAGE; page < end; page += PAGE) {
       if (!space.claims.has(page)) {
         const frame = table.frame(page);

@@ -20,7 +20,14 @@ import {
   WINDOW_COUNT,
 } from './layout.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
-import { HEAT, Tier, type CompileRegion, type CompilerStats, type Heat } from './jit/tier.ts';
+import {
+  HEAT,
+  Tier,
+  type BackgroundCompiler,
+  type CompileRegion,
+  type CompilerStats,
+  type Heat,
+} from './jit/tier.ts';
 import { Memory } from './memory/memory.ts';
 import { ADDRESS_END, PageTable, type PageTableOwner } from './memory/page-table.ts';
 import { Windows } from './jit/windows.ts';
@@ -43,6 +50,8 @@ export interface CpuOptions {
   readonly codeBytes?: number;
   /** Hot code is compiled: fetches the compiler when it is first needed. Absent: everything is interpreted. */
   readonly compiler?: () => CompileRegion;
+  /** The same in another thread. */
+  readonly background?: () => BackgroundCompiler | null;
   /** When code is hot. */
   readonly heat?: Heat;
   /** Count why compiled code was left. */
@@ -124,7 +133,12 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
           memory: this.memory,
           interpreter: instance.exports,
           host,
+          arena: this.arena,
           compiler,
+          background: options.background,
+          stackPointer: () => this.regs?.sp ?? 0,
+          windows: () =>
+            (this.shown?.list ?? []).map(({ lo, hi, anchor }) => ({ lo, hi, write: anchor.write })),
           windowOf: (space, address, write) => this.windowOf(space, address, write),
         },
         () => performance.now(),

@@ -100,9 +100,10 @@ export type ExitCause = (typeof EXIT_CAUSES)[number];
 export const MISS_COUNT = 0x20860;
 export const MISSES = 16;
 export const MISS_RECORDS = 0x20880;
-/** Last guest address of each access site of regions that learn which windows they use, i64 each. */
-export const LEARN = 0x20900;
-export const LEARN_SITES = (0x30000 - LEARN) / 8;
+
+/** The same for ways out of regions to code that is interpreted, by the first records of what is there. */
+export const LEAK_COUNT = 0x208c0;
+export const LEAK_RECORDS = 0x208e0;
 
 /** First byte after the fixed areas. */
 export const FIXED_END = 0x30000;
@@ -131,6 +132,8 @@ export const R = {
   /** Decoded target and fall-through, 0 while unknown. */
   link0: 32,
   link1: 36,
+  /** Where an instruction that has no links last accessed memory: guest address, 0 while it did not. */
+  accessed: 32,
   /** Guest address of the instruction. */
   pc: 40,
 } as const;

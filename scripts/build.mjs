@@ -53,15 +53,17 @@ async function buildCpu(ifStale) {
 const banner = `import { createRequire as __ring3Require } from 'node:module';
 const require = __ring3Require(import.meta.url);`;
 
-/** The compilers of hot code: loaded when something is hot. */
+/** The compilers of hot code and the thread they work in: loaded when something is hot. */
 async function buildCompilers(ifStale) {
-  for (const [arch, entry] of [
-    ['x86_64', 'x86'],
-    ['aarch64', 'a64'],
+  for (const [name, entry] of [
+    ['compiler-x86_64', 'cpu/jit/x86-compiler.ts'],
+    ['compiler-aarch64', 'cpu/jit/a64-compiler.ts'],
+    ['compiler-thread', 'src/host/compiler-thread.ts'],
   ]) {
-    const outfile = `dist/compiler-${arch}.cjs`;
-    if (ifStale && existsSync(outfile) && statSync(outfile).mtimeMs > newest('cpu')) continue;
-    await build({ ...minified, format: 'cjs', entryPoints: [`cpu/jit/${entry}-compiler.ts`], outfile });
+    const outfile = `dist/${name}.cjs`;
+    if (ifStale && existsSync(outfile) && statSync(outfile).mtimeMs > Math.max(newest('cpu'), newest('src')))
+      continue;
+    await build({ ...minified, format: 'cjs', entryPoints: [entry], outfile });
   }
 }
 

@@ -15,7 +15,7 @@ export interface HostImport {
 }
 
 /** A builder as the interpreter has it. */
-export type InterpretedBuilder = GuestBuilder & { readonly rec: Val };
+export type InterpretedBuilder = GuestBuilder & { readonly rec: Val; readonly links: boolean };
 
 export interface Handler<B> {
   readonly name: string;
@@ -91,7 +91,7 @@ export function generate<B extends InterpretedBuilder>(
   );
   const links: HandlerLinks = { handlerType, miss, indirect, host, helpers: helperMap };
 
-  const make = (fn: Fn, rec = fn.param(0)): B => set.make({ fn, links, rec, branchOffset: 0 });
+  const make = (fn: Fn, rec = fn.param(0)): B => set.make({ fn, links, rec, branchOffset: 0, notes: false });
   for (const h of all) {
     const fn = new Fn(h.params, h.result);
     h.build(make(fn, fn.konst('i32', 0)), ...h.params.map((_, i) => fn.param(i)));
@@ -110,9 +110,15 @@ export function generate<B extends InterpretedBuilder>(
   }
   for (const h of set.handlers) {
     const index = m.declare(h.name, ['i32'], 'i32');
-    const fn = new Fn(['i32'], 'i32');
-    h.build((h.make ?? set.make)({ fn, links, rec: fn.param(0), branchOffset: h.branchOffset ?? 0 }));
-    m.define(index, fn);
+    const built = (notes: boolean): { fn: Fn; linked: boolean } => {
+      const fn = new Fn(['i32'], 'i32');
+      const branchOffset = h.branchOffset ?? 0;
+      const b = (h.make ?? set.make)({ fn, links, rec: fn.param(0), branchOffset, notes });
+      h.build(b);
+      return { fn, linked: b.links };
+    };
+    const plain = built(false);
+    m.define(index, plain.linked ? plain.fn : built(true).fn);
     m.table.push(index);
   }
   const run = m.declare('run', ['i32'], 'i32');

@@ -34,6 +34,8 @@ export interface HandlerContext {
   readonly rec: Val;
   /** Where a fused branch's own record lies, from `rec` on. */
   readonly branchOffset: number;
+  /** The record's link fields are free for the address of its first access, which the compiler wants to know. */
+  readonly notes: boolean;
 }
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- TypeScript asks for any[] of a mixin's base
@@ -42,7 +44,7 @@ type Base<T> = abstract new (...args: any[]) => T;
 /** What `interpreted` implements. */
 export type InterpretedParts = {
   -readonly [K in keyof GuestBuilder as K extends 'fusedCondition' ? never : K]: GuestBuilder[K];
-} & { readonly rec: Val };
+} & { readonly rec: Val; readonly links: boolean };
 
 /** Everything but registers and flags, over the builder of any architecture. */
 export function interpreted<T extends Base<GuestBuilder>>(builder: T): T & Base<InterpretedParts> {
@@ -74,7 +76,13 @@ export function interpreted<T extends Base<GuestBuilder>>(builder: T): T & Base<
 
     // ---- memory
 
+    noted = false;
+    /** Its handler uses the record's link fields. */
+    links = false;
+
     translate(address: Val, size: number, access: 'r' | 'w'): Val {
+      if (this.context.notes && !this.noted) this.rawStore('i64.store', this.rec, address, R.accessed);
+      this.noted = true;
       const tlb = access === 'w' ? TLB_WRITE : TLB_READ;
       const entry = this.and(this.wrap(this.shrU(address, 8)), (TLB_ENTRIES - 1) << 4);
       const tag = this.rawLoad('i64.load', entry, tlb);
@@ -173,6 +181,7 @@ export function interpreted<T extends Base<GuestBuilder>>(builder: T): T & Base<
     }
 
     goLink(linkOffset: number, target: () => Val): void {
+      this.links = this.context.branchOffset === 0;
       const link = this.rawLoad('i32.load', this.rec, this.context.branchOffset + linkOffset);
       this.if(link, () => {
         this.follow(link);

@@ -1,5 +1,5 @@
 /** Entry of the aarch64 compiler's bundle. */
-import type { DecodeTables } from '../isa/aarch64/handlers.ts';
+import { loadIsa, type DecodeTables, type SerializedIsa } from '../isa/aarch64/handlers.ts';
 import { a64RegionIsa } from './a64-isa.ts';
 import { compileRegion } from './compile.ts';
 import type { CompileRegion } from './tier.ts';
@@ -8,3 +8,6 @@ export function compiler(tables: DecodeTables): CompileRegion {
   const isa = a64RegionIsa(tables);
   return (request) => compileRegion(isa, request);
 }
+
+/** For a thread, which reads the tables itself. */
+export const compilerOf = (tables: SerializedIsa): CompileRegion => compiler(loadIsa(tables));

@@ -2,16 +2,14 @@
 import { constantOf, termsOf } from '../builder.ts';
 import { WINDOW_SIZES } from '../layout.ts';
 import { Fn, type Val } from '../wasm/function.ts';
-import type { Block } from './blocks.ts';
+import type { Block, DecodedInstruction } from './blocks.ts';
 import { Cells } from './cells.ts';
-import type { CompileRequest } from './compile.ts';
 import type { RegionIsa, Signature } from './isa.ts';
 import type { Flow, RegionContext } from './region-builder.ts';
 
 /** An access of a block: at a value + `by`, through a window or (−1) the TLB. */
 export interface Planned {
   readonly window: number;
-  readonly learn: number | null;
   readonly by: bigint;
   /** What its check covers, from the same value on: its own bytes, and those of accesses that follow it. */
   from: bigint;
@@ -57,7 +55,8 @@ const NOWHERE: Flow = {
 export function planAccesses(
   block: Block,
   isa: RegionIsa,
-  request: CompileRequest,
+  view: DataView,
+  choose: (d: DecodedInstruction, access: 'r' | 'w') => number,
   signature: (kind: 'host' | 'helper', name: string) => Signature,
   uses: number[],
 ): Planned[] {
@@ -65,29 +64,26 @@ export function planAccesses(
   const cells = new Cells(fn, isa.cells);
   const out: Planned[] = [];
   const leaders = new Map<Val | null, Planned[]>();
-  const site = (rec: number): RegionContext['site'] => {
-    let k = 0;
-    return (address, size, access) => {
-      const choice = request.site(rec, k++, access);
+  const site =
+    (d: DecodedInstruction): RegionContext['site'] =>
+    (address, size, access) => {
       const { base, by } =
         address.op === 'const' ? { base: null, by: constantOf(address) } : termsOf(address);
       const p: Planned = {
-        window: choice && 'window' in choice && WINDOW_SIZES.includes(size as 1) ? choice.window : -1,
-        learn: choice && 'learn' in choice ? choice.learn : null,
+        window: WINDOW_SIZES.includes(size as 1) ? choose(d, access) : -1,
         by, from: by, to: by + BigInt(size), at: null, leader: null,
       }; // prettier-ignore
       out.push(p);
       // What is computed inside an instruction's own branches is not there behind them.
       if (p.window >= 0 && cells.depth === 0) join(leaders, base, p);
-      return { kind: 'tlb', learn: null };
+      return { kind: 'tlb' };
     };
-  };
   for (const d of block.instructions)
     d.instruction.emit({
-      fn, cells, flow: NOWHERE, view: request.code.view, rec: d.rec, fuses: isa.fuses,
+      fn, cells, flow: NOWHERE, view, rec: d.rec, fuses: isa.fuses,
       callee: (kind, name) => ({ index: 0, result: signature(kind, name).result }),
       derived: { spill: nothing, fill: nothing },
-      site: site(d.first),
+      site: site(d),
       usesCells: isa.usesCells.bind(isa),
     }); // prettier-ignore
   cells.uses.forEach((n, i) => {

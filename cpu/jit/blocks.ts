@@ -2,21 +2,10 @@
 import { R, RECORD_SIZE } from '../layout.ts';
 import { Fn } from '../wasm/function.ts';
 import { Cells } from './cells.ts';
+import type { CompileRequest } from './compile.ts';
 import type { Instruction, RegionIsa } from './isa.ts';
+import { readBlocks, type NearBlock } from './job.ts';
 import type { Flow } from './region-builder.ts';
-
-/** What the compiler is given of the machine. */
-export interface CodeView {
-  readonly view: DataView;
-  /** Guest pc → head record. */
-  readonly blocks: ReadonlyMap<number, number>;
-  /** Handler of a head record before a region took its place. */
-  handlerOf(rec: number): number;
-  /** Where the indirect jump at a record was seen to go, the most frequent first. */
-  targetsOf(rec: number): readonly number[];
-  /** The block at an address is part of another large region: it is not to be compiled once more. */
-  isElsewhere(pc: number): boolean;
-}
 
 export interface DecodedInstruction {
   readonly instruction: Instruction;
@@ -51,17 +40,21 @@ const MAX_RECORDS = 256;
 
 export class BlockReader {
   private readonly isa: RegionIsa;
-  private readonly code: CodeView;
+  private readonly job: CompileRequest;
+  private readonly near: ReadonlyMap<number, NearBlock>;
+  private readonly places: ReadonlyMap<number, readonly number[]>;
   private readonly ways = new Map<number, Ways>();
   private readonly known = new Map<number, Block | null>();
 
-  constructor(isa: RegionIsa, code: CodeView) {
+  constructor(isa: RegionIsa, job: CompileRequest) {
     this.isa = isa;
-    this.code = code;
+    this.job = job;
+    this.near = readBlocks(job);
+    this.places = new Map(job.targets);
   }
 
   u64(at: number): number {
-    const { view } = this.code;
+    const { view } = this.job;
     return view.getUint32(at + 4, true) * 4294967296 + view.getUint32(at, true);
   }
 
@@ -75,14 +68,15 @@ export class BlockReader {
   }
 
   private read(pc: number): Block | null {
-    const head = this.code.blocks.get(pc);
-    if (head === undefined) return null;
-    const { view } = this.code;
+    const near = this.near.get(pc);
+    if (!near) return null;
+    const { head } = near;
+    const { view } = this.job;
     const instructions: DecodedInstruction[] = [];
     let first = -1;
     let firstHandler = -1;
     for (let rec = head; rec < head + MAX_RECORDS * RECORD_SIZE; rec += RECORD_SIZE) {
-      const handler = rec === head ? this.code.handlerOf(head) : view.getUint16(rec + R.handler, true);
+      const handler = rec === head ? near.handler : view.getUint16(rec + R.handler, true);
       const instruction = this.isa.instruction(handler);
       if (first < 0) [first, firstHandler] = [rec, handler];
       if (!instruction) {
@@ -127,7 +121,7 @@ export class BlockReader {
       fn,
       cells: new Cells(fn, this.isa.cells),
       flow,
-      view: this.code.view,
+      view: this.job.view,
       rec,
       fuses: false,
       callee: (kind, name) => ({
@@ -137,7 +131,7 @@ export class BlockReader {
             ?.result ?? null,
       }),
       derived: { spill: () => undefined, fill: () => undefined },
-      site: () => ({ kind: 'tlb', learn: null }),
+      site: () => ({ kind: 'tlb' }),
       usesCells: () => false,
     });
     this.ways.set(handler, ways);
@@ -153,14 +147,18 @@ export class BlockReader {
   next(b: Block): number {
     return this.u64(b.end + R.imm);
   }
-  /** Was the way at a link field ever taken? */
-  taken(b: Block, link: number): boolean {
-    return this.code.view.getUint32(b.end + link, true) !== 0;
+  /** Is the way at a link field taken, as far as is known? */
+  taken(b: Block, link: number, to: number): boolean {
+    if (this.job.view.getUint32(b.end + link, true) !== 0) return true;
+    return this.runs(b.pc) && this.runs(to);
   }
   isElsewhere(pc: number): boolean {
-    return this.code.isElsewhere(pc);
+    return this.near.get(pc)?.elsewhere ?? false;
+  }
+  private runs(pc: number): boolean {
+    return this.near.get(pc)?.compiled ?? false;
   }
   targets(b: Block): readonly number[] {
-    return this.code.targetsOf(b.end);
+    return this.places.get(b.end) ?? [];
   }
 }

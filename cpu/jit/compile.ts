@@ -3,6 +3,8 @@ import {
   COUNTERS,
   EXIT,
   EXIT_CAUSES,
+  LEAK_COUNT,
+  LEAK_RECORDS,
   MISSES,
   MISS_COUNT,
   MISS_RECORDS,
@@ -18,34 +20,20 @@ import {
 import { JUMP_CACHE_ENTRIES } from '../interp/helpers.ts';
 import { Fn, type Label, type Val, type Var } from '../wasm/function.ts';
 import { ModuleWriter } from '../wasm/module.ts';
-import { BlockReader, type CodeView, type DecodedInstruction } from './blocks.ts';
+import { BlockReader, type DecodedInstruction } from './blocks.ts';
 import { Arithmetic, Cells } from './cells.ts';
 import { planAccesses, type Planned } from './accesses.ts';
 import { structure, type Structure } from './graph.ts';
+import type { CompileJob, WindowExtent } from './job.ts';
 import type { RegionIsa, Signature, StateAccess } from './isa.ts';
 import { regionListing } from './listing.ts';
 import { growRegion, type Exit, type Region, type RegionNode } from './region.ts';
 import type { Callee, Flow, RegionContext, Site } from './region-builder.ts';
 
-export interface CompileRequest {
-  readonly code: CodeView;
-  /** Guest addresses it is to be entered at. */
-  readonly seeds: readonly number[];
-  /** Blocks that belong to it in any case. */
-  readonly keep: ReadonlySet<number>;
-  /** Its slot in the handlers' table. */
-  readonly slot: number;
-  /** Bytes of the guest's instruction at an address. Given: the region is to come with a listing. */
-  readonly bytesOf?: ((pc: number) => Uint8Array) | undefined;
-  /** 64 KiB pages of the memory. */
-  readonly pages: number;
-  /** Have the region count its exits. */
-  readonly counts: boolean;
-  /** How the n-th access of the instruction at a record is to be made: a window's number or the address of a learning cell. */
-  site(rec: number, n: number, access: 'r' | 'w'): SiteChoice;
+/** `view`: what holds the job's records, each at its address. */
+export interface CompileRequest extends CompileJob {
+  readonly view: DataView;
 }
-
-export type SiteChoice = { readonly window: number } | { readonly learn: number } | null;
 
 export interface CompiledRegion {
   readonly listing?: string;
@@ -56,6 +44,8 @@ export interface CompiledRegion {
   readonly entries: readonly { readonly pc: number; readonly head: number; readonly id: number }[];
   /** Guest addresses of all blocks in it. */
   readonly blocks: readonly number[];
+  /** Those that are in it for a call alone. */
+  readonly copies: ReadonlySet<number>;
   /** First and last records of these. */
   readonly records: readonly (readonly [number, number])[];
   /** Records of its indirect jumps and calls, returns apart, each with the places it was known to go to. */
@@ -69,11 +59,13 @@ const LINK = 1;
 const LEAVE = 2;
 /** As ASIDE, and it is noted. */
 const MISSED = 3;
+/** On at a record, which may be another region's. */
+const JUMP = 4;
 
 /** null: there is nothing to compile at the seeds. */
 export function compileRegion(isa: RegionIsa, request: CompileRequest): CompiledRegion | null {
-  const reader = new BlockReader(isa, request.code);
-  const region = growRegion(reader, request.seeds, request.keep);
+  const reader = new BlockReader(isa, request);
+  const region = growRegion(reader, request.seeds, new Set(request.keep));
   if (region.nodes.length === 0) return null;
   return new RegionEmitter(isa, request, reader, region).emit();
 }
@@ -108,6 +100,7 @@ class RegionEmitter {
   private readonly loopLabels = new Map<RegionNode, Label>();
   private readonly ids = new Map<RegionNode, number>();
   private readonly windows = new Map<number, WindowLocals>();
+  private readonly wandering: ReadonlySet<number>;
   private readonly plans = new Map<RegionNode, readonly Planned[]>();
   /** Accesses of each cell in the whole region. */
   private readonly uses: number[] = [];
@@ -131,11 +124,13 @@ class RegionEmitter {
     this.request = request;
     this.reader = reader;
     this.region = region;
+    this.wandering = new Set(request.wandering);
     const { fn } = this;
     this.large = region.instructions > LARGE;
     const signature = (kind: 'host' | 'helper', name: string): Signature => this.signature(kind, name);
+    const choose = (d: DecodedInstruction, access: 'r' | 'w'): number => this.windowFor(d, access);
     for (const n of region.nodes)
-      this.plans.set(n, planAccesses(n.block, isa, request, signature, this.uses));
+      this.plans.set(n, planAccesses(n.block, isa, request.view, choose, signature, this.uses));
     this.cells = new Cells(fn, isa.cells, this.rarelyUsed());
     this.fuel = fn.var('i32');
     this.next = fn.var('i32');
@@ -209,14 +204,17 @@ class RegionEmitter {
     module.export('region', index);
     module.importedSlots = 1;
     const entries = [...this.ids].filter(([n]) => n.entry);
+    const { nodes } = this.region;
+    const blocks = new Set(nodes.map((n) => n.block.pc));
+    const own = new Set(nodes.filter((n) => !n.context).map((n) => n.block.pc));
     const bytes = module.encode(request.pages, request.pages, false);
-    const { bytesOf } = request;
     return {
       bytes,
-      ...(bytesOf ? { listing: this.listing(bytesOf) } : {}),
+      ...(request.bytes ? { listing: this.listing(request.bytes) } : {}),
       imports: this.imports,
       entries: entries.map(([n, id]) => ({ pc: n.block.pc, head: n.block.head, id })),
-      blocks: [...new Set(this.region.nodes.map((n) => n.block.pc))],
+      blocks: [...blocks],
+      copies: new Set([...blocks].filter((pc) => !own.has(pc))),
       records: this.region.nodes.map((n) => [n.block.head, n.block.end] as const),
       indirect: new Map(
         this.region.nodes.filter(leads).map((n) => [n.block.end, this.reader.targets(n.block)]),
@@ -225,10 +223,22 @@ class RegionEmitter {
     };
   }
 
-  private listing(bytesOf: (pc: number) => Uint8Array): string {
+  /** The window for an access, by where its instruction went last; −1: through the TLB. */
+  private windowFor({ instruction, first, rec }: DecodedInstruction, access: 'r' | 'w'): number {
+    const { windows, stack } = this.request;
+    if (this.wandering.has(first)) return -1;
+    const onStack = instruction.flow === 'call' ? access === 'w' : instruction.flow === 'return';
+    if (onStack) return stack;
+    const address = this.reader.u64(rec + R.accessed);
+    const holds = ({ lo, hi }: WindowExtent): boolean => address >= lo && address < hi;
+    const found = windows.findIndex((w) => w.write && holds(w));
+    return found >= 0 || access === 'w' ? found : windows.findIndex(holds);
+  }
+
+  private listing(bytes: ReadonlyMap<number, Uint8Array>): string {
     const { request, region, fn, ids: entries, imports } = this;
     return regionListing({
-      seeds: request.seeds, region, fn, entries, imports, view: request.code.view, bytesOf,
+      seeds: request.seeds, region, fn, entries, imports, view: request.view, bytes,
     }); // prettier-ignore
   }
 
@@ -286,7 +296,7 @@ class RegionEmitter {
         fn: this.fn,
         cells: this.cells,
         flow: this.flow(n, d),
-        view: this.request.code.view,
+        view: this.request.view,
         rec: d.rec,
         fuses: this.isa.fuses,
         callee: (kind, name) => this.callee(kind, name),
@@ -304,7 +314,7 @@ class RegionEmitter {
     let next = 0;
     return () => () => {
       const p = plan[next++];
-      if (p.window < 0) return { kind: 'tlb', learn: p.learn };
+      if (p.window < 0) return { kind: 'tlb' };
       if (p.leader) return { kind: 'known', at: p.leader.at!, by: Number(p.by - p.leader.from) };
       const field = WINDOW_SIZES.findIndex((size) => size >= Number(p.to - p.from));
       if (this.large) return this.windowInMemory(p, field);
@@ -372,7 +382,7 @@ class RegionEmitter {
   }
 
   private flow(n: RegionNode, d: DecodedInstruction): Flow {
-    const { view } = this.request.code;
+    const { view } = this.request;
     const { block } = n;
     return {
       aside: () => {
@@ -413,7 +423,7 @@ class RegionEmitter {
   /** Counts the block's instructions; returns what is left. */
   private retire(rec: number): Val {
     const { fn } = this;
-    const count = this.request.code.view.getUint16(rec + R.count, true);
+    const count = this.request.view.getUint16(rec + R.count, true);
     const left = this.op('i32.sub', fn.get(this.fuel), this.i32(count));
     fn.set(this.fuel, left);
     return left;
@@ -462,7 +472,7 @@ class RegionEmitter {
         fn.set(this.next, fn.op('i32.load16_u', [to], R.entry));
         fn.br(this.dispatcher);
       });
-      this.leaveBy('indirect', ASIDE, to, handler);
+      this.leaveBy('indirect', JUMP, to, handler);
     });
     this.leaveBy('lookup', LEAVE, this.i32(n.block.end), this.i32(EXIT.lookup), target);
   }
@@ -522,17 +532,23 @@ class RegionEmitter {
       fn.tailCallIndirect(type, [rec], info);
     });
     fn.if(this.op('i32.eq', how, this.i32(MISSED)), () => {
-      const n = fn.op('i32.load', [this.i32(0)], MISS_COUNT);
-      const slot = this.op('i32.shl', this.op('i32.and', n, this.i32(MISSES - 1)), this.i32(2));
-      fn.effect('i32.store', [slot, rec], MISS_RECORDS);
-      fn.effect('i32.store', [this.i32(0), this.op('i32.add', n, this.i32(1))], MISS_COUNT);
+      this.note(MISS_COUNT, MISS_RECORDS, rec);
       fn.tailCallIndirect(type, [rec], info);
+    });
+    const goOn = (to: Val, handler: Val): void => {
+      fn.if(this.op('i32.lt_u', handler, this.i32(this.request.firstSlot)), () => {
+        this.note(LEAK_COUNT, LEAK_RECORDS, to);
+      });
+      fn.tailCallIndirect(type, [to], handler);
+    };
+    fn.if(this.op('i32.eq', how, this.i32(JUMP)), () => {
+      goOn(rec, info);
     });
     const follows = this.op('i32.eq', how, this.i32(LINK));
     fn.if(follows, () => {
       const link = fn.op('i32.load', [this.op('i32.add', rec, info)]);
       fn.if(link, () => {
-        fn.tailCallIndirect(type, [link], fn.op('i32.load16_u', [link], R.handler));
+        goOn(link, fn.op('i32.load16_u', [link], R.handler));
       });
     });
     this.stateStore('i64.store', S.rip, fn.get(this.pc));
@@ -540,6 +556,15 @@ class RegionEmitter {
     // Where a link is to be written when the target is found; none for an indirect jump.
     this.stateStore('i32.store', S.faultAccess, fn.select(follows, info, this.i32(0)));
     fn.return(fn.select(follows, this.i32(EXIT.lookup), info));
+  }
+
+  /** Puts a record among the last ones of its kind. */
+  private note(count: number, records: number, rec: Val): void {
+    const { fn } = this;
+    const n = fn.op('i32.load', [this.i32(0)], count);
+    const slot = this.op('i32.shl', this.op('i32.and', n, this.i32(MISSES - 1)), this.i32(2));
+    fn.effect('i32.store', [slot, rec], records);
+    fn.effect('i32.store', [this.i32(0), this.op('i32.add', n, this.i32(1))], count);
   }
 
   // ---- shorthand

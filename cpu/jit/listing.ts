@@ -14,11 +14,12 @@ export interface Listed {
   readonly entries: ReadonlyMap<object, number>;
   readonly imports: readonly (readonly [string, string])[];
   readonly view: DataView;
-  /** Bytes of the guest's instruction at an address. */
-  bytesOf(pc: number): Uint8Array;
+  /** Bytes of the guest's instructions by address. */
+  readonly bytes: ReadonlyMap<number, Uint8Array>;
 }
 
 export function regionListing(l: Listed): string {
+  const bytesAt = (pc: number): Uint8Array => l.bytes.get(pc) ?? new Uint8Array();
   const out = [
     `region ${l.seeds.map(hex).join(', ')}: ${l.region.nodes.length} blocks, ${l.region.instructions} instructions`,
   ];
@@ -30,12 +31,12 @@ export function regionListing(l: Listed): string {
     for (const d of block.instructions) {
       if (d.instruction.kind === 'prepares' || d.instruction.name === undefined) continue;
       const pc = Number(l.view.getBigUint64(d.rec + R.pc, true));
-      const first = l.bytesOf(pc);
+      const first = bytesAt(pc);
       const line = (at: number, bytes: Uint8Array, name: string): string =>
         `  ${hex(at)}  ${[...bytes].map((b) => hex(b).padStart(2, '0')).join(' ')}  ${name}`;
       out.push(line(pc, first, d.instruction.name));
       if (d.instruction.kind === 'fused')
-        out.push(line(pc + first.length, l.bytesOf(pc + first.length), 'and the branch behind it'));
+        out.push(line(pc + first.length, bytesAt(pc + first.length), 'and the branch behind it'));
     }
     const ways = [
       n.direct && `taken to ${n.direct.node ? `block ${n.direct.node.id}` : hex(n.direct.pc)}`,

@@ -20,8 +20,8 @@ export interface Flow {
 
 /** How an access finds its byte. */
 export type Site =
-  /** Through the TLB; `learn`: linear address to note the guest address at, for the region compiled next. */
-  | { readonly kind: 'tlb'; readonly learn: number | null }
+  /** Through the TLB. */
+  | { readonly kind: 'tlb' }
   /** Through a window, whose fields are in locals. Accesses that follow may begin up to `before` bytes below. */
   | {
       readonly kind: 'window';
@@ -159,10 +159,7 @@ export function compiled<T extends Base<GuestBuilder>>(builder: T): T & Base<Com
     translate(address: Val, size: number, access: 'r' | 'w'): Val {
       const site = this.context.site(address, size, access);
       if (site.kind === 'known') return this.near(site.at, site.by);
-      if (site.kind === 'tlb') {
-        if (site.learn !== null) this.fn.effect('i64.store', [this.i32(0), address], site.learn);
-        return this.throughTlb(address, size, access);
-      }
+      if (site.kind === 'tlb') return this.throughTlb(address, size, access);
       const start = this.sub(address, site.before);
       this.fn.if(this.geU(this.sub(start, site.lo), site.limit), () => {
         this.context.flow.missed();

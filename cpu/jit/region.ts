@@ -7,7 +7,7 @@ import type { Block, BlockReader } from './blocks.ts';
 import type { FlowNode } from './graph.ts';
 
 /** Bounds of one region. */
-export const LIMITS = { nodes: 320, instructions: 2000, calleeBlocks: 24, calleeInstructions: 200, depth: 3 };
+export const LIMITS = { nodes: 200, instructions: 1000, calleeBlocks: 24, calleeInstructions: 200, depth: 3 };
 
 /** Calls a node is inside of, as copies within the region. */
 interface Context {
@@ -81,7 +81,7 @@ class Grower {
 
   /** Is the way at a link field of the block part of what runs? */
   private runs(block: Block, link: number, to: number): boolean {
-    return this.reader.taken(block, link) || this.keep.has(to);
+    return this.reader.taken(block, link, to) || this.keep.has(to);
   }
 
   node(pc: number, context: Context | null): RegionNode | null {

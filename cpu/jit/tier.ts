@@ -2,28 +2,64 @@
  * Finds hot code and puts compiled regions in its place. The interpreter is sampled: it stops every `slice` instructions
  * at a backward branch, call or return, which are the places regions begin at. Nothing here changes what a guest sees.
  */
-import type { CodeSpace } from '../code-space.ts';
+import type { CodeArena, CodeSpace } from '../code-space.ts';
 import {
   COUNTERS,
   EXIT_CAUSES,
-  LEARN,
-  LEARN_SITES,
+  LEAK_COUNT,
+  LEAK_RECORDS,
   MISSES,
   MISS_COUNT,
   MISS_RECORDS,
   R,
+  RECORD_SIZE,
   REGION_SLOTS,
   type ExitCause,
 } from '../layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { CompiledRegion, CompileRequest } from './compile.ts';
+import {
+  blockAddresses,
+  blockSpace,
+  blocksNear,
+  copyRecords,
+  writeBlock,
+  type CompileJob,
+  type WindowExtent,
+} from './job.ts';
 
 /** How many times the samples a place asks for that is part of a region but not where one begins. */
-const WITHIN = 4;
+const WITHIN = 1;
+const PAGE = 4096;
 /** Places an indirect jump is remembered to go to. */
 const TARGETS = 64;
 
 export type CompileRegion = (request: CompileRequest) => CompiledRegion | null;
+
+/** What a compiler in another thread answers. */
+export interface Compiled {
+  /** null: there is nothing to compile at the seeds. */
+  readonly region: CompiledRegion | null;
+  readonly module: WebAssembly.Module | null;
+  readonly milliseconds: number;
+  /** Why it could not: our own fault. */
+  readonly failure?: string;
+}
+
+/** A compiler in another thread, which answers in the order of the jobs. */
+export interface BackgroundCompiler {
+  /** `records`: copies of the job's, which it may keep. */
+  post(job: CompileJob, records: Uint8Array): void;
+  /** It takes jobs. */
+  readonly alive: boolean;
+  /** The next answer. */
+  poll(): Compiled | null;
+}
+
+/** Jobs that wait for another thread. */
+const QUEUE = 3;
+/** It is started when so much of the time is over before which nothing is compiled: starting takes it a while. */
+const EARLY = 10;
 
 /** When code is hot. */
 export interface Heat {
@@ -39,9 +75,9 @@ export interface Heat {
   readonly cost?: number;
 }
 
-/** Compiling an instruction takes a quarter of the time in which so many of them are interpreted. */
-const COST = 30_000;
-export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 12, warmUp: 300, cost: COST };
+/** Compiling an instruction takes about as long as interpreting so many. */
+const COST = 5000;
+export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 6, warmUp: 300, cost: COST };
 
 export interface TierOptions {
   /** Count the regions' exits. */
@@ -54,10 +90,17 @@ export interface TierOptions {
   /** The interpreter's exports: its table, and the helpers regions call. */
   readonly interpreter: WebAssembly.Exports;
   readonly host: Readonly<Record<string, (...args: never[]) => unknown>>;
+  readonly arena: CodeArena;
   /** Fetches the compiler the first time something is hot. */
   readonly compiler: () => CompileRegion;
+  /** The same in another thread, to be used instead; null: there are none here. */
+  readonly background?: (() => BackgroundCompiler | null) | undefined;
+  /** Of the running task. */
+  stackPointer(): number;
   /** The window through which compiled code is to reach an address, −1: none. */
   windowOf(space: CodeSpace, address: number, write: boolean): number;
+  /** All of them, by their numbers. */
+  windows(): readonly WindowExtent[];
 }
 
 interface Region {
@@ -65,8 +108,6 @@ interface Region {
   readonly space: CodeSpace;
   readonly seeds: readonly number[];
   readonly compiled: CompiledRegion;
-  /** While it learns which windows its accesses use: samples until it is compiled for good. 0: it is. */
-  learning: number;
   /** Samples of its indirect jumps going where it does not, and how many of them make it be compiled again. */
   strays: number;
   /** Accesses that missed their window. */
@@ -80,15 +121,16 @@ interface Region {
 /** Samples after which the ways taken since they were forgotten are a picture of what runs, and until which it is good. */
 const SETTLED = 2;
 const FRESH = 24;
-/** Samples a region gets to see what it accesses. */
-const LEARNING = 2;
 /** Missed accesses for each of a region's instructions that cost as much as compiling it; and how often one site is to be seen. */
-const MISSES_PER = 100;
+const MISSES_PER = 500;
 const OFTEN = 3;
+/** Ways out to an interpreted place that are worth compiling it, and instructions of a region around it that make it twice that. */
+const LEAKS = 10_000;
+const LEAKS_SHARED = 50;
 /** Compiled instructions that count as one interpreted. */
 const COMPILED_SPEED = 8;
-/** And one more for so many instructions that will be compiled again. */
-const LEARNING_PER = 64;
+/** Instructions of a region for which it gets one more sample's patience. */
+const PATIENCE_PER = 6;
 /** Instructions of a region that others do not repeat. */
 const LARGE = 300;
 /** Patience of a region whose jumps always find somewhere new. */
@@ -99,30 +141,45 @@ interface Profile {
   readonly samples: Map<number, number>;
   /** Regions a block is part of, by guest address. */
   readonly regions: Map<number, Set<Region>>;
-  /** Windows that accesses were seen to use, by learning cells' keys. */
-  readonly windows: Map<number, number>;
   /** Regions by the records of their indirect jumps. */
   readonly sites: Map<number, Set<Region>>;
   /** Guest addresses where nothing could be compiled, or often enough. */
   readonly done: Map<number, number>;
   /** How often an instruction's record was among the last misses. */
   readonly misses: Map<number, number>;
+  /** How often a place was reached from a region while it was interpreted, about. */
+  readonly leaks: Map<number, number>;
   /** Instructions (their records) with accesses that no window serves. */
   readonly wandering: Set<number>;
   /** Samples since the ways taken were forgotten. */
   sinceForgotten: number;
 }
 
+/** A job and what becomes of its result. */
+interface Pending {
+  readonly job: CompileJob;
+  readonly space: CodeSpace;
+  readonly seeds: readonly number[];
+  /** The region it is to replace. */
+  readonly old: Region | null;
+  readonly patience: number;
+  /** Blocks it may hold. */
+  readonly near: ReadonlySet<number>;
+  /** Its code changed meanwhile. */
+  stale: boolean;
+}
+
 /** What was compiled, and how it was used. */
 export interface CompilerStats {
-  /** Regions made, and how many of them are in use. */
+  /** Regions made. */
   readonly regions: number;
-  readonly live: number;
   /** Guest instructions in all of them (one in two regions counts twice), and their bytes of WebAssembly. */
   readonly instructions: number;
   readonly bytes: number;
-  /** Time spent making them, loading the compiler included. */
+  /** Time spent making them, mostly in another thread. */
   readonly milliseconds: number;
+  /** What kept code from being compiled, if the compiler ever failed. */
+  readonly failure: string | null;
   /** How often each cause took execution out of a region, and instructions retired inside; null when not counted. */
   readonly exits: Readonly<Record<ExitCause, number>> | null;
 }
@@ -135,6 +192,7 @@ export class Tier {
   private taken = 0;
   /** Instructions that ran less those that compiling cost. */
   private credit = 0;
+  private failure: string | null = null;
   private readonly made = { regions: 0, instructions: 0, bytes: 0, milliseconds: 0 };
   private readonly options: TierOptions;
   private readonly table: WebAssembly.Table;
@@ -145,9 +203,10 @@ export class Tier {
   private readonly replaced = new Map<number, number>();
   /** Where the indirect jump at a record goes, with counts. */
   private readonly targets = new Map<number, Map<number, number>>();
-  /** Learning cells by access: record × 4 + which of the instruction's. */
-  private readonly cells = new Map<number, number>();
   private compile: CompileRegion | null = null;
+  private background: BackgroundCompiler | null = null;
+  /** What is being compiled in another thread, oldest first. */
+  private readonly pending: Pending[] = [];
   private readonly now: () => number;
 
   constructor(options: TierOptions, now: () => number) {
@@ -163,7 +222,7 @@ export class Tier {
     const { view } = this.options.memory;
     const count = (i: number): number => Number(view.getBigUint64(COUNTERS + 8 * i, true));
     const exits = Object.fromEntries(EXIT_CAUSES.map((c, i) => [c, count(i)])) as Record<ExitCause, number>;
-    return { ...this.made, live: this.live.size, exits: this.options.counts ? exits : null };
+    return { ...this.made, failure: this.failure, exits: this.options.counts ? exits : null };
   }
 
   private profile(space: CodeSpace): Profile {
@@ -175,9 +234,9 @@ export class Tier {
           samples: new Map(),
           regions: new Map(),
           sites: new Map(),
-          windows: new Map(),
           done: new Map(),
           misses: new Map(),
+          leaks: new Map(),
           wandering: new Set(),
           sinceForgotten: Infinity,
         }),
@@ -186,11 +245,11 @@ export class Tier {
   }
 
   /**
-   * Compiling is paid for by what ran so far, so that it stays a fraction of the whole. Counted in instructions and not in
-   * time: a run compiles the same on a slower host.
+   * Is there time to compile something? It is paid for by what ran so far, so that it stays a fraction of the whole:
+   * counted in instructions and not in time, so that a run compiles the same on a slower host.
    */
   private get affordable(): boolean {
-    return this.credit >= 0;
+    return this.credit >= 0 && this.pending.length < QUEUE;
   }
 
   /** Instructions until the next sample: never the same number, or loops of a fitting length would hide from it. */
@@ -202,16 +261,16 @@ export class Tier {
   /** Execution is about to go from the record `from` to `pc`. */
   sample(space: CodeSpace, from: number, pc: number): void {
     const p = this.profile(space);
-    if (this.taken++ < (this.options.heat.warmUp ?? 0)) return;
+    const { warmUp = 0 } = this.options.heat;
+    if (this.taken++ === Math.floor(warmUp / EARLY)) this.background = this.options.background?.() ?? null;
+    if (this.taken <= warmUp) return;
+    this.poll();
     this.noteTarget(from, pc);
     p.sinceForgotten++;
-    const inside = p.regions.get(pc);
+    const inside = this.around(p, pc);
     const head = space.blocks.get(pc);
     const compiled = head !== undefined && this.replaced.has(head);
     this.credit += compiled ? this.average / COMPILED_SPEED : this.average;
-    if (inside && this.affordable)
-      for (const region of [...inside])
-        if (region.learning > 0 && --region.learning === 0) this.improve(region, p, region.patience);
     for (const region of [...(p.sites.get(from) ?? [])])
       if (
         !region.compiled.indirect.get(from)!.includes(pc) &&
@@ -221,11 +280,12 @@ export class Tier {
       )
         this.improve(region, p, region.patience * 2);
     this.lookAtMisses(p);
+    this.lookAtLeaks(space, p);
     if (compiled) {
       this.average = Math.min(this.average * 2, this.options.heat.longest);
       return;
     }
-    if (!inside) this.average = this.options.heat.slice;
+    this.average = this.options.heat.slice;
     const n = (p.samples.get(pc) ?? 0) + 1;
     p.samples.set(pc, n);
     const around = largest(inside);
@@ -248,6 +308,11 @@ export class Tier {
     else this.make(space, p, pc);
   }
 
+  /** Regions a block is part of by itself. */
+  private around(p: Profile, pc: number): Region[] {
+    return [...(p.regions.get(pc) ?? [])].filter(({ compiled }) => !compiled.copies.has(pc));
+  }
+
   /** A region is reached in its middle: when that was often enough it gets entries for all such places at once. */
   private want(region: Region, p: Profile, pc: number): void {
     region.wanted.set(pc, (region.wanted.get(pc) ?? 0) + 1);
@@ -260,22 +325,43 @@ export class Tier {
 
   /** Accesses that keep missing their window go through the TLB once enough was lost to pay for compiling again. */
   private lookAtMisses(p: Profile): void {
-    const { i32 } = this.options.memory;
+    const { i32, view } = this.options.memory;
     const count = i32[MISS_COUNT >> 2];
     i32[MISS_COUNT >> 2] = 0;
     if (count < MISSES) return;
     for (let i = 0; i < MISSES; i++) {
       const rec = i32[(MISS_RECORDS >> 2) + i];
-      const times = (p.misses.get(rec) ?? 0) + 1;
-      p.misses.set(rec, times);
+      p.misses.set(rec, (p.misses.get(rec) ?? 0) + 1);
+      const pc = Number(view.getBigUint64(this.options.arena.headOf(rec) + R.pc, true));
       // A copy: a region compiled again takes the old one's place in the set, and would be looked at for ever.
-      for (const region of [...this.live]) {
-        if (!region.compiled.records.some(([first, last]) => rec >= first && rec <= last)) continue;
+      for (const region of [...(p.regions.get(pc) ?? [])]) {
         region.missed += count / MISSES;
         if (region.missed < region.compiled.instructions * MISSES_PER || !this.affordable) continue;
         for (const [r, n] of p.misses) if (n >= OFTEN) p.wandering.add(r);
         this.improve(region, p, region.patience);
       }
+    }
+  }
+
+  /** Ways out of regions to interpreted code: no sample may ever fall there, if it is back in a region soon. */
+  private lookAtLeaks(space: CodeSpace, p: Profile): void {
+    const { i32, view } = this.options.memory;
+    const count = i32[LEAK_COUNT >> 2];
+    i32[LEAK_COUNT >> 2] = 0;
+    if (count < MISSES) return;
+    for (let i = 0; i < MISSES; i++) {
+      const pc = Number(view.getBigUint64(i32[(LEAK_RECORDS >> 2) + i] + R.pc, true));
+      const n = (p.leaks.get(pc) ?? 0) + count / MISSES;
+      p.leaks.set(pc, n);
+      const region = largest(this.around(p, pc));
+      const size = region ? region.compiled.instructions / LEAKS_SHARED : 0;
+      if (n < LEAKS * (1 + size) * 2 ** (p.done.get(pc) ?? 0) || !this.affordable) continue;
+      const head = space.blocks.get(pc);
+      if (head === undefined || this.replaced.has(head)) continue;
+      p.leaks.delete(pc);
+      p.done.set(pc, (p.done.get(pc) ?? 0) + 1);
+      if (region) this.improve(region, p, region.patience, [...region.seeds, pc]);
+      else this.make(space, p, pc);
     }
   }
 
@@ -286,110 +372,143 @@ export class Tier {
   }
 
   private make(space: CodeSpace, p: Profile, pc: number): void {
-    let learns = 0;
-    const compiled = this.build(space, [pc], new Set(), (rec, n) => {
-      if (p.wandering.has(rec)) return null;
-      const window = p.windows.get(rec * 4 + n);
-      if (window !== undefined) return { window };
-      learns = LEARNING;
-      return this.learningCell(rec, n);
-    });
-    if (!compiled) return;
-    const { samples } = this.options.heat;
-    const { instructions } = compiled.compiled;
-    if (learns) learns += Math.floor((samples / HEAT.samples) * (instructions / LEARNING_PER));
-    const patience = samples + Math.floor(instructions / LEARNING_PER);
-    this.install({ ...compiled, space, seeds: [pc], learning: learns, ...unused(), patience }, p);
+    const job = this.job(space, p, [pc], []);
+    if (!job) return;
+    this.start(job, { space, seeds: [pc], old: null, patience: 0 });
   }
 
-  /** Compiles a region again with the windows its accesses were seen to use, and what else was learnt since. */
+  /** Compiles a region again with what was seen since. */
   private improve(region: Region, p: Profile, patience: number, seeds = region.seeds): void {
-    const { space } = region;
-    const { view } = this.options.memory;
-    this.remove(region, p);
-    const compiled = this.build(space, seeds, new Set(region.compiled.blocks), (rec, n, access) => {
-      if (p.wandering.has(rec)) return null;
-      const key = rec * 4 + n;
-      const cell = this.cells.get(key);
-      const address = cell === undefined ? 0 : Number(view.getBigUint64(cell, true));
-      if (address > 0 && !p.windows.has(key)) {
-        const window = this.options.windowOf(space, address, access === 'w');
-        if (window >= 0) p.windows.set(key, window);
-      }
-      const window = p.windows.get(key);
-      return window === undefined ? null : { window };
-    });
-    if (compiled) this.install({ ...compiled, space, seeds, learning: 0, ...unused(), patience }, p);
-    for (const other of this.live) if (other.learning > 0) return;
-    this.cells.clear();
+    const { space, compiled } = region;
+    if (this.pending.some(({ old }) => old === region)) return;
+    const job = this.job(space, p, seeds, compiled.blocks);
+    if (job) this.start(job, { space, seeds, old: region, patience });
   }
 
-  private learningCell(rec: number, n: number): { learn: number } | null {
-    const key = rec * 4 + n;
-    let cell = this.cells.get(key);
-    if (cell === undefined) {
-      if (this.cells.size === LEARN_SITES) return null;
-      cell = LEARN + 8 * this.cells.size;
-      this.options.memory.view.setBigUint64(cell, 0n, true);
-      this.cells.set(key, cell);
-    }
-    return { learn: cell };
-  }
-
-  private build(
+  /** null: all slots are taken. */
+  private job(
     space: CodeSpace,
+    p: Profile,
     seeds: readonly number[],
-    keep: ReadonlySet<number>,
-    site: CompileRequest['site'],
-  ): { slot: number; compiled: CompiledRegion } | null {
+    keep: readonly number[],
+  ): CompileJob | null {
     const slot = this.free.pop();
     if (slot === undefined) return null;
-    const { memory, interpreter, host } = this.options;
-    const start = this.now();
-    this.compile ??= this.options.compiler();
-    const { regions } = this.profile(space);
-    const compiled = this.compile({
-      code: {
-        view: memory.view,
-        blocks: space.blocks,
-        handlerOf: (rec) => this.replaced.get(rec) ?? memory.view.getUint16(rec + R.handler, true),
-        targetsOf: (rec) => {
-          const seen = this.targets.get(rec);
-          return seen ? [...seen].sort((a, b) => b[1] - a[1]).map(([to]) => to) : [];
-        },
-        isElsewhere: (pc) => {
-          for (const region of regions.get(pc) ?? []) if (region.compiled.instructions > LARGE) return true;
-          return false;
-        },
-      },
+    const { memory, arena, bytesOf, onRegion } = this.options;
+    const { view } = memory;
+    const u64 = (at: number): number => view.getUint32(at + 4, true) * 4294967296 + view.getUint32(at, true);
+    const near = blocksNear(
+      view,
+      space,
+      arena,
+      [...seeds, ...keep],
+      (rec) => this.targets.get(rec)?.keys() ?? [],
+    );
+    const blocks = blockSpace(near.size);
+    const targets: [number, number[]][] = [];
+    const bytes = new Map<number, Uint8Array>();
+    const show = this.windowShower(space);
+    let i = 0;
+    for (const [pc, [head, end]] of near) {
+      const regions = p.regions.get(pc);
+      let elsewhere = false;
+      for (const { compiled } of regions ?? [])
+        elsewhere ||= compiled.instructions > LARGE && !compiled.copies.has(pc);
+      const handler = this.replaced.get(head) ?? view.getUint16(head + R.handler, true);
+      writeBlock(blocks, i++, { pc, head, end, handler, compiled: regions !== undefined, elsewhere });
+      const seen = this.targets.get(end);
+      if (seen) targets.push([end, [...seen].sort((a, b) => b[1] - a[1]).map(([to]) => to)]);
+      for (let rec = head; rec <= end; rec += RECORD_SIZE) {
+        show(u64(rec + R.accessed));
+        if (!onRegion) continue;
+        const at = u64(rec + R.pc);
+        const first = bytesOf(space, at);
+        bytes.set(at, first).set(at + first.length, bytesOf(space, at + first.length));
+      }
+    }
+    return {
       seeds,
       keep,
       slot,
-      bytesOf: this.options.onRegion && ((pc) => this.options.bytesOf(space, pc)),
+      firstSlot: this.table.length - REGION_SLOTS,
+      blocks,
+      targets,
+      stack: this.options.windowOf(space, this.options.stackPointer(), true),
+      windows: this.options.windows(),
+      wandering: [...p.wandering],
+      bytes: onRegion ? bytes : null,
       pages: memory.memory.buffer.byteLength / 65536,
-      site,
       counts: this.options.counts ?? false,
-    });
-    if (!compiled) {
-      this.free.push(slot);
-      return null;
+    };
+  }
+
+  /** Has the addresses it is given covered by windows, as long as there are any left. */
+  private windowShower(space: CodeSpace): (address: number) => void {
+    const seen = new Set<number>();
+    let last = 0;
+    return (address) => {
+      const page = Math.floor(address / PAGE);
+      if (page === last || seen.has(page)) return;
+      seen.add((last = page));
+      if (page > 0) this.options.windowOf(space, address, false);
+    };
+  }
+
+  private start(job: CompileJob, what: Omit<Pending, 'job' | 'near' | 'stale'>): void {
+    const pending: Pending = { ...what, job, near: blockAddresses(job), stale: false };
+    if (this.background?.alive) {
+      this.pending.push(pending);
+      this.background.post(job, copyRecords(this.options.memory.u8, job));
+      return;
     }
-    if (compiled.listing !== undefined) this.options.onRegion?.(compiled.listing);
-    const module = new WebAssembly.Module(compiled.bytes as Uint8Array<ArrayBuffer>);
+    const start = this.now();
+    this.compile ??= this.options.compiler();
+    const region = this.compile({ ...job, view: this.options.memory.view });
+    const module = region && new WebAssembly.Module(region.bytes as Uint8Array<ArrayBuffer>);
+    this.finish(pending, { region, module, milliseconds: this.now() - start });
+  }
+
+  private poll(): void {
+    while (this.pending.length > 0) {
+      const compiled = this.background!.poll();
+      if (!compiled) return;
+      this.finish(this.pending.shift()!, compiled);
+    }
+  }
+
+  private finish({ job, space, seeds, old, patience, stale }: Pending, compiled: Compiled): void {
+    const { region, module } = compiled;
+    this.made.milliseconds += compiled.milliseconds;
+    this.failure = compiled.failure ?? this.failure;
+    if (region) this.credit -= region.instructions * (this.options.heat.cost ?? 0);
+    const p = this.profiles.get(space);
+    if (!region || !module || stale || !p) {
+      this.free.push(job.slot);
+      return;
+    }
+    if (region.listing !== undefined) this.options.onRegion?.(region.listing);
+    const { memory, interpreter, host } = this.options;
     const helper: Record<string, unknown> = {};
-    for (const [kind, name] of compiled.imports) if (kind === 'helper') helper[name] = interpreter[name];
+    for (const [kind, name] of region.imports) if (kind === 'helper') helper[name] = interpreter[name];
     const instance = new WebAssembly.Instance(module, {
       env: { memory: memory.memory, table: this.table },
       host: host,
       helper: helper as WebAssembly.ModuleImports,
     });
-    this.table.set(slot, instance.exports['region']);
-    this.credit -= compiled.instructions * (this.options.heat.cost ?? 0);
+    this.table.set(job.slot, instance.exports['region']);
     this.made.regions++;
-    this.made.instructions += compiled.instructions;
-    this.made.bytes += compiled.bytes.length;
-    this.made.milliseconds += this.now() - start;
-    return { slot, compiled };
+    this.made.instructions += region.instructions;
+    this.made.bytes += region.bytes.length;
+    if (old && this.live.has(old)) this.remove(old, p);
+    const { samples } = this.options.heat;
+    this.install(
+      {
+        slot: job.slot, space, seeds, compiled: region,
+        patience: old ? patience : samples + Math.floor(region.instructions / PATIENCE_PER),
+        strays: 0, missed: 0, wanted: new Map(), wishes: 0,
+      },
+      p,
+    ); // prettier-ignore
   }
 
   private install(region: Region, p: Profile): void {
@@ -400,9 +519,10 @@ export class Tier {
   }
 
   /** Lets execution enter a region. */
-  private enter(region: Region): void {
+  private enter(region: Region, only?: number): void {
     const { memory } = this.options;
-    for (const { head, id } of region.compiled.entries) {
+    for (const { pc, head, id } of region.compiled.entries) {
+      if (only !== undefined && pc !== only) continue;
       // The newest region knows most: it takes what another one began with.
       if (!this.replaced.has(head)) this.replaced.set(head, memory.view.getUint16(head + R.handler, true));
       memory.view.setUint16(head + R.handler, region.slot, true);
@@ -414,7 +534,11 @@ export class Tier {
   invalidated(space: CodeSpace, pcs: ReadonlySet<number>): void {
     const p = this.profiles.get(space);
     if (!p) return;
-    for (const pc of pcs) for (const region of [...(p.regions.get(pc) ?? [])]) this.remove(region, p);
+    const { pending } = this;
+    for (const pc of pcs) {
+      for (const region of [...(p.regions.get(pc) ?? [])]) this.remove(region, p);
+      for (const job of pending) if (job.space === space && job.near.has(pc)) job.stale = true;
+    }
   }
 
   private remove(region: Region, p: Profile): void {
@@ -427,6 +551,9 @@ export class Tier {
       view.setUint16(head + R.entry, 0, true);
     }
     for (const pc of region.compiled.blocks) removeFrom(p.regions, pc, region);
+    // Another one that begins at the same place takes over.
+    for (const { pc } of region.compiled.entries)
+      for (const other of p.regions.get(pc) ?? []) this.enter(other, pc);
     for (const rec of region.compiled.indirect.keys()) removeFrom(p.sites, rec, region);
     this.live.delete(region);
     this.table.set(region.slot, null);
@@ -438,6 +565,7 @@ export class Tier {
     const p = this.profiles.get(space);
     if (!p) return;
     for (const region of [...this.live]) if (region.space === space) this.remove(region, p);
+    for (const job of this.pending) if (job.space === space) job.stale = true;
     this.profiles.delete(space);
   }
 
@@ -447,11 +575,11 @@ export class Tier {
       this.table.set(slot, null);
       this.free.push(slot);
     }
+    for (const job of this.pending) job.stale = true;
     this.profiles = new WeakMap(); // what they know is by record
     this.live.clear();
     this.replaced.clear();
     this.targets.clear();
-    this.cells.clear();
   }
 }
 
@@ -466,17 +594,8 @@ function removeFrom(map: Map<number, Set<Region>>, key: number, region: Region):
   if (set?.delete(region) && set.size === 0) map.delete(key);
 }
 
-function largest(regions: ReadonlySet<Region> | undefined): Region | null {
+function largest(regions: readonly Region[]): Region | null {
   let found: Region | null = null;
-  for (const r of regions ?? [])
-    if (!found || r.compiled.instructions > found.compiled.instructions) found = r;
+  for (const r of regions) if (!found || r.compiled.instructions > found.compiled.instructions) found = r;
   return found;
 }
-
-/** What a region just compiled has seen of its use. */
-const unused = (): Pick<Region, 'strays' | 'missed' | 'wanted' | 'wishes'> => ({
-  strays: 0,
-  missed: 0,
-  wanted: new Map(),
-  wishes: 0,
-});

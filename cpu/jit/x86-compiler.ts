@@ -1,5 +1,5 @@
 /** Entry of the x86_64 compiler's bundle. */
-import type { DecodeTables } from '../isa/x86_64/handlers.ts';
+import { loadIsa, type DecodeTables, type SerializedIsa } from '../isa/x86_64/handlers.ts';
 import { compileRegion } from './compile.ts';
 import type { CompileRegion } from './tier.ts';
 import { x86RegionIsa } from './x86-isa.ts';
@@ -8,3 +8,6 @@ export function compiler(tables: DecodeTables): CompileRegion {
   const isa = x86RegionIsa(tables);
   return (request) => compileRegion(isa, request);
 }
+
+/** For a thread, which reads the tables itself. */
+export const compilerOf = (tables: SerializedIsa): CompileRegion => compiler(loadIsa(tables));

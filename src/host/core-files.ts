@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import {
+  type BackgroundCompiler,
   type CompileRegion,
   hasRelaxedMadd,
   loadA64Isa,
@@ -13,6 +14,7 @@ import {
   type SerializedA64Isa,
   type SerializedIsa,
 } from '../../cpu/index.ts';
+import { backgroundCompiler } from './background.ts';
 
 export interface CoreFiles<Isa> {
   readonly module: WebAssembly.Module;
@@ -31,12 +33,26 @@ function find(name: string): string {
 const wasm = (arch: string): WebAssembly.Module => new WebAssembly.Module(readFileSync(find(`${arch}.wasm`)));
 const tables = (arch: string): unknown => JSON.parse(readFileSync(find(`${arch}.tables.json`), 'utf8'));
 
+/** The compiler of hot code in a thread of its own. */
+export const backgroundCompilerOf = (arch: 'x86_64' | 'aarch64') => (): BackgroundCompiler => {
+  allowFusing();
+  return backgroundCompiler({
+    thread: find('compiler-thread.cjs'),
+    bundle: find(`compiler-${arch}.cjs`),
+    tables: find(`${arch}.tables.json`),
+  });
+};
+
+/** A fused multiply-add in one instruction instead of forty (cpu/jit/fused.ts). */
+function allowFusing(): void {
+  if (!hasRelaxedMadd()) setFlagsFromString('--experimental-wasm-relaxed-simd');
+}
+
 /** The compiler of hot code for a decoder's tables, fetched when it is called. */
 export const compilerOf =
   <Isa>(arch: 'x86_64' | 'aarch64', isa: Isa) =>
   (): CompileRegion => {
-    // A fused multiply-add in one instruction instead of forty (cpu/jit/fused.ts).
-    if (!hasRelaxedMadd()) setFlagsFromString('--experimental-wasm-relaxed-simd');
+    allowFusing();
     const path = find(`compiler-${arch}.cjs`);
     const bundle = createRequire(import.meta.url)(path) as { compiler: (isa: Isa) => CompileRegion };
     return bundle.compiler(isa);

@@ -20,7 +20,7 @@ import {
 } from '../../cpu/index.ts';
 import type { KernelOptions } from '../../kernel/kernel.ts';
 import { REG, type Arch, type Clock, type CpuFactory, type Ram } from '../../kernel/ports.ts';
-import { compilerOf, loadA64Core, loadCore } from '../host/core-files.ts';
+import { backgroundCompilerOf, compilerOf, loadA64Core, loadCore } from '../host/core-files.ts';
 import { loadUnicorn } from '../host/unicorn.ts';
 import { BootError } from './errors.ts';
 
@@ -129,8 +129,13 @@ function interpreter(
   { likeUnicorn = false, heat = null, ...watch }: InterpreterOptions = {},
 ): CpuCore {
   const nanoseconds = (): bigint => BigInt(clock.monotonic()); // both counters run at 1 GHz
-  const compiling = <Isa>(isa: Isa): Partial<CpuOptions> =>
-    heat ? { compiler: compilerOf(arch, isa), heat: { ...HEAT, ...heat }, ...watch } : {};
+  const compiling = <Isa>(isa: Isa): Partial<CpuOptions> => {
+    if (!heat) return {};
+    const all = { ...HEAT, ...heat };
+    // A threshold that is named makes a run compile the same each time, which a thread would not.
+    const background = heat.samples === undefined ? { background: backgroundCompilerOf(arch) } : {};
+    return { compiler: compilerOf(arch, isa), ...background, heat: all, ...watch };
+  };
   if (arch === 'x86_64') {
     const core = loadCore();
     return new X86Cpu({ ...core, ...compiling(core.isa), memoryBytes, cpus, tsc: nanoseconds, likeUnicorn });

@@ -9,25 +9,25 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 export const INPUTS = join(root, 'build/bench/inputs');
 
 /**
- * kind: `loop`, one of ours at a size for which native takes 0.1 to 0.4 s; `real`, one of Debian's, `applet` a short
+ * kind: `loop`, one of ours at a size for which native takes 0.1 to 0.5 s and qemu up to 6; `real`, one of Debian's, `applet` a short
  * one; `start`, nothing but start-up; `rate` and `trace`, calls a second, start-up taken off (`trace`: written to a
  * file by strace). `quick`: the size of a quick run where it would take long under qemu.
  */
 export const PROGRAMS = [
-  { name: 'sha256', guest: 'bench-sha256', size: 50_000, unit: 'KiB', kind: 'loop' },
+  { name: 'sha256', guest: 'bench-sha256', size: 70_000, unit: 'KiB', kind: 'loop' },
   { name: 'crc32', guest: 'bench-crc32', size: 2000, unit: 'rounds', kind: 'loop' },
   { name: 'intmatrix', guest: 'bench-intmatrix', size: 400, unit: 'rounds', kind: 'loop' },
   { name: 'matrix', guest: 'bench-matrix', size: 2500, unit: 'rounds', kind: 'loop' },
-  { name: 'nbody', guest: 'bench-nbody', size: 2000, unit: 'thousand steps', kind: 'loop' },
+  { name: 'nbody', guest: 'bench-nbody', size: 3500, unit: 'thousand steps', kind: 'loop' },
   { name: 'spectral', guest: 'bench-spectral', size: 2000, unit: 'rows', kind: 'loop' },
   { name: 'qsort', guest: 'bench-qsort', size: 3000, unit: 'thousand', kind: 'loop' },
   { name: 'fib', guest: 'bench-fib', size: 40, unit: 'n', kind: 'loop' },
   { name: 'strings', guest: 'bench-strings', size: 12000, unit: 'rounds', kind: 'loop' },
-  { name: 'trees', guest: 'bench-trees', size: 40, unit: 'rounds', kind: 'loop' },
-  { name: 'bytecode', guest: 'bench-bytecode', size: 100, unit: 'rounds', kind: 'loop' },
+  { name: 'trees', guest: 'bench-trees', size: 110, unit: 'rounds', kind: 'loop' },
+  { name: 'bytecode', guest: 'bench-bytecode', size: 190, unit: 'rounds', kind: 'loop' },
   { name: 'gzip', path: 'bin/busybox', args: ['gzip', '-c', 'text-16m'], kind: 'real' },
-  { name: 'awk', path: 'bin/busybox', args: ['awk', '-f', 'words.awk', 'text-1m'], kind: 'real' },
-  { name: 'lua', path: 'usr/bin/lua5.4', args: ['mix.lua', '4'], kind: 'real' },
+  { name: 'awk', path: 'bin/busybox', args: ['awk', '-f', 'words.awk', 'text-4m'], kind: 'real' },
+  { name: 'lua', path: 'usr/bin/lua5.4', args: ['mix.lua', '12'], kind: 'real' },
   { name: 'sqlite', path: 'usr/bin/sqlite3', args: [':memory:', '.read sort.sql'], kind: 'real' },
   { name: 'openssl', path: 'usr/bin/openssl', args: ['dgst', '-sha256', 'text-64m'], kind: 'real' },
   { name: 'hello', guest: 'hello', kind: 'start' },
@@ -87,7 +87,7 @@ export function makeInputs() {
   for (const name of readdirSync(own)) copyFileSync(join(own, name), join(INPUTS, name));
   for (const [name, bytes] of [
     ['text-64k', 2 ** 16],
-    ['text-1m', 2 ** 20],
+    ['text-4m', 2 ** 22],
     ['text-16m', 2 ** 24],
     ['text-64m', 2 ** 26],
   ]) {

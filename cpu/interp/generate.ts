@@ -5,7 +5,7 @@ import { Fn, type Val } from '../wasm/function.ts';
 import { ModuleWriter } from '../wasm/module.ts';
 import type { ValType } from '../wasm/ops.ts';
 import type { HandlerContext, HandlerLinks } from './handler-builder.ts';
-import { CORE_HELPERS, buildIndirect, buildMiss, type Helper } from './helpers.ts';
+import { CORE_HELPERS, GO, buildIndirect, buildMiss, type Helper } from './helpers.ts';
 
 /** A host function generated code may call; it reads and writes the cpu state in memory. */
 export interface HostImport {
@@ -128,6 +128,14 @@ export function generate<B extends InterpretedBuilder>(
     m.define(run, fn);
   }
   m.export('run', run);
+  // How compiled regions go on at a record. They do not import the table: each instance would have a copy of it, for ever.
+  const go = m.declare('go', GO.params, GO.result);
+  {
+    const fn = new Fn(GO.params, GO.result);
+    fn.tailCallIndirect(handlerType, [fn.param(0)], fn.param(1));
+    m.define(go, fn);
+  }
+  m.export('go', go);
   // For compiled regions: what handlers share, and room in the table.
   for (const h of all) m.export(h.name, helperMap.get(h.name)!.index);
   m.spareSlots = REGION_SLOTS;

@@ -18,6 +18,9 @@ export interface Helper<B extends GuestBuilder> {
 
 export const JUMP_CACHE_ENTRIES = 2048;
 
+/** What compiled regions go on with: (record, handler) → exit. */
+export const GO = { name: 'go', params: ['i32', 'i32'], result: 'i32' } as const;
+
 /** Last-level entry of a page: 0 when any table on the way is absent or the address is no user address. */
 const walk: Helper<GuestBuilder> = {
   name: 'walk',

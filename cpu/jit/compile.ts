@@ -17,7 +17,7 @@ import {
   WINDOW_SIZES,
   type ExitCause,
 } from '../layout.ts';
-import { JUMP_CACHE_ENTRIES } from '../interp/helpers.ts';
+import { GO, JUMP_CACHE_ENTRIES } from '../interp/helpers.ts';
 import { Fn, type Label, type Val, type Var } from '../wasm/function.ts';
 import { ModuleWriter } from '../wasm/module.ts';
 import { BlockReader, type DecodedInstruction } from './blocks.ts';
@@ -202,7 +202,6 @@ class RegionEmitter {
     const index = module.declare('region', ['i32'], 'i32');
     module.define(index, fn);
     module.export('region', index);
-    module.importedSlots = 1;
     const entries = [...this.ids].filter(([n]) => n.entry);
     const { nodes } = this.region;
     const blocks = new Set(nodes.map((n) => n.block.pc));
@@ -514,8 +513,8 @@ class RegionEmitter {
   }
 
   private emitExit(): void {
-    const { fn, module } = this;
-    const type = module.type(['i32'], 'i32');
+    const { fn } = this;
+    const go = this.callee('helper', GO.name).index;
     this.cells.forget();
     this.cells.spill();
     if (this.cells.derivedDirty) this.derived.spill();
@@ -529,17 +528,17 @@ class RegionEmitter {
     const info = fn.get(this.info);
     const how = fn.get(this.how);
     fn.if(this.op('i32.eqz', how), () => {
-      fn.tailCallIndirect(type, [rec], info);
+      fn.tailCall(go, [rec, info]);
     });
     fn.if(this.op('i32.eq', how, this.i32(MISSED)), () => {
       this.note(MISS_COUNT, MISS_RECORDS, rec);
-      fn.tailCallIndirect(type, [rec], info);
+      fn.tailCall(go, [rec, info]);
     });
     const goOn = (to: Val, handler: Val): void => {
       fn.if(this.op('i32.lt_u', handler, this.i32(this.request.firstSlot)), () => {
         this.note(LEAK_COUNT, LEAK_RECORDS, to);
       });
-      fn.tailCallIndirect(type, [to], handler);
+      fn.tailCall(go, [to, handler]);
     };
     fn.if(this.op('i32.eq', how, this.i32(JUMP)), () => {
       goOn(rec, info);
@@ -584,6 +583,7 @@ class RegionEmitter {
   }
 
   private signature(kind: 'host' | 'helper', name: string): Signature {
+    if (name === GO.name) return GO;
     const f = kind === 'host' ? this.isa.host.find((h) => h.name === name) : this.isa.helpers.get(name);
     if (!f) throw new Error(`no ${kind} function ${name}`);
     return f;

@@ -127,6 +127,8 @@ const OFTEN = 3;
 /** Ways out to an interpreted place that are worth compiling it, and instructions of a region around it that make it twice that. */
 const LEAKS = 10_000;
 const LEAKS_SHARED = 50;
+/** Instructions that could be compiled in the time a module takes that has none. */
+const OVERHEAD = 50;
 /** Compiled instructions that count as one interpreted. */
 const COMPILED_SPEED = 8;
 /** Instructions of a region for which it gets one more sample's patience. */
@@ -480,7 +482,7 @@ export class Tier {
     const { region, module } = compiled;
     this.made.milliseconds += compiled.milliseconds;
     this.failure = compiled.failure ?? this.failure;
-    if (region) this.credit -= region.instructions * (this.options.heat.cost ?? 0);
+    if (region) this.credit -= (region.instructions + OVERHEAD) * (this.options.heat.cost ?? 0);
     const p = this.profiles.get(space);
     if (!region || !module || stale || !p) {
       this.free.push(job.slot);
@@ -491,7 +493,7 @@ export class Tier {
     const helper: Record<string, unknown> = {};
     for (const [kind, name] of region.imports) if (kind === 'helper') helper[name] = interpreter[name];
     const instance = new WebAssembly.Instance(module, {
-      env: { memory: memory.memory, table: this.table },
+      env: { memory: memory.memory },
       host: host,
       helper: helper as WebAssembly.ModuleImports,
     });

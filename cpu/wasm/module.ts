@@ -22,8 +22,6 @@ export class ModuleWriter {
   readonly table: number[] = [];
   /** Empty slots behind them. With any the table is exported as "table". */
   spareSlots = 0;
-  /** Slots of a table imported as env.table, instead of one of its own. */
-  importedSlots = 0;
 
   /** Index of a function type. */
   type(params: readonly ValType[], result: ValType | null): number {
@@ -72,21 +70,13 @@ export class ModuleWriter {
         if (r) w.u8(VAL_TYPE_CODE[r]);
       }
     });
-    section(out, 2, this.imports.length + (this.importedSlots ? 2 : 1), (w) => {
+    section(out, 2, this.imports.length + 1, (w) => {
       w.name('env');
       w.name('memory');
       w.u8(2);
       w.u8(1);
       w.u32(minPages);
       w.u32(maxPages);
-      if (this.importedSlots) {
-        w.name('env');
-        w.name('table');
-        w.u8(1);
-        w.u8(0x70);
-        w.u8(0); // no maximum
-        w.u32(this.importedSlots);
-      }
       for (const i of this.imports) {
         w.name(i.module);
         w.name(i.name);
@@ -98,7 +88,7 @@ export class ModuleWriter {
       for (const f of this.funcs) w.u32(f.type);
     });
     const slots = this.table.length + this.spareSlots;
-    section(out, 4, this.importedSlots ? 0 : 1, (w) => {
+    section(out, 4, slots > 0 ? 1 : 0, (w) => {
       w.u8(0x70);
       w.u8(1);
       w.u32(slots);

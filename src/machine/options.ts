@@ -90,8 +90,8 @@ export interface BootOptions {
   /** The machine's architecture, in docker's words. Default: the program's own, or its interpreter's. */
   readonly platform?: 'linux/amd64' | 'linux/arm64';
   /**
-   * What runs the instructions: 'jit' (the default: an interpreter, and a compiler for what is hot; 'jit:SLICE:SAMPLES'
-   * with another threshold, see Heat), 'interp' (the interpreter alone), 'unicorn' (the native library through the package koffi,
+   * What runs the instructions: 'jit' (the default: an interpreter, and in a thread a compiler for what is hot; 'jit:SLICE:SAMPLES'
+   * with another threshold and at once, see Heat), 'interp' (the interpreter alone), 'unicorn' (the native library through the package koffi,
    * or the package @alexaltea/unicorn-js), or 'unicorn:' and the path of a WebAssembly build with unicorn.js's interface.
    */
   readonly cpu?: string;

@@ -20,14 +20,8 @@ import {
   WINDOW_COUNT,
 } from './layout.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
-import {
-  HEAT,
-  Tier,
-  type BackgroundCompiler,
-  type CompileRegion,
-  type CompilerStats,
-  type Heat,
-} from './jit/tier.ts';
+import type { BackgroundCompiler, CompileRegion, CompilerStats } from './jit/compiler.ts';
+import { HEAT, Tier, type Heat } from './jit/tier.ts';
 import { Memory } from './memory/memory.ts';
 import { ADDRESS_END, PageTable, type PageTableOwner } from './memory/page-table.ts';
 import { Windows } from './jit/windows.ts';

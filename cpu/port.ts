@@ -1,5 +1,5 @@
 /** What the machine asks of a cpu core, whichever it is. */
-import type { CompilerStats } from './jit/tier.ts';
+import type { CompilerStats } from './jit/compiler.ts';
 import type { Memory } from './memory/memory.ts';
 import type { PageTable } from './memory/page-table.ts';
 import type { TaskRegs } from './regs.ts';

@@ -2,7 +2,7 @@
 import { loadIsa, type DecodeTables, type SerializedIsa } from '../isa/aarch64/handlers.ts';
 import { a64RegionIsa } from './a64-isa.ts';
 import { compileRegion } from './compile.ts';
-import type { CompileRegion } from './tier.ts';
+import type { CompileRegion } from './compiler.ts';
 
 export function compiler(tables: DecodeTables): CompileRegion {
   const isa = a64RegionIsa(tables);

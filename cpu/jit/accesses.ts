@@ -1,10 +1,12 @@
 /** How the memory accesses of a block are made: which window or the TLB, and which of them are checked together. */
 import { constantOf, termsOf } from '../builder.ts';
-import { WINDOW_SIZES } from '../layout.ts';
+import { R, WINDOW_SIZES } from '../layout.ts';
 import { Fn, type Val } from '../wasm/function.ts';
 import type { Block, DecodedInstruction } from './blocks.ts';
 import { Cells } from './cells.ts';
+import type { CompileRequest } from './compile.ts';
 import type { RegionIsa, Signature } from './isa.ts';
+import type { WindowExtent } from './job.ts';
 import type { Flow, RegionContext } from './region-builder.ts';
 
 /** An access of a block: at a value + `by`, through a window or (−1) the TLB. */
@@ -48,6 +50,22 @@ const NOWHERE: Flow = {
   indirect: nothing,
 };
 
+/** The window for an access, by where its instruction went last; −1: through the TLB. `wandering`: as the job has it. */
+function windowFor(
+  { windows, stack, view }: CompileRequest,
+  wandering: ReadonlySet<number>,
+  { instruction, first, rec }: DecodedInstruction,
+  access: 'r' | 'w',
+): number {
+  if (wandering.has(first)) return -1;
+  const onStack = instruction.flow === 'call' ? access === 'w' : instruction.flow === 'return';
+  if (onStack) return stack;
+  const address = Number(view.getBigUint64(rec + R.accessed, true));
+  const holds = ({ lo, hi }: WindowExtent): boolean => address >= lo && address < hi;
+  const found = windows.findIndex((w) => w.write && holds(w));
+  return found >= 0 || access === 'w' ? found : windows.findIndex(holds);
+}
+
 /**
  * Emits a block once for nothing, to see its accesses in their order: those that lie near each other, from the same value,
  * are checked with the first of them. `uses`: how often each cell is accessed, added to.
@@ -55,8 +73,8 @@ const NOWHERE: Flow = {
 export function planAccesses(
   block: Block,
   isa: RegionIsa,
-  view: DataView,
-  choose: (d: DecodedInstruction, access: 'r' | 'w') => number,
+  request: CompileRequest,
+  wandering: ReadonlySet<number>,
   signature: (kind: 'host' | 'helper', name: string) => Signature,
   uses: number[],
 ): Planned[] {
@@ -70,7 +88,7 @@ export function planAccesses(
       const { base, by } =
         address.op === 'const' ? { base: null, by: constantOf(address) } : termsOf(address);
       const p: Planned = {
-        window: WINDOW_SIZES.includes(size as 1) ? choose(d, access) : -1,
+        window: WINDOW_SIZES.includes(size as 1) ? windowFor(request, wandering, d, access) : -1,
         by, from: by, to: by + BigInt(size), at: null, leader: null,
       }; // prettier-ignore
       out.push(p);
@@ -80,7 +98,7 @@ export function planAccesses(
     };
   for (const d of block.instructions)
     d.instruction.emit({
-      fn, cells, flow: NOWHERE, view, rec: d.rec, fuses: isa.fuses,
+      fn, cells, flow: NOWHERE, view: request.view, rec: d.rec, fuses: isa.fuses,
       callee: (kind, name) => ({ index: 0, result: signature(kind, name).result }),
       derived: { spill: nothing, fill: nothing },
       site: site(d),

@@ -24,7 +24,7 @@ import { BlockReader, type DecodedInstruction } from './blocks.ts';
 import { Arithmetic, Cells } from './cells.ts';
 import { planAccesses, type Planned } from './accesses.ts';
 import { structure, type Structure } from './graph.ts';
-import type { CompileJob, WindowExtent } from './job.ts';
+import type { CompileJob } from './job.ts';
 import type { RegionIsa, Signature, StateAccess } from './isa.ts';
 import { regionListing } from './listing.ts';
 import { growRegion, type Exit, type Region, type RegionNode } from './region.ts';
@@ -100,7 +100,6 @@ class RegionEmitter {
   private readonly loopLabels = new Map<RegionNode, Label>();
   private readonly ids = new Map<RegionNode, number>();
   private readonly windows = new Map<number, WindowLocals>();
-  private readonly wandering: ReadonlySet<number>;
   private readonly plans = new Map<RegionNode, readonly Planned[]>();
   /** Accesses of each cell in the whole region. */
   private readonly uses: number[] = [];
@@ -124,13 +123,12 @@ class RegionEmitter {
     this.request = request;
     this.reader = reader;
     this.region = region;
-    this.wandering = new Set(request.wandering);
+    const wandering = new Set(request.wandering);
     const { fn } = this;
     this.large = region.instructions > LARGE;
     const signature = (kind: 'host' | 'helper', name: string): Signature => this.signature(kind, name);
-    const choose = (d: DecodedInstruction, access: 'r' | 'w'): number => this.windowFor(d, access);
     for (const n of region.nodes)
-      this.plans.set(n, planAccesses(n.block, isa, request.view, choose, signature, this.uses));
+      this.plans.set(n, planAccesses(n.block, isa, request, wandering, signature, this.uses));
     this.cells = new Cells(fn, isa.cells, this.rarelyUsed());
     this.fuel = fn.var('i32');
     this.next = fn.var('i32');
@@ -220,18 +218,6 @@ class RegionEmitter {
       ),
       instructions: this.region.instructions,
     };
-  }
-
-  /** The window for an access, by where its instruction went last; −1: through the TLB. */
-  private windowFor({ instruction, first, rec }: DecodedInstruction, access: 'r' | 'w'): number {
-    const { windows, stack } = this.request;
-    if (this.wandering.has(first)) return -1;
-    const onStack = instruction.flow === 'call' ? access === 'w' : instruction.flow === 'return';
-    if (onStack) return stack;
-    const address = this.reader.u64(rec + R.accessed);
-    const holds = ({ lo, hi }: WindowExtent): boolean => address >= lo && address < hi;
-    const found = windows.findIndex((w) => w.write && holds(w));
-    return found >= 0 || access === 'w' ? found : windows.findIndex(holds);
   }
 
   private listing(bytes: ReadonlyMap<number, Uint8Array>): string {

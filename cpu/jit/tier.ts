@@ -17,7 +17,8 @@ import {
   type ExitCause,
 } from '../layout.ts';
 import type { Memory } from '../memory/memory.ts';
-import type { CompiledRegion, CompileRequest } from './compile.ts';
+import type { CompiledRegion } from './compile.ts';
+import type { BackgroundCompiler, Compiled, CompilerStats, CompileRegion } from './compiler.ts';
 import {
   blockAddresses,
   blockSpace,
@@ -28,33 +29,9 @@ import {
   type WindowExtent,
 } from './job.ts';
 
-/** How many times the samples a place asks for that is part of a region but not where one begins. */
-const WITHIN = 1;
 const PAGE = 4096;
 /** Places an indirect jump is remembered to go to. */
 const TARGETS = 64;
-
-export type CompileRegion = (request: CompileRequest) => CompiledRegion | null;
-
-/** What a compiler in another thread answers. */
-export interface Compiled {
-  /** null: there is nothing to compile at the seeds. */
-  readonly region: CompiledRegion | null;
-  readonly module: WebAssembly.Module | null;
-  readonly milliseconds: number;
-  /** Why it could not: our own fault. */
-  readonly failure?: string;
-}
-
-/** A compiler in another thread, which answers in the order of the jobs. */
-export interface BackgroundCompiler {
-  /** `records`: copies of the job's, which it may keep. */
-  post(job: CompileJob, records: Uint8Array): void;
-  /** It takes jobs. */
-  readonly alive: boolean;
-  /** The next answer. */
-  poll(): Compiled | null;
-}
 
 /** Jobs that wait for another thread. */
 const QUEUE = 3;
@@ -169,21 +146,6 @@ interface Pending {
   readonly near: ReadonlySet<number>;
   /** Its code changed meanwhile. */
   stale: boolean;
-}
-
-/** What was compiled, and how it was used. */
-export interface CompilerStats {
-  /** Regions made. */
-  readonly regions: number;
-  /** Guest instructions in all of them (one in two regions counts twice), and their bytes of WebAssembly. */
-  readonly instructions: number;
-  readonly bytes: number;
-  /** Time spent making them, mostly in another thread. */
-  readonly milliseconds: number;
-  /** What kept code from being compiled, if the compiler ever failed. */
-  readonly failure: string | null;
-  /** How often each cause took execution out of a region, and instructions retired inside; null when not counted. */
-  readonly exits: Readonly<Record<ExitCause, number>> | null;
 }
 
 export class Tier {
@@ -318,7 +280,7 @@ export class Tier {
   /** A region is reached in its middle: when that was often enough it gets entries for all such places at once. */
   private want(region: Region, p: Profile, pc: number): void {
     region.wanted.set(pc, (region.wanted.get(pc) ?? 0) + 1);
-    if (++region.wishes < region.patience * WITHIN || !this.affordable) return;
+    if (++region.wishes < region.patience || !this.affordable) return;
     const { samples } = this.options.heat;
     const often = [...region.wanted].filter(([, n]) => n > Math.min(2, samples - 1)).map(([to]) => to);
     region.wishes = 0;

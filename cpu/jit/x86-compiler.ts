@@ -1,7 +1,7 @@
 /** Entry of the x86_64 compiler's bundle. */
 import { loadIsa, type DecodeTables, type SerializedIsa } from '../isa/x86_64/handlers.ts';
 import { compileRegion } from './compile.ts';
-import type { CompileRegion } from './tier.ts';
+import type { CompileRegion } from './compiler.ts';
 import { x86RegionIsa } from './x86-isa.ts';
 
 export function compiler(tables: DecodeTables): CompileRegion {

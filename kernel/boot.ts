@@ -16,6 +16,7 @@ import { FutexTable } from './futex/futex.ts';
 import type { ExceptionKind, Kernel, KernelOptions, KernelPorts, Utsname } from './kernel.ts';
 import { AddressSpace } from './mm/address-space.ts';
 import type { KernelMemory } from './mm/kernel-memory.ts';
+import { showRealtime } from './mm/image.ts';
 import { Memory } from './mm/memory.ts';
 import { NetStack } from './net/stack.ts';
 import { SignalHandlers, SignalQueue } from './signal/state.ts';
@@ -116,6 +117,7 @@ export class KernelInstance implements Kernel {
     this.options = options;
     this.memory = new Memory(ports.ram);
     this.kmem = this.memory.kmem;
+    showRealtime(this.memory, ports.clock.realtimeOffset);
     this.notify = new Notifier(this.kmem);
     this.scheduler = new Scheduler(ports.entropy, options);
     this.timers = new Timers(ports.clock);

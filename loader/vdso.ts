@@ -1,7 +1,9 @@
 /**
- * The vDSO: a shared object made here and mapped into every program. Its functions make the plain system call; libcs
- * and Go find them by name and version (vdso(7)). One page of headers and tables, one of code.
+ * The vDSO: a shared object made here and mapped into every program. Its functions tell the time without a system call,
+ * from the processor's counter and what the kernel keeps in [vvar]; libcs and Go find them by name and version
+ * (vdso(7)). One page of headers and tables, one of code (`vdso/`).
  */
+import { VDSO_CODE } from './vdso/code.ts';
 
 const PAGE = 4096;
 /** Pages of [vvar] below the image, and of the image. */
@@ -21,7 +23,9 @@ const SHN_CODE = 1; // any defined section: there are no section headers
 interface Func {
   readonly name: string;
   readonly weak: boolean;
-  readonly code: Uint8Array;
+  /** Where it lies in the code, and how many bytes it has. */
+  readonly at: number;
+  readonly size: number;
 }
 
 interface VdsoSpec {
@@ -29,49 +33,24 @@ interface VdsoSpec {
   readonly soname: string;
   /** Symbol version all functions have. */
   readonly version: string;
+  readonly code: Uint8Array;
   readonly funcs: readonly Func[];
 }
 
-/** x86_64: mov eax, nr; syscall; ret. Arguments are where the kernel wants them already. */
-const x86Call = (nr: number): Uint8Array => Uint8Array.of(0xb8, nr & 255, nr >> 8, 0, 0, 0x0f, 0x05, 0xc3);
-
-/** aarch64: mov x8, #nr; svc #0; ret. */
-function armCall(nr: number): Uint8Array {
-  const out = new Uint8Array(12);
-  const view = new DataView(out.buffer);
-  view.setUint32(0, 0xd2800008 + nr * 32, true);
-  view.setUint32(4, 0xd4000001, true);
-  view.setUint32(8, 0xd65f03c0, true);
-  return out;
-}
-
 function spec(arch: 'x86_64' | 'aarch64'): VdsoSpec {
-  if (arch === 'aarch64') {
-    const calls: [string, number][] = [
-      ['rt_sigreturn', 139], ['clock_getres', 114], ['clock_gettime', 113], ['gettimeofday', 169],
-    ]; // prettier-ignore
-    return {
-      machine: 183,
-      soname: 'linux-vdso.so.1',
-      version: 'LINUX_2.6.39',
-      funcs: calls.map(([name, nr]) => ({ name: `__kernel_${name}`, weak: false, code: armCall(nr) })),
-    };
-  }
-  const calls: [string, number][] = [
-    ['clock_gettime', 228], ['gettimeofday', 96], ['clock_getres', 229], ['time', 201], ['getcpu', 309],
-  ]; // prettier-ignore
-  return {
-    machine: 62,
-    soname: 'linux-vdso.so.1',
-    version: 'LINUX_2.6',
-    funcs: calls.flatMap(([name, nr]) => [
-      { name: `__vdso_${name}`, weak: false, code: x86Call(nr) },
-      { name, weak: true, code: x86Call(nr) },
-    ]),
-  };
+  const { hex, functions } = VDSO_CODE[arch];
+  const code = new Uint8Array(hex.length / 2);
+  for (let i = 0; i < code.length; i++) code[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
+  const starts = [...Object.values(functions), code.length];
+  const [machine, version, prefix] =
+    arch === 'x86_64' ? [62, 'LINUX_2.6', '__vdso_'] : [183, 'LINUX_2.6.39', '__kernel_'];
+  const funcs = Object.entries(functions).flatMap(([name, at], i) => {
+    const size = starts[i + 1] - at;
+    const named = { name: prefix + name, weak: false, at, size };
+    return arch === 'x86_64' ? [named, { name, weak: true, at, size }] : [named];
+  });
+  return { machine, soname: 'linux-vdso.so.1', version, code, funcs };
 }
-
-const codeRoom = (f: Func): number => Math.ceil(f.code.length / 16) * 16;
 
 /** ELF's symbol hash (gABI). */
 export function elfHash(name: string): number {
@@ -133,17 +112,14 @@ class Strings {
 
 /** Where the code of a function lies in the image. */
 export function vdsoSymbol(arch: 'x86_64' | 'aarch64', name: string): number {
-  let at = PAGE;
-  for (const f of spec(arch).funcs) {
-    if (f.name === name) return at;
-    at += codeRoom(f);
-  }
+  const f = spec(arch).funcs.find((g) => g.name === name);
+  if (f) return PAGE + f.at;
   throw new Error(`the vDSO has no ${name}`);
 }
 
 /** The image, linked at 0: VDSO_PAGES pages. The same bytes every time. */
 export function vdsoImage(arch: 'x86_64' | 'aarch64'): Uint8Array {
-  const { machine, soname, version, funcs } = spec(arch);
+  const { machine, soname, version, code, funcs } = spec(arch);
   const strings = new Strings();
   const sonameAt = strings.add(soname);
   const versionAt = strings.add(version);
@@ -151,14 +127,7 @@ export function vdsoImage(arch: 'x86_64' | 'aarch64'): Uint8Array {
   const image = new Image();
   image.at = 64 + 3 * 56;
 
-  // Code first, so that symbols know their addresses.
-  let code = PAGE;
-  const addresses = funcs.map((f) => {
-    const at = code;
-    image.bytes.set(f.code, at);
-    code += codeRoom(f);
-    return at;
-  });
+  image.bytes.set(code, PAGE);
 
   const hash = image.align(8);
   const buckets: number[] = Array.from({ length: 3 }, () => 0);
@@ -176,7 +145,7 @@ export function vdsoImage(arch: 'x86_64' | 'aarch64'): Uint8Array {
     image.u32(names[i]);
     image.u8(((f.weak ? STB_WEAK : STB_GLOBAL) << 4) | STT_FUNC, 0);
     image.u16(SHN_CODE);
-    image.u64(addresses[i], f.code.length);
+    image.u64(PAGE + f.at, f.size);
   });
   image.u32(versionAt); // the version is a symbol too, as ld writes it
   image.u8((STB_GLOBAL << 4) | 1, 0);
@@ -213,14 +182,14 @@ export function vdsoImage(arch: 'x86_64' | 'aarch64'): Uint8Array {
   image.u8(0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0);
   image.u16(3, machine);
   image.u32(1);
-  image.u64(addresses[0], 64, 0);
+  image.u64(PAGE, 64, 0);
   image.u32(0);
   image.u16(64, 56, 3, 64, 0, 0);
   const segment = (type: number, flags: number, at: number, size: number, align: number): void => {
     image.u32(type, flags);
     image.u64(at, at, at, size, size, align);
   };
-  segment(1, 5, 0, code, PAGE);
+  segment(1, 5, 0, PAGE + code.length, PAGE);
   segment(2, 4, dynamic, dynamicSize, 8);
   segment(4, 4, note, noteSize, 4);
   return image.bytes;

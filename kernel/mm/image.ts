@@ -206,12 +206,11 @@ function describe(mm: AddressSpace, plan: ElfPlan, bias: number): void {
 function mapVdso(mm: AddressSpace): number {
   const { memory, arch } = mm;
   const text = memory.special(`vdso ${arch}`, () => vdsoObject(memory, arch));
-  const vvar = memory.special('vvar', () => new AnonObject(memory, VVAR_PAGES * PAGE_SIZE));
   const at = mm.unmappedArea(0, (VVAR_PAGES + VDSO_PAGES) * PAGE_SIZE, 0);
   if (at < 0) return at;
   const flags = MAP_PRIVATE | MAP_FIXED;
   let r = mm.map({
-    start: at, length: VVAR_PAGES * PAGE_SIZE, prot: PROT_READ, flags, object: vvar, name: '[vvar]',
+    start: at, length: VVAR_PAGES * PAGE_SIZE, prot: PROT_READ, flags, object: vvarObject(memory), name: '[vvar]',
     add: VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_PFNMAP, remove: VM_MAYWRITE | VM_MAYEXEC,
   }); // prettier-ignore
   if (r < 0) return r;
@@ -221,6 +220,15 @@ function mapVdso(mm: AddressSpace): number {
     add: VM_DONTEXPAND,
   }); // prettier-ignore
   return r < 0 ? r : 0;
+}
+
+const vvarObject = (memory: Memory): MemObject =>
+  memory.special('vvar', () => new AnonObject(memory, VVAR_PAGES * PAGE_SIZE));
+
+/** Tells the vDSO how far CLOCK_REALTIME is ahead of the processor's counter, which is CLOCK_MONOTONIC (ns). */
+export function showRealtime(memory: Memory, offset: bigint): void {
+  const frame = vvarObject(memory).frame(0, true);
+  memory.ram.view.setBigInt64(frame, offset, true);
 }
 
 function vdsoObject(memory: Memory, arch: 'x86_64' | 'aarch64'): MemObject {

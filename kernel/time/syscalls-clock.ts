@@ -2,6 +2,7 @@
 import {
   EFAULT, EINVAL, EOPNOTSUPP, EPERM, ERESTARTNOHAND, ERESTART_RESTARTBLOCK,
 } from '../abi/errno.ts'; // prettier-ignore
+import { showRealtime } from '../mm/image.ts';
 import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
 import { park, type SysResult } from '../wait.ts';
@@ -48,6 +49,7 @@ function setRealtime(t: Task, at: bigint): number {
   // The date of boot must not be before 1970 (do_settimeofday64).
   if (at < BigInt(Math.floor(t.kernel.clock.monotonic()))) return -EINVAL;
   t.kernel.timers.setRealtime(at);
+  showRealtime(t.kernel.memory, t.kernel.clock.realtimeOffset);
   return 0;
 }
 

@@ -23,9 +23,10 @@ Examples:
 
 const RULES = `
 The guest sees no host file but PROG, at its own path, and what -v or --root show it. Its working directory is named
-as the host's and empty; with --root it is /. Exit status: the guest's own, or 128 + the number of the signal that killed it; 2 bad option,
-70 a fault in ring3 itself, 124 timeout,
-125 ring3 could not set up the machine or the guest deadlocked, 126 PROG cannot be run, 127 no such PROG.
+as the host's and empty; with --root it is /. The machine ends with PROG: processes still running in the background are
+killed then, as in a container. Exit status: the guest's own, or 128 + the number of the signal that killed it; 2 bad
+option, 70 a fault in ring3 itself, 124 timeout, 125 ring3 could not set up the machine or the guest deadlocked, 126 PROG
+cannot be run, 127 no such PROG.
 `;
 
 export const runHelp = (): string =>

@@ -80,6 +80,10 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   private readonly onSample: CpuOptions['onSample'];
   /** Fuel of the current `run` that the generated code was not given yet. */
   private reserve = 0;
+  /** Instructions until the next sample, kept from run to run: a task that makes calls seldom runs for long. */
+  private untilSample = 0;
+  /** How many of these are beyond the end of the current `run`. */
+  private beyond = 0;
   /** Jump cache of every address space that found no RAM for one of its own; empty whenever another one runs. */
   private readonly sharedCache: number;
   /** Changes whenever decoded code was dropped. */
@@ -337,8 +341,10 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     const space = this.activate(regs, table);
     const { i32 } = this.memory;
     const fuelAt = (STATE + S.fuel) >> 2;
-    const given = this.tier ? Math.min(fuel, this.tier.slice) : fuel;
+    if (this.tier && this.untilSample <= 0) this.untilSample = this.tier.slice;
+    const given = this.tier ? Math.min(fuel, this.untilSample) : fuel;
     this.reserve = fuel - given;
+    this.beyond = this.untilSample - given;
     i32[fuelAt] = given;
     let rec: number;
     if (regs.resumeGeneration === this.generation && this.pcOf(regs.resumeRec) === regs.pc) {
@@ -397,8 +403,10 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
           this.onSample?.(regs, fuel - reserve - i32[fuelAt]);
           if (tier) tier.sample(space, i32[(STATE + S.exitRec) >> 2], regs.pc);
           if (!tier || i32[fuelAt] + reserve < 0 || reserve === 0) return this.leave(fuel, exit);
-          const more = Math.min(reserve, Math.max(tier.slice, -i32[fuelAt]));
+          const next = Math.max(tier.slice, -i32[fuelAt]);
+          const more = Math.min(reserve, next);
           this.reserve -= more;
+          this.beyond = next - more;
           i32[fuelAt] += more;
           rec = this.lookup(space, table, regs.pc);
           break;
@@ -410,7 +418,9 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   }
 
   private leave(fuel: number, exit: number): number {
-    this.retired = fuel - this.reserve - this.memory.i32[(STATE + S.fuel) >> 2];
+    const left = this.memory.i32[(STATE + S.fuel) >> 2];
+    this.retired = fuel - this.reserve - left;
+    this.untilSample = this.beyond + left;
     return exit;
   }
 

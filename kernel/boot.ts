@@ -14,6 +14,7 @@ import { Ttys } from './fs/tty/ttys.ts';
 import { AT_FDCWD, FsContext, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, Vfs } from './fs/vfs.ts';
 import { FutexTable } from './futex/futex.ts';
 import type { ExceptionKind, Kernel, KernelOptions, KernelPorts, Utsname } from './kernel.ts';
+import { IpcNamespace } from './ipc/ipc.ts';
 import { AddressSpace } from './mm/address-space.ts';
 import type { KernelMemory } from './mm/kernel-memory.ts';
 import { showRealtime } from './mm/image.ts';
@@ -96,6 +97,7 @@ export class KernelInstance implements Kernel {
   readonly procfs: ProcFs;
   readonly notify: Notifier;
   readonly net: NetStack;
+  readonly ipc: IpcNamespace;
   readonly syscalls = buildSyscallTable();
   readonly uts: Utsname;
   tracer: Tracer | null = null;
@@ -134,6 +136,7 @@ export class KernelInstance implements Kernel {
     this.vfs = new Vfs(deps, makeRoot && ((vfs) => makeRoot(vfs, this.memory)));
     this.pseudo = new PseudoFs(ports.clock, () => this.vfs.newDev());
     this.net = new NetStack({ pseudo: this.pseudo, clock: ports.clock, kmem: this.kmem });
+    this.ipc = new IpcNamespace(this);
     this.shmem = this.vfs.newTmpfs();
     addMemDevices(this.devices, ports.entropy);
     this.ttys = new Ttys(this, this.vfs.newDev());

@@ -18,6 +18,7 @@ import type { Notifier } from './fs/anon/inotify.ts';
 import type { Devices } from './fs/dev/devices.ts';
 import type { ProcFs } from './fs/proc/procfs.ts';
 import type { Ttys } from './fs/tty/ttys.ts';
+import type { IpcNamespace } from './ipc/ipc.ts';
 import type { NetStack } from './net/stack.ts';
 import type { Tracer } from './trace/tracer.ts';
 import type { SyscallTable } from './syscall/table.ts';
@@ -93,6 +94,7 @@ export interface Kernel extends KernelPorts {
   /** inotify's ear in the VFS. */
   readonly notify: Notifier;
   readonly net: NetStack;
+  readonly ipc: IpcNamespace;
   readonly syscalls: SyscallTable;
   readonly uts: Utsname;
   /** Sees every call's entry and exit and every signal; null when nobody watches. */

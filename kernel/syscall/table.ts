@@ -8,6 +8,7 @@ import { anonRows } from '../fs/anon/rows.ts';
 import { ioctlRows } from '../fs/ioctl/rows.ts';
 import { pipeRows } from '../fs/pipe/rows.ts';
 import { futexRows } from '../futex/rows.ts';
+import { ipcRows } from '../ipc/rows.ts';
 import { mmRows } from '../mm/rows.ts';
 import { signalRows } from '../signal/rows.ts';
 import { fileRows } from '../fs/rows-files.ts';
@@ -29,6 +30,7 @@ const modules: readonly Record<string, SyscallSpec>[] = [
   futexRows,
   timeRows,
   mmRows,
+  ipcRows,
   ioRows,
   fileRows,
   absentRows,

@@ -1,6 +1,7 @@
 /** Making tasks: copy_process of kernel/fork.c, for fork, vfork, clone and clone3. */
 import { EAGAIN, EFAULT, EINVAL, EMFILE, EPERM, ERESTARTNOINTR, ENOMEM } from '../abi/errno.ts';
 import { REG } from '../ports.ts';
+import { SemUndo } from '../ipc/sem.ts';
 import { SignalHandlers, SignalQueue } from '../signal/state.ts';
 import { WaitQueue } from '../wait.ts';
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './creds.ts';
@@ -139,6 +140,10 @@ export function copyProcess(t: Task, a: CloneArgs): Task | number {
     attrs: t.attrs.forChild(has(CLONE_VM)),
   });
   child.sigmask = t.sigmask;
+  if (has(CLONE_SYSVSEM)) {
+    child.semUndo = t.semUndo ??= new SemUndo();
+    child.semUndo.users++;
+  }
   child.startTime = k.clock.monotonic();
   child.group.tasks.add(child);
   child.group.live++;

@@ -3,6 +3,7 @@
  * children on, tell the parent, and leave a zombie until it is waited for.
  */
 import { FdTable } from '../fs/file.ts';
+import { exitSem } from '../ipc/sem.ts';
 import { hangUpOrphanedPgrp, notifyParent, signalThreadExit } from '../signal/job-control.ts';
 import { SIGKILL, SI_KERNEL } from '../signal/numbers.ts';
 import { beginGroupExit, sendToGroup } from '../signal/send.ts';
@@ -25,6 +26,7 @@ export function exitTask(t: Task, status: number): void {
   abandonWait(t);
   t.exitCode = status;
   releaseMemory(t);
+  exitSem(t);
   k.scheduler.remove(t);
   t.state = 'dead';
   g.live--;

@@ -1,5 +1,6 @@
 /** fork, vfork, clone, clone3, unshare. */
 import { E2BIG, EFAULT, EINTR, EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
+import { exitSem } from '../ipc/sem.ts';
 import { SIGCHLD } from '../signal/numbers.ts';
 import type { Args } from '../syscall/args.ts';
 import { park, type SysResult } from '../wait.ts';
@@ -114,6 +115,7 @@ export function unshare(t: Task, a: Args): number {
   if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) !== 0 && t.group.live > 1) return -EINVAL;
   if ((flags & (CLONE_SIGHAND | CLONE_VM)) !== 0 && (t.sighand.users > 1 || t.mm.users > 1)) return -EINVAL;
   if ((flags & (NAMESPACES | CLONE_NEWTIME)) !== 0) return hasCapability(t, CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+  if ((flags & CLONE_SYSVSEM) !== 0) exitSem(t);
   if ((flags & CLONE_FS) !== 0 && t.fs.users > 1) {
     t.fs.users--;
     t.fs = t.fs.clone();

@@ -6,6 +6,7 @@ import type { AddressSpace } from '../mm/address-space.ts';
 import type { Regs } from '../ports.ts';
 import type { SignalHandlers, SignalQueue, AltStack, Trap } from '../signal/state.ts';
 import { Args } from '../syscall/args.ts';
+import type { SemUndo } from '../ipc/sem.ts';
 import type { SyscallRow } from '../syscall/define.ts';
 import type { Park, TaskWaiter, WaitQueue, WakeReason } from '../wait.ts';
 import { TaskAttributes } from './attributes.ts';
@@ -82,6 +83,8 @@ export class Task {
   clearChildTid = 0;
   robustList = 0;
   robustListLength = 0;
+  /** System V semaphore adjustments its exit makes; shared by CLONE_SYSVSEM. */
+  semUndo: SemUndo | null = null;
   /** Instructions retired by this task: its cpu time in nanoseconds. */
   retired = 0;
   voluntarySwitches = 0;

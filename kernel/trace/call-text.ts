@@ -68,7 +68,7 @@ function valueText(t: Task, kind: RetKind, n: number): string {
     case 'fd':
       return fdText(t, n);
     case 'addr':
-      return addrText(n);
+      return n === 0 ? '0' : addrText(n);
     case 'hex':
       return hexText(n);
     case 'octal':

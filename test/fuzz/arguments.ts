@@ -106,6 +106,8 @@ export class Arguments {
     if (r.chance(0.05)) return this.anything(t);
     if (/^(pid|tid|tgid|pgid|id|who|pid1|pid2)$/.test(name)) return this.pid();
     if (name === 'sigsetsize' && r.chance(0.8)) return 8n;
+    if (/^(shmid|semid|msqid|semnum|nsems|nsops|key|msgtyp|msg_prio)$/.test(name)) return BigInt(r.below(6));
+    if (/^(shmflg|semflg|msgflg)$/.test(name) && r.chance(0.8)) return BigInt(r.below(64) * 512 + 0o600);
     if (/^(addrlen|optlen)$/.test(name) && r.chance(0.7)) return r.pick([4n, 8n, 16n, 28n, 110n, 2n, 0n]);
     if (/^(level|domain)$/.test(name) && r.chance(0.8)) return r.pick([0n, 1n, 2n, 6n, 10n, 16n, 17n, 41n]);
     if (/^(timerid|clockid|which|how|type)$/.test(name) && r.chance(0.8)) return BigInt(r.below(4));

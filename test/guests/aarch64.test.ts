@@ -18,6 +18,7 @@ const NOT_BY_QEMU: Readonly<Record<string, string>> = {
   epoll: 'checks a buffer nothing is written to',
   'exec-chain': 'starts aarch64 programs only through binfmt_misc',
   files: 'checks a buffer nothing is written to',
+  ipc: 'takes SHM_REMAP for what it is not, and shmdt of a split mapping',
   memory: 'hangs in mremap of a part',
   'proc-self': "shows the host's /proc, where it is qemu itself",
   procs: 'refuses PR_SET_CHILD_SUBREAPER',

@@ -57,7 +57,8 @@ class ProcRoot extends GeneratedDir {
     this.file('uptime', () => uptimeText(k));
     this.file('version', () => versionText(k));
     const sysvipc = this.add('sysvipc', new GeneratedDir(fs));
-    for (const [name, header] of SYSVIPC) sysvipc.add(name, new GeneratedFile(fs, 0o444, () => header));
+    for (const [name, header] of SYSVIPC)
+      sysvipc.add(name, new GeneratedFile(fs, 0o444, () => header + k.ipc.lines(name)));
   }
 
   private file(name: string, text: (t: Task) => Content): void {
@@ -87,7 +88,7 @@ class ProcRoot extends GeneratedDir {
   }
 }
 
-const SYSVIPC: readonly (readonly [string, string])[] = [
+const SYSVIPC: readonly (readonly ['shm' | 'sem' | 'msg', string])[] = [
   ['msg', '       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n'],
   ['sem', '       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n'],
   ['shm', '       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n'],

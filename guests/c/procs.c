@@ -154,5 +154,15 @@ int main(void) {
   int pfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
   OK(pfd >= 0);
   R(syscall(SYS_pidfd_send_signal, pfd, 0, NULL, 0));
+  /* The directory of a process in /proc is as good; that of a thread, and a mere path, are not. */
+  int dir = open("/proc/self", O_RDONLY | O_DIRECTORY);
+  R(syscall(SYS_pidfd_send_signal, dir, 0, NULL, 0));
+  close(dir);
+  dir = open("/proc/thread-self", O_RDONLY | O_DIRECTORY);
+  R(syscall(SYS_pidfd_send_signal, dir, 0, NULL, 0));
+  close(dir);
+  dir = open("/proc/self", O_PATH);
+  R(syscall(SYS_pidfd_send_signal, dir, 0, NULL, 0));
+  close(dir);
   return 0;
 }

@@ -8,15 +8,17 @@ import type { Task } from '../task/task.ts';
 import type { Endpoint, Ip } from './address.ts';
 import { LOOPBACK4, LOOPBACK6, isLoopback, parseIp } from './address.ts';
 import {
-  AF_INET, AF_INET6, AF_MAX, AF_NETLINK, AF_PACKET, AF_UNIX, CAP_NET_RAW, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM,
-  SOCK_MAX, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM,
+  AF_INET, AF_INET6, AF_MAX, AF_NETLINK, AF_PACKET, AF_UNIX, CAP_NET_RAW, IPPROTO_TCP, IPPROTO_UDP,
+  IPPROTO_UDPLITE, SOCK_DGRAM, SOCK_MAX, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM,
 } from './constants.ts'; // prettier-ignore
 import type { HostDatagramPeer, HostNet } from './host-port.ts';
 import { HostConnection } from './host-port.ts';
 import { NetlinkSocket } from './netlink.ts';
+import type { PacketInfo } from './packet-info.ts';
 import { EPHEMERAL_FIRST, EPHEMERAL_LAST, PortTable, portHash } from './ports.ts';
 import type { Socket } from './socket.ts';
 import { TcpSocket } from './tcp.ts';
+import { UdpLiteSocket } from './udplite.ts';
 import { UdpSocket } from './udp.ts';
 import { InFlight } from './unix-gc.ts';
 import { UnixSocket } from './unix.ts';
@@ -35,6 +37,9 @@ export interface NetOptions {
   readonly eth0?: boolean;
 }
 
+/** What a datagram from the host says in its header. */
+const FROM_HOST: PacketInfo = { from: null, ttl: 64, tos: 0 };
+
 /** A network interface, for netlink and SIOCGIF*. */
 export interface Interface {
   readonly index: number;
@@ -48,6 +53,7 @@ export interface Interface {
 export class NetStack {
   readonly tcp: PortTable;
   readonly udp: PortTable;
+  readonly udplite: PortTable;
   /** Abstract AF_UNIX names (from their NUL on, binary strings), and sockets by the inode they are bound to. */
   readonly abstract = new Map<string, UnixSocket>();
   readonly unixNodes = new WeakMap<Inode, UnixSocket>();
@@ -80,6 +86,7 @@ export class NetStack {
     this.eth0 = options.eth0 ?? false;
     this.tcp = new PortTable(true, () => this.now());
     this.udp = new PortTable(false, () => this.now());
+    this.udplite = new PortTable(false, () => this.now());
   }
 
   now(): number {
@@ -111,6 +118,8 @@ export class NetStack {
           return this.owned(t, new TcpSocket(this, family));
         if (type === SOCK_DGRAM && (protocol === 0 || protocol === IPPROTO_UDP))
           return this.owned(t, new UdpSocket(this, family));
+        if (type === SOCK_DGRAM && protocol === IPPROTO_UDPLITE)
+          return this.owned(t, new UdpLiteSocket(this, family));
         // Raw sockets are for those who may; there is no wire to put packets on, so nobody may.
         if (type === SOCK_RAW && protocol !== 0) return -EPERM;
         return type === SOCK_STREAM || type === SOCK_DGRAM || type === SOCK_RAW
@@ -229,21 +238,21 @@ export class NetStack {
   // UDP.
 
   /** False: nobody takes it (ICMP port unreachable). */
-  sendDatagram(from: Endpoint, to: Endpoint, data: Uint8Array): boolean {
+  sendDatagram(from: Endpoint, to: Endpoint, data: Uint8Array, info: PacketInfo = FROM_HOST): boolean {
     if (!this.isLocal(to.ip)) {
       const peer = to.ip === GATEWAY_IP ? this.hostPeers.get(to.port) : undefined;
       if (peer) peer.send(data);
       else this.host?.sendDatagram(from, to, data);
       return true;
     }
-    return this.receiveDatagram(from, to, data);
+    return this.receiveDatagram(from, to, data, info);
   }
 
   /** A datagram has come to one of the machine's addresses. False: nobody takes it. */
-  receiveDatagram(from: Endpoint, to: Endpoint, data: Uint8Array): boolean {
+  receiveDatagram(from: Endpoint, to: Endpoint, data: Uint8Array, info: PacketInfo = FROM_HOST): boolean {
     const s = this.udp.lookup(to.ip, to.port, portHash(from.port), (u) => (u as UdpSocket).accepts(from));
     if (!s) return false;
-    (s as UdpSocket).deliver(data, from, to.ip);
+    (s as UdpSocket).deliver(data, from, to.ip, info);
     return true;
   }
 

@@ -8,13 +8,14 @@ import {
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
 import type { Endpoint, Ip } from './address.ts';
-import { ANY4, BROADCAST4, familyOf, formatInet, ipTo16, isMulticast, parseInet } from './address.ts';
+import { BROADCAST4, familyOf, formatInet, isMulticast, parseInet } from './address.ts';
 import {
-  AF_INET, AF_INET6, AF_UNSPEC, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC,
+  AF_INET, AF_INET6, AF_UNSPEC, IPPROTO_UDP, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC,
   RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SOCK_DGRAM, SOL_SOCKET, SO_BROADCAST, SO_TIMESTAMP, SO_TIMESTAMPNS,
   TCP_CLOSE, TCP_ESTABLISHED,
 } from './constants.ts'; // prettier-ignore
 import type { Control } from './control.ts';
+import { packetInfo, packetMessages, type Message, type PacketInfo } from './packet-info.ts';
 import { InetSocket, optionKey } from './inet.ts';
 import { intValue } from './inet-options.ts';
 import type { PortTable } from './ports.ts';
@@ -25,15 +26,6 @@ import { truesize } from './truesize.ts';
 
 /** Largest payload: 65535 less the IP and UDP headers. */
 const MAX_PAYLOAD = 65507;
-const LO_IFINDEX = 1;
-
-const IP_PKTINFO = 8;
-const IP_RECVTTL = 12;
-const IP_RECVTOS = 13;
-const IPV6_RECVPKTINFO = 49;
-const IPV6_PKTINFO = 50;
-const IPV6_RECVHOPLIMIT = 51;
-const IPV6_HOPLIMIT = 52;
 const UDP_CORK = 1;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
@@ -42,6 +34,7 @@ interface Datagram {
   readonly data: Uint8Array;
   readonly from: Endpoint;
   readonly to: Ip;
+  readonly info: PacketInfo;
   readonly charge: number;
   /** CLOCK_REALTIME, nanoseconds. */
   readonly time: bigint;
@@ -53,8 +46,8 @@ export class UdpSocket extends InetSocket {
   /** bind(2) named the address or port: a disconnect leaves them. */
   private named = false;
 
-  constructor(net: NetStack, family: number) {
-    super(net, family, SOCK_DGRAM, IPPROTO_UDP);
+  constructor(net: NetStack, family: number, protocol = IPPROTO_UDP) {
+    super(net, family, SOCK_DGRAM, protocol);
   }
 
   get protocolName(): string {
@@ -136,31 +129,39 @@ export class UdpSocket extends InetSocket {
       to = d;
     }
     if (!to) return -EDESTADDRREQ;
+    const info = packetInfo(this.family, this.options.values, to.ip, s.control);
+    if (typeof info === 'number') return info;
     const bad = this.checkBroadcast(to.ip);
     if (bad < 0) return bad;
     if (isMulticast(to.ip) || to.ip === BROADCAST4) return -ENETUNREACH;
     const way = this.route(to.ip);
     if (typeof way === 'number') return way;
+    if (info.from !== null && !this.net.isLocal(info.from)) return -EINVAL;
     if (this.error) return -this.takeError();
     if (this.down & SEND_SHUTDOWN) return -EPIPE;
     if (buf.length > MAX_PAYLOAD) return -EMSGSIZE;
     const r = this.autobind(t);
     if (r < 0) return r;
-    const from = { ip: sourceOf(s.control) ?? way.from, port: this.binding!.port };
-    if (!this.net.sendDatagram(from, { ip: way.to, port: to.port }, buf.bytes()) && this.remote) {
+    const from = { ip: info.from ?? way.from, port: this.binding!.port };
+    if (!this.transmit(from, { ip: way.to, port: to.port }, buf.bytes(), info) && this.remote) {
       // The ICMP "port unreachable" comes back at once; only a connected socket hears of it.
       this.fail(ECONNREFUSED);
     }
     return buf.length;
   }
 
+  /** False: nobody takes it (ICMP port unreachable). */
+  protected transmit(from: Endpoint, to: Endpoint, data: Uint8Array, info: PacketInfo): boolean {
+    return this.net.sendDatagram(from, to, data, info);
+  }
+
   /** A datagram for this socket; without room for it, it is lost. */
-  deliver(data: Uint8Array, from: Endpoint, to: Ip): void {
+  deliver(data: Uint8Array, from: Endpoint, to: Ip, info: PacketInfo): void {
     const charge = truesize(data.length);
     if (this.charged + charge > this.options.rcvbuf || this.down & RCV_SHUTDOWN) return;
     if (!this.net.kmem.charge(charge)) return;
     this.charged += charge;
-    this.rx.push({ data, from, to, charge, time: this.net.realtime() });
+    this.rx.push({ data, from, to, info, charge, time: this.net.realtime() });
     this.waiters.wake(WAKE_READABLE);
   }
 
@@ -186,8 +187,7 @@ export class UdpSocket extends InetSocket {
 
   /** What the socket asked to be told about each datagram. */
   private ancillary(d: Datagram): Control | null {
-    const on = (level: number, name: number): boolean => !!this.options.values.get(optionKey(level, name));
-    const other: { level: number; type: number; data: Uint8Array }[] = [];
+    const other: Message[] = [];
     if (this.options.timestamp) {
       const ns = this.options.timestamp === 2;
       const part = d.time % 1_000_000_000n;
@@ -198,29 +198,7 @@ export class UdpSocket extends InetSocket {
         data: new Uint8Array(words.buffer),
       });
     }
-    if (typeof d.to === 'number') {
-      if (on(IPPROTO_IP, IP_PKTINFO)) {
-        const data = new Uint8Array(12);
-        const v = new DataView(data.buffer);
-        v.setInt32(0, LO_IFINDEX, true);
-        v.setUint32(4, d.to);
-        v.setUint32(8, d.to);
-        other.push({ level: IPPROTO_IP, type: IP_PKTINFO, data });
-      }
-      if (on(IPPROTO_IP, IP_RECVTTL))
-        other.push({ level: IPPROTO_IP, type: 2, data: Uint8Array.of(64, 0, 0, 0) });
-      if (on(IPPROTO_IP, IP_RECVTOS)) other.push({ level: IPPROTO_IP, type: 1, data: Uint8Array.of(0) });
-    }
-    if (this.family === AF_INET6) {
-      if (on(IPPROTO_IPV6, IPV6_RECVPKTINFO)) {
-        const data = new Uint8Array(20);
-        data.set(ipTo16(d.to));
-        data[16] = LO_IFINDEX;
-        other.push({ level: IPPROTO_IPV6, type: IPV6_PKTINFO, data });
-      }
-      if (on(IPPROTO_IPV6, IPV6_RECVHOPLIMIT))
-        other.push({ level: IPPROTO_IPV6, type: IPV6_HOPLIMIT, data: Uint8Array.of(64, 0, 0, 0) });
-    }
+    other.push(...packetMessages(this.family, this.options.values, d.to, d.info));
     return other.length ? { files: [], creds: null, other } : null;
   }
 
@@ -265,22 +243,16 @@ export class UdpSocket extends InetSocket {
     return new Uint8Array(4);
   }
 
+  /** Nothing listens on the port any more. */
+  protected portFreed(port: number): void {
+    this.net.host?.datagramPortClosed(port);
+  }
+
   override release(): void {
     this.rx.length = 0;
     this.net.kmem.uncharge(this.charged);
     this.charged = 0;
-    if (this.binding) this.net.host?.datagramPortClosed(this.binding.port);
+    if (this.binding) this.portFreed(this.binding.port);
     this.unbind();
   }
-}
-
-/** IP_PKTINFO or IPV6_PKTINFO in a send names the source address. */
-function sourceOf(c: Control | null): Ip | null {
-  for (const m of c?.other ?? []) {
-    if (m.level === IPPROTO_IP && m.type === IP_PKTINFO && m.data.length >= 12) {
-      const ip = new DataView(m.data.buffer, m.data.byteOffset).getUint32(4);
-      if (ip !== ANY4) return ip;
-    }
-  }
-  return null;
 }

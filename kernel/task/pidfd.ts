@@ -1,6 +1,7 @@
 /** Descriptors of processes (pidfd_open(2)). */
 import { EBADF, EFAULT, EINVAL, EPERM, ESRCH } from '../abi/errno.ts';
-import { File, O_NONBLOCK, O_RDWR, POLLIN, POLLRDNORM, installFile } from '../fs/file.ts';
+import { TaskDir } from '../fs/proc/process-dir.ts';
+import { File, O_NONBLOCK, O_PATH, O_RDWR, POLLIN, POLLRDNORM, installFile } from '../fs/file.ts';
 import { SI_TKILL, SI_USER } from '../signal/numbers.ts';
 import { checkKill, sendToGroup } from '../signal/send.ts';
 import { decodeSigInfo, SIGINFO_SIZE } from '../signal/siginfo.ts';
@@ -47,13 +48,20 @@ export function pidfd_open(t: Task, a: Args): number {
   return installFile(t, pidfdCreate(g, flags), true);
 }
 
+/** The process a descriptor stands for: a pidfd, or an open /proc/PID (pidfd_to_pid). */
+function processOf(file: File): ThreadGroup | null {
+  if (file instanceof PidFile) return file.group;
+  const dir = (file.flags & O_PATH) === 0 ? file.inode : null;
+  return dir instanceof TaskDir && dir.whole ? dir.task.group : null;
+}
+
 /** pidfd_send_signal(2). */
 export function pidfd_send_signal(t: Task, a: Args): number {
   if (a.u32(3) !== 0) return -EINVAL;
   const file = t.fds.get(a.i32(0));
-  if (!(file instanceof PidFile)) return -EBADF;
+  const g = file && processOf(file);
+  if (!g) return -EBADF;
   const signo = a.i32(1);
-  const g = file.group;
   let info: SigInfo = { signo, code: SI_USER, pid: t.group.pid, uid: t.creds.uid };
   if (a.ptr(2) !== 0) {
     const v = t.mm.viewIn(a.ptr(2), SIGINFO_SIZE);

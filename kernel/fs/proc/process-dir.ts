@@ -35,7 +35,7 @@ const MAX_STRINGS = 1 << 20;
 /** The directory of one thread; `whole`: of a process, with task/ and the process's own numbers. */
 export class TaskDir extends GeneratedDir {
   readonly task: Task;
-  private readonly whole: boolean;
+  readonly whole: boolean;
 
   constructor(fs: GeneratedFs, task: Task, whole: boolean, net: Inode) {
     super(fs, 0o555, fs.kernel.pseudo.nextIno());

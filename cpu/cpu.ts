@@ -200,6 +200,10 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     return this.arena.isCodeFrame(frame);
   }
 
+  abandoned(table: PageTable): void {
+    this.detach(table);
+  }
+
   destroyed(table: PageTable): void {
     this.detach(table);
     if (this.table !== table) return;

@@ -66,6 +66,8 @@ export interface PageTable {
   prefault: ((page: number) => void) | null;
   /** Set by the address space: calls back for every page, of any process, through which this one's bytes may be written. */
   writers: ((page: number, fn: (table: PageTable, page: number) => void) => void) | null;
+  /** Nobody will run in the address space again: from here on its pages only go. */
+  abandon(): void;
   /** The address space is gone. */
   destroy(): void;
 }

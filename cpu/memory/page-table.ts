@@ -25,6 +25,8 @@ export interface PageTableOwner {
   codeRemapped(table: PageTable, page: number): void;
   /** Whether code was decoded from a frame: whoever maps it writable must have its writes noticed. */
   isCodeFrame(frame: number): boolean;
+  /** Nobody will run in it again; its pages are still mapped. */
+  abandoned?(table: PageTable): void;
   destroyed(table: PageTable): void;
 }
 
@@ -190,6 +192,11 @@ export class PageTable {
     for (let page = Math.floor(address / PAGE) * PAGE; page < end; page += PAGE)
       if (this.isCode(page))
         this.owner.codeChanged(this, Math.max(page, address), Math.min(page + PAGE, end));
+  }
+
+  /** Nobody will run in it again: what was decoded of its pages is good for the next who maps the same ones. */
+  abandon(): void {
+    this.owner.abandoned?.(this);
   }
 
   destroy(): void {

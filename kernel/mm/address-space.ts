@@ -133,6 +133,7 @@ export class AddressSpace extends Areas {
   /** A task that used it is gone; the last one frees everything. */
   release(): void {
     if (--this.users > 0) return;
+    this.pageTable.abandon(); // before its pages go: the next process of the program maps them again
     this.unmap(0, this.taskSize);
     this.pageTable.destroy();
     this.unpayAreas();

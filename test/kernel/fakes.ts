@@ -94,6 +94,11 @@ export class FakePageTable implements PageTable {
   written(address: number, length: number): void {
     this.writes.push([address, length]);
   }
+  /** Pages there were when it was abandoned. */
+  mappedAtEnd = -1;
+  abandon(): void {
+    this.mappedAtEnd = this.pages.size;
+  }
   destroy(): void {
     this.pages.clear();
     this.destroyed = true;

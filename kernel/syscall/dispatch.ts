@@ -4,6 +4,7 @@
  */
 import { ENOSYS, ERESTARTSYS, ERESTART_RESTARTBLOCK } from '../abi/errno.ts';
 import { REG } from '../ports.ts';
+import { checkCall } from '../seccomp/seccomp.ts';
 import type { Task } from '../task/task.ts';
 import { KEEP_REGS, type SysResult } from '../wait.ts';
 import { Args } from './args.ts';
@@ -60,6 +61,13 @@ export function syscallEntry(t: Task): void {
       return;
     }
     if (t.nr !== nr) t.row = (t.nr >= 0 && t.nr < rows.length ? rows[t.nr] : null) ?? null;
+  }
+  if (t.seccomp !== null && t.nr !== -1) {
+    const verdict = checkCall(t, t.seccomp);
+    if (verdict !== null) {
+      finishSyscall(t, verdict);
+      return;
+    }
   }
   const run = t.row !== null ? t.row.run : undefined;
   const result = run === undefined ? absent(t) : run(t, t.args);

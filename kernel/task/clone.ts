@@ -2,6 +2,7 @@
 import { EAGAIN, EFAULT, EINVAL, EMFILE, EPERM, ERESTARTNOINTR, ENOMEM } from '../abi/errno.ts';
 import { REG } from '../ports.ts';
 import { SemUndo } from '../ipc/sem.ts';
+import { inheritSeccomp } from '../seccomp/seccomp.ts';
 import { SignalHandlers, SignalQueue } from '../signal/state.ts';
 import { WaitQueue } from '../wait.ts';
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './creds.ts';
@@ -140,6 +141,7 @@ export function copyProcess(t: Task, a: CloneArgs): Task | number {
     attrs: t.attrs.forChild(has(CLONE_VM)),
   });
   child.sigmask = t.sigmask;
+  inheritSeccomp(t, child);
   if (has(CLONE_SYSVSEM)) {
     child.semUndo = t.semUndo ??= new SemUndo();
     child.semUndo.users++;

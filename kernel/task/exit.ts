@@ -5,6 +5,7 @@
 import { FdTable } from '../fs/file.ts';
 import { exitSem } from '../ipc/sem.ts';
 import { hangUpOrphanedPgrp, notifyParent, signalThreadExit } from '../signal/job-control.ts';
+import { releaseSeccomp } from '../seccomp/seccomp.ts';
 import { SIGKILL, SI_KERNEL } from '../signal/numbers.ts';
 import { beginGroupExit, sendToGroup } from '../signal/send.ts';
 import type { Task } from './task.ts';
@@ -27,6 +28,7 @@ export function exitTask(t: Task, status: number): void {
   t.exitCode = status;
   releaseMemory(t);
   exitSem(t);
+  releaseSeccomp(t);
   k.scheduler.remove(t);
   t.state = 'dead';
   g.live--;

@@ -1,4 +1,6 @@
 /** System calls on tasks, credentials, limits and the machine as a whole. */
+import { seccomp } from '../seccomp/seccomp.ts';
+import { seccompArgs } from '../seccomp/trace.ts';
 import { FULL, defineSyscalls, partial, refused } from '../syscall/define.ts';
 import { enumOf, fd, flags, hex, int, long, path, pid, ptr, sig, size, str, struct, timespec, uint } from '../trace/args.ts'; // prettier-ignore
 import { siginfoText } from '../trace/siginfo.ts';
@@ -111,7 +113,7 @@ export const taskRows = defineSyscalls({
   // Settings of a task.
   prctl: {
     x86_64: 157, aarch64: 167, run: prctl, ret: 'int', args: prctlArgs, aux: prctlAux,
-    support: partial('no seccomp, PR_SET_MM, PR_SET_TSC(SIGSEGV), core scheduling or syscall user dispatch'),
+    support: partial('no PR_SET_MM, PR_SET_TSC(SIGSEGV), core scheduling or syscall user dispatch'),
   },
   arch_prctl: {
     x86_64: 158, aarch64: null, run: arch_prctl, ret: 'int', support: FULL,
@@ -185,7 +187,7 @@ export const taskRows = defineSyscalls({
 
   // Refused, as a container refuses them.
   ptrace: { x86_64: 101, aarch64: 117, run: system.notPermitted, ret: 'int', support: refused('the tracer sees everything already'), args: [long('request'), pid('pid'), ptr('addr'), ptr('data')] },
-  seccomp: { x86_64: 317, aarch64: 277, run: system.seccomp, ret: 'int', support: refused('as a kernel without seccomp'), args: [uint('operation'), hex('flags'), ptr('args')] },
+  seccomp: { x86_64: 317, aarch64: 277, run: seccomp, ret: 'int', support: partial('no user notification (SECCOMP_FILTER_FLAG_NEW_LISTENER is EINVAL)'), args: seccompArgs },
   reboot: { x86_64: 169, aarch64: 142, run: system.notPermitted, ret: 'int', support: refused(CONTAINER), args: [hex('magic'), hex('magic2'), hex('op'), ptr('arg')] },
   acct: { x86_64: 163, aarch64: 89, run: system.notPermitted, ret: 'int', support: refused(CONTAINER), args: [path('filename')] },
   swapon: { x86_64: 167, aarch64: 224, run: system.notPermitted, ret: 'int', support: refused(CONTAINER), args: [path('path'), hex('swapflags')] },

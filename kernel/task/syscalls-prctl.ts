@@ -2,6 +2,7 @@
 import { EFAULT, EINVAL, ENODEV, ENXIO, EPERM } from '../abi/errno.ts';
 import { setAnonName } from '../mm/anon-name.ts';
 import { REG } from '../ports.ts';
+import { prctlSeccomp } from '../seccomp/seccomp.ts';
 import type { Args } from '../syscall/args.ts';
 import { ambient, boundingDrop, boundingRead } from './capabilities.ts';
 import { CAP_SETPCAP, CAP_SYS_RESOURCE, hasCapability } from './creds.ts';
@@ -18,6 +19,7 @@ export const PR_SET_TIMING = 14;
 export const PR_SET_NAME = 15;
 export const PR_GET_NAME = 16;
 export const PR_GET_SECCOMP = 21;
+export const PR_SET_SECCOMP = 22;
 export const PR_CAPBSET_READ = 23;
 export const PR_CAPBSET_DROP = 24;
 export const PR_GET_TSC = 25;
@@ -94,7 +96,9 @@ export function prctl(t: Task, a: Args): number {
       return t.mm.copyOut(two, out);
     }
     case PR_GET_SECCOMP:
-      return 0;
+      return t.seccomp?.mode ?? 0;
+    case PR_SET_SECCOMP:
+      return prctlSeccomp(t, two, three);
     case PR_CAPBSET_READ:
       return boundingRead(t, two);
     case PR_CAPBSET_DROP:

@@ -175,11 +175,6 @@ export function notPermitted(): number {
   return -EPERM;
 }
 
-/** seccomp(2), as a kernel built without it answers. */
-export function seccomp(): number {
-  return -EINVAL;
-}
-
 /** perf_event_open for a user who may not profile. */
 export function accessDenied(): number {
   return -EACCES;

@@ -1,4 +1,5 @@
 /** How prctl's arguments read: their number and meaning depend on the option. */
+import { SECCOMP_MODES, fprogText } from '../seccomp/trace.ts';
 import type { Args } from '../syscall/args.ts';
 import { special, type ArgType, type Table } from '../trace/args.ts';
 import { signalName } from '../trace/tables.ts';
@@ -56,6 +57,14 @@ const int = filled((t, p) => {
   return n === null ? null : `[${n}]`;
 });
 
+/** PR_SET_SECCOMP: a program follows SECCOMP_MODE_FILTER, nothing the strict mode. */
+const SECCOMP: readonly Show[] = [
+  from(SECCOMP_MODES, 'SECCOMP_MODE_???'),
+  (t, a, i) => (a.i32(1) === 1 ? '' : a.i32(1) === 2 ? fprogText(t, a.ptr(i)) : hexText(a.big(i))),
+  (_t, a, i) => (a.i32(1) === 1 || a.i32(1) === 2 ? '' : hexText(a.big(i))),
+  (_t, a, i) => (a.i32(1) === 1 || a.i32(1) === 2 ? '' : hexText(a.big(i))),
+];
+
 const SHOWN: ReadonlyMap<number, readonly Show[]> = new Map([
   [1, [signal]],
   [2, [filled((t, p) => (t.mm.u32(p) < 0 ? null : `[${signalName(t.mm.u32(p))}]`))]],
@@ -68,6 +77,7 @@ const SHOWN: ReadonlyMap<number, readonly Show[]> = new Map([
   [15, [commName]],
   [16, [filled((t, p) => stringText(t, p))]],
   [21, []],
+  [22, SECCOMP],
   [23, [capability]],
   [24, [capability]],
   [25, [int]],

@@ -24,6 +24,7 @@ const NOT_BY_QEMU: Readonly<Record<string, string>> = {
   procs: 'refuses PR_SET_CHILD_SUBREAPER',
   rlimits: 'leaves RLIMIT_AS and RLIMIT_DATA out',
   robust: 'has no robust lists',
+  seccomp: 'has none',
   selfmod: 'misses writes through another mapping',
   sockets: 'loses MSG_CTRUNC',
 };

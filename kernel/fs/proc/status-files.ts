@@ -1,4 +1,5 @@
 /** /proc/PID/{stat,status,statm,limits,io,…}: a task in text (proc(5), fs/proc/array.c). */
+import { filterCount } from '../../seccomp/seccomp.ts';
 import { SIGCHLD, SIG_DFL, SIG_IGN, sigbit } from '../../signal/numbers.ts';
 import type { SignalQueue } from '../../signal/state.ts';
 import type { Task } from '../../task/task.ts';
@@ -211,7 +212,7 @@ export function statusText(t: Task): string {
     `SigBlk:\t${hex64(t.sigmask)}\nSigIgn:\t${hex64(ignored)}\nSigCgt:\t${hex64(caught)}\n` +
     `CapInh:\t${hex64(c.capInheritable)}\nCapPrm:\t${hex64(c.capPermitted)}\nCapEff:\t${hex64(c.capEffective)}\n` +
     `CapBnd:\t${hex64(c.capBounding)}\nCapAmb:\t${hex64(c.capAmbient)}\n` +
-    `NoNewPrivs:\t${t.attrs.noNewPrivs ? 1 : 0}\nSeccomp:\t0\nSeccomp_filters:\t0\n` +
+    `NoNewPrivs:\t${t.attrs.noNewPrivs ? 1 : 0}\nSeccomp:\t${t.seccomp?.mode ?? 0}\nSeccomp_filters:\t${filterCount(t)}\n` +
     `Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\talways enabled\n` +
     `Cpus_allowed:\t${cpuMask(affinity, cpus)}\nCpus_allowed_list:\t${cpuList(affinity)}\n` +
     `Mems_allowed:\t00000001\nMems_allowed_list:\t0\n` +

@@ -140,7 +140,7 @@ function settings(k: Kernel): Record<string, Setting> {
     'kernel/random/poolsize': fixed(256),
     'kernel/random/urandom_min_reseed_secs': kept(60),
     'kernel/random/write_wakeup_threshold': kept(256),
-    'kernel/seccomp/actions_avail': fixed('kill_process kill_thread trap errno user_notif trace log allow'),
+    'kernel/seccomp/actions_avail': fixed('kill_process kill_thread trap errno trace log allow'),
     'kernel/yama/ptrace_scope': kept(0, 0, 3),
     'vm/overcommit_memory': kept(0, 0, 2),
     'vm/overcommit_ratio': kept(50),

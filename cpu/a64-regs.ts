@@ -1,5 +1,6 @@
 /** A task's aarch64 registers: x0…x30, sp 31, pc 32, pstate 33 (NZCV in bits 31…28), tpidr 34. */
-import { A, A64_CONTEXT_SIZE, FPCR_BITS, FPSR_BITS } from './isa/aarch64/layout.ts';
+import { IXC } from './float/arm-float.ts';
+import { A, A64_CONTEXT_SIZE, FPCR_BITS, FPSR_BITS, FZ, RMODE } from './isa/aarch64/layout.ts';
 import { TaskRegs } from './regs.ts';
 
 const SP = 31;
@@ -74,6 +75,10 @@ export class A64Regs extends TaskRegs {
     this.setField(A.fpsr, v.getUint32(0, true) & FPSR_BITS);
     this.setField(A.fpcr, v.getUint32(4, true) & FPCR_BITS);
     this.memory.u8.set(image.subarray(16, 528), this.base + A.v);
+  }
+
+  get settled(): boolean {
+    return (this.field(A.fpcr) & (FZ | RMODE)) === 0 && (this.field(A.fpsr) & IXC) !== 0;
   }
 
   reset(): void {

@@ -135,6 +135,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
           compiler,
           background: options.background,
           stackPointer: () => this.regs?.sp ?? 0,
+          settled: () => this.regs?.settled ?? false,
           windows: () =>
             (this.shown?.list ?? []).map(({ lo, hi, anchor }) => ({ lo, hi, write: anchor.write })),
           windowOf: (space, address, write) => this.windowOf(space, address, write),

@@ -3,6 +3,7 @@
  * interpreter (interp/handler-builder.ts) implements it; each architecture adds its registers, operands and flags.
  */
 import { Builder, type Val } from './builder.ts';
+import type { Speculation } from './facts.ts';
 import { EXIT } from './layout.ts';
 
 export type ExitKind =
@@ -20,8 +21,10 @@ export const EXIT_OF: Readonly<Record<ExitKind, number>> = {
 };
 
 export abstract class GuestBuilder extends Builder {
-  /** Code may be long where that makes it fast: it is compiled for the place it stands in. */
-  readonly expands: boolean = false;
+  /** null: nothing is known of the code around (a handler), and code is to be short. */
+  get speculation(): Speculation | null {
+    return null;
+  }
   /** `relaxed_madd` is there and rounds once. */
   get fuses(): boolean {
     return false;

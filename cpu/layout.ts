@@ -94,9 +94,13 @@ export const WINDOW_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512] as const;
 /** How often compiled regions were entered and left, by cause (EXIT_CAUSES), when that is counted; i64 each. */
 export const COUNTERS = 0x20800;
 /** The first two: instructions retired in regions, and how often one was entered. */
-export const EXIT_CAUSES = ['instructions', 'entered', 'memory', 'interpreter', 'link', 'indirect', 'lookup', 'preempt', 'other'] as const; // prettier-ignore
+export const EXIT_CAUSES = ['instructions', 'entered', 'memory', 'numbers', 'interpreter', 'link', 'indirect', 'lookup', 'preempt', 'other'] as const; // prettier-ignore
 export type ExitCause = (typeof EXIT_CAUSES)[number];
-/** How many accesses missed their window, and the records of the last MISSES of them. */
+/**
+ * How often a supposition failed in compiled code, and the records of the last MISSES times: plain where an access missed
+ * its window, + UNUSUAL where a number was out of the ordinary.
+ */
+export const UNUSUAL = 1;
 export const MISS_COUNT = 0x20860;
 export const MISSES = 16;
 export const MISS_RECORDS = 0x20880;

@@ -31,6 +31,8 @@ export abstract class TaskRegs {
   abstract loadFp(image: Uint8Array): void;
   abstract pc: number;
   abstract sp: number;
+  /** Floating point rounds and flushes as the host does, and its sticky flag for inexact results is set. */
+  abstract readonly settled: boolean;
 
   get(i: number): bigint {
     const at = this.at(i);

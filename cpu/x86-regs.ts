@@ -1,5 +1,7 @@
 /** A task's x86_64 registers. */
 import { ARITH_FLAGS, DF } from './isa/x86_64/builder.ts';
+import { PE } from './float/soft-float.ts';
+import { MXCSR_MODE, MXCSR_PLAIN } from './float/sse-ops.ts';
 import { CONTEXT_SIZE, S } from './layout.ts';
 import { TaskRegs } from './regs.ts';
 
@@ -119,6 +121,10 @@ export class X86Regs extends TaskRegs {
       u8.set(image.subarray(32 + 16 * i, 42 + 16 * i), at);
     }
     u8.set(image.subarray(160, 416), this.base + S.xmm);
+  }
+
+  get settled(): boolean {
+    return (this.field(S.mxcsr) & (MXCSR_MODE | PE)) === (MXCSR_PLAIN | PE);
   }
 
   reset(): void {

@@ -31,3 +31,7 @@ export function sseOp(op: number, type: 'f32' | 'f64'): number {
 export function sseOpIsDouble(op: number): boolean {
   return (op & DOUBLE) !== 0;
 }
+
+/** MXCSR bits that must be as after reset for the host's arithmetic to do: FZ, RC, DAZ clear, all masks set. */
+export const MXCSR_MODE = 0xffc0;
+export const MXCSR_PLAIN = 0x1f80;

@@ -1,6 +1,6 @@
 /** How the memory accesses of a block are made: which window or the TLB, and which of them are checked together. */
 import { constantOf, termsOf } from '../builder.ts';
-import { R, WINDOW_SIZES } from '../layout.ts';
+import { R, UNUSUAL, WINDOW_SIZES } from '../layout.ts';
 import { Fn, type Val } from '../wasm/function.ts';
 import type { Block, DecodedInstruction } from './blocks.ts';
 import { Cells } from './cells.ts';
@@ -44,6 +44,7 @@ const nothing = (): void => undefined;
 const NOWHERE: Flow = {
   aside: nothing,
   missed: nothing,
+  unusual: nothing,
   leave: nothing,
   direct: nothing,
   fallThrough: nothing,
@@ -101,6 +102,7 @@ export function planAccesses(
       fn, cells, flow: NOWHERE, view: request.view, rec: d.rec, fuses: isa.fuses,
       callee: (kind, name) => ({ index: 0, result: signature(kind, name).result }),
       derived: { spill: nothing, fill: nothing },
+      fails: !request.settled || wandering.has(d.first + UNUSUAL),
       site: site(d),
       usesCells: isa.usesCells.bind(isa),
     }); // prettier-ignore

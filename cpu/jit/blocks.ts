@@ -105,6 +105,7 @@ export class BlockReader {
     const flow: Flow = {
       aside: () => undefined,
       missed: () => undefined,
+      unusual: () => undefined,
       leave: () => undefined,
       direct: () => {
         ways.direct = true;
@@ -131,6 +132,7 @@ export class BlockReader {
             ?.result ?? null,
       }),
       derived: { spill: () => undefined, fill: () => undefined },
+      fails: false,
       site: () => ({ kind: 'tlb' }),
       usesCells: () => false,
     });

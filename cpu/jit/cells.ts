@@ -4,6 +4,7 @@
  * of a cell become arithmetic on its local.
  */
 import { Builder, type Val, type Var } from '../builder.ts';
+import { Facts } from '../facts.ts';
 import type { Fn } from '../wasm/function.ts';
 import { STATE } from '../layout.ts';
 import type { ValType } from '../wasm/ops.ts';
@@ -95,6 +96,8 @@ export class Cells {
   private readonly apart: ReadonlySet<number>;
   /** How many `nested` are open: what is computed inside is not there behind them. */
   depth = 0;
+  readonly facts = new Facts();
+  private readonly entryValues = new Map<string, { readonly v: Var; readonly build: () => Val }>();
   /** What instructions know of a value beside the value. */
   readonly notes = new Map<Val, unknown>();
 
@@ -146,6 +149,7 @@ export class Cells {
   /** Nothing is known any more: code that is reached from several places. */
   forget(): void {
     this.known.fill(null);
+    this.facts.forget();
   }
 
   /**
@@ -154,6 +158,7 @@ export class Cells {
    */
   nested(loop: boolean, body: (alternative: () => void) => void): void {
     this.depth++;
+    this.facts.tentative = true;
     const before = [...this.known];
     const outer = this.written;
     this.written = outer.map(() => false);
@@ -163,6 +168,7 @@ export class Cells {
     start();
     body(start);
     this.depth--;
+    this.facts.tentative = this.depth > 0;
     const { written } = this;
     this.known = before.map((v, i) => (written[i] ? null : v));
     this.written = outer.map((w, i) => w || written[i]);
@@ -284,6 +290,13 @@ export class Cells {
     return b.lane(`${shape}.replace_lane`, lane, this.get(i), type === 'i64' ? b.wrap(value) : value);
   }
 
+  /** A local that has its value whenever the region is entered. */
+  atEntry(name: string, build: () => Val): Var {
+    let found = this.entryValues.get(name);
+    if (!found) this.entryValues.set(name, (found = { v: this.b.var('i32'), build }));
+    return found.v;
+  }
+
   // ---- between locals and the state in memory
 
   /** Writes back every cell that code emitted so far, or later (`all`), may have changed. */
@@ -301,6 +314,7 @@ export class Cells {
       const v = this.vars[i];
       if (v) this.b.fn.set(v, this.b.rawLoad(LOAD[c.type], this.b.i32(0), STATE + c.offset));
     });
+    for (const { v, build } of this.entryValues.values()) this.b.fn.set(v, build());
   }
 
   /** The state in memory is to be exact here, and may be changed there by `body`; the derived locals are not its business. */

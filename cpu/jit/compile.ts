@@ -11,6 +11,7 @@ import {
   R,
   S,
   STATE,
+  UNUSUAL,
   W,
   WINDOWS,
   WINDOW_BYTES,
@@ -100,6 +101,7 @@ class RegionEmitter {
   private readonly loopLabels = new Map<RegionNode, Label>();
   private readonly ids = new Map<RegionNode, number>();
   private readonly windows = new Map<number, WindowLocals>();
+  private readonly wandering: ReadonlySet<number>;
   private readonly plans = new Map<RegionNode, readonly Planned[]>();
   /** Accesses of each cell in the whole region. */
   private readonly uses: number[] = [];
@@ -107,7 +109,7 @@ class RegionEmitter {
   private readonly large: boolean;
   private dispatcher!: Label;
   private exit!: Label;
-  /** To the exit for accesses that the interpreter has to make; `missed`: because their window did not serve. */
+  /** To the exit for instructions that the interpreter has to carry out; `missed`: because a supposition failed. */
   private asideExit!: Label;
   private missed!: Label;
   private readonly fuel: Var;
@@ -117,14 +119,16 @@ class RegionEmitter {
   private readonly rec: Var;
   private readonly info: Var;
   private readonly pc: Var;
+  /** Which kind of supposition failed; 0 unless set. */
+  private readonly kind: Var;
 
   constructor(isa: RegionIsa, request: CompileRequest, reader: BlockReader, region: Region) {
     this.isa = isa;
     this.request = request;
     this.reader = reader;
     this.region = region;
-    const wandering = new Set(request.wandering);
-    const { fn } = this;
+    this.wandering = new Set(request.wandering);
+    const { fn, wandering } = this;
     this.large = region.instructions > LARGE;
     const signature = (kind: 'host' | 'helper', name: string): Signature => this.signature(kind, name);
     for (const n of region.nodes)
@@ -136,6 +140,7 @@ class RegionEmitter {
     this.rec = fn.var('i32');
     this.info = fn.var('i32');
     this.pc = fn.var('i64');
+    this.kind = fn.var('i32');
     this.structure = structure(region.nodes);
     for (const n of region.nodes) if (n.dispatched) this.ids.set(n, this.ids.size);
   }
@@ -286,11 +291,12 @@ class RegionEmitter {
         fuses: this.isa.fuses,
         callee: (kind, name) => this.callee(kind, name),
         derived: this.derived,
+        fails: !this.request.settled || this.wandering.has(d.first + UNUSUAL),
         site: sites(d.first),
         usesCells: this.isa.usesCells.bind(this.isa),
       });
     }
-    if (cut) this.aside('interpreter', end, 0, -1, false);
+    if (cut) this.aside('interpreter', end, 0, -1);
   }
 
   /** How each access of a block is made, in their order. */
@@ -371,10 +377,13 @@ class RegionEmitter {
     const { block } = n;
     return {
       aside: () => {
-        this.aside('memory', d.first, d.firstHandler, n.block.head, false);
+        this.aside('memory', d.first, d.firstHandler, n.block.head);
       },
       missed: () => {
-        this.aside('memory', d.first, d.firstHandler, n.block.head, true);
+        this.aside('memory', d.first, d.firstHandler, n.block.head, 0);
+      },
+      unusual: () => {
+        this.aside('numbers', d.first, d.firstHandler, n.block.head, UNUSUAL);
       },
       leave: (exit, counts) => {
         if (counts) this.retire(d.rec);
@@ -464,8 +473,16 @@ class RegionEmitter {
 
   // ---- leaving
 
-  /** The interpreter carries on at a record. */
-  private aside(cause: ExitCause, rec: number, handler: number, head: number, missed: boolean): void {
+  /** The interpreter carries on at a record. `failed`: because of a supposition of that kind. */
+  private aside(
+    cause: ExitCause,
+    rec: number,
+    handler: number,
+    head: number,
+    failed?: 0 | typeof UNUSUAL,
+  ): void {
+    const missed = failed !== undefined;
+    if (failed) this.fn.set(this.kind, this.i32(failed));
     if (rec === head) {
       // A region may have taken its handler's place.
       this.leaveBy(cause, missed ? MISSED : ASIDE, this.i32(rec), this.i32(handler));
@@ -517,7 +534,7 @@ class RegionEmitter {
       fn.tailCall(go, [rec, info]);
     });
     fn.if(this.op('i32.eq', how, this.i32(MISSED)), () => {
-      this.note(MISS_COUNT, MISS_RECORDS, rec);
+      this.note(MISS_COUNT, MISS_RECORDS, this.op('i32.add', rec, fn.get(this.kind)));
       fn.tailCall(go, [rec, info]);
     });
     const goOn = (to: Val, handler: Val): void => {

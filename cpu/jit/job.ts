@@ -23,7 +23,9 @@ export interface CompileJob {
   readonly windows: readonly WindowExtent[];
   /** Number of the stack's, −1: it has none. */
   readonly stack: number;
-  /** Instructions (their first records) with accesses that no window serves. */
+  /** Floating-point results are known to have been inexact: that they are need not be noted any more. */
+  readonly settled: boolean;
+  /** Instructions (their first records) whose accesses no window serves; + UNUSUAL: whose numbers are often not ordinary. */
   readonly wandering: readonly number[];
   /** Bytes of the guest's instructions by address, for a listing. */
   readonly bytes: ReadonlyMap<number, Uint8Array> | null;

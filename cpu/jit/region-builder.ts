@@ -3,6 +3,7 @@ import { EXIT_OF, type ExitKind, type GuestBuilder } from '../guest-builder.ts';
 import { R, STATE, TLB_ENTRIES, TLB_READ, TLB_WRITE } from '../layout.ts';
 import type { Fn, Label, Val } from '../wasm/function.ts';
 import { constantOf } from '../builder.ts';
+import type { Speculation } from '../facts.ts';
 import type { Cells } from './cells.ts';
 
 /** Where control goes from an instruction; what of it there is depends on the region around it. */
@@ -11,6 +12,8 @@ export interface Flow {
   aside(): void;
   /** The same because an access is outside its window. */
   missed(): void;
+  /** The same because a number is not ordinary. */
+  unusual(): void;
   /** Leaves with an EXIT. `counts`: the instruction, and with it its block, has retired. */
   leave(exit: number, counts: boolean): void;
   direct(): void;
@@ -60,6 +63,8 @@ export interface RegionContext {
   callee(kind: 'host' | 'helper', name: string): Callee;
   /** The derived locals to and from the state in memory. */
   readonly derived: { spill(): void; fill(): void };
+  /** What the instruction supposed failed often. */
+  readonly fails: boolean;
   /** The instruction's next memory access. */
   site(address: Val, size: number, access: 'r' | 'w'): Site;
   /** Whether a host function reads or writes cells. */
@@ -82,7 +87,22 @@ export type CompiledParts = {
 export function compiled<T extends Base<GuestBuilder>>(builder: T): T & Base<CompiledParts> {
   abstract class Compiled extends builder {
     abstract readonly context: RegionContext;
-    override readonly expands = true;
+    override get speculation(): Speculation {
+      const { cells, flow, fails } = this.context;
+      return {
+        facts: cells.facts,
+        failed: fails,
+        leaveIf: (cond) => {
+          this.fn.if(cond, () => {
+            flow.unusual();
+          });
+        },
+        atEntry: (name, build) => this.fn.get(cells.atEntry(name, build)),
+        renew: (name, build) => {
+          this.fn.set(cells.atEntry(name, build), build());
+        },
+      };
+    }
     override get fuses(): boolean {
       return this.context.fuses;
     }

@@ -74,6 +74,8 @@ export interface TierOptions {
   readonly background?: (() => BackgroundCompiler | null) | undefined;
   /** Of the running task. */
   stackPointer(): number;
+  /** Its sticky flag for inexact results is set. */
+  settled(): boolean;
   /** The window through which compiled code is to reach an address, −1: none. */
   windowOf(space: CodeSpace, address: number, write: boolean): number;
   /** All of them, by their numbers. */
@@ -87,7 +89,7 @@ interface Region {
   readonly compiled: CompiledRegion;
   /** Samples of its indirect jumps going where it does not, and how many of them make it be compiled again. */
   strays: number;
-  /** Accesses that missed their window. */
+  /** Instructions left to the interpreter because something was not as supposed. */
   missed: number;
   /** Samples in its middle: by place, and in all since it was compiled. */
   readonly wanted: Map<number, number>;
@@ -98,7 +100,7 @@ interface Region {
 /** Samples after which the ways taken since they were forgotten are a picture of what runs, and until which it is good. */
 const SETTLED = 2;
 const FRESH = 24;
-/** Missed accesses for each of a region's instructions that cost as much as compiling it; and how often one site is to be seen. */
+/** Failed suppositions for each of a region's instructions that cost as much as compiling it; and how often one site is to be seen. */
 const MISSES_PER = 500;
 const OFTEN = 3;
 /** Ways out to an interpreted place that are worth compiling it, and instructions of a region around it that make it twice that. */
@@ -128,7 +130,7 @@ interface Profile {
   readonly misses: Map<number, number>;
   /** How often a place was reached from a region while it was interpreted, about. */
   readonly leaks: Map<number, number>;
-  /** Instructions (their records) with accesses that no window serves. */
+  /** As a job has it. */
   readonly wandering: Set<number>;
   /** Samples since the ways taken were forgotten. */
   sinceForgotten: number;
@@ -287,7 +289,7 @@ export class Tier {
     if (often.length > 0) this.improve(region, p, region.patience * 2, [...region.seeds, ...often]);
   }
 
-  /** Accesses that keep missing their window go through the TLB once enough was lost to pay for compiling again. */
+  /** Suppositions that keep failing are given up once enough was lost to pay for compiling again. */
   private lookAtMisses(p: Profile): void {
     const { i32, view } = this.options.memory;
     const count = i32[MISS_COUNT >> 2];
@@ -296,7 +298,7 @@ export class Tier {
     for (let i = 0; i < MISSES; i++) {
       const rec = i32[(MISS_RECORDS >> 2) + i];
       p.misses.set(rec, (p.misses.get(rec) ?? 0) + 1);
-      const pc = Number(view.getBigUint64(this.options.arena.headOf(rec) + R.pc, true));
+      const pc = Number(view.getBigUint64(this.options.arena.headOf(rec - (rec % 4)) + R.pc, true));
       // A copy: a region compiled again takes the old one's place in the set, and would be looked at for ever.
       for (const region of [...(p.regions.get(pc) ?? [])]) {
         region.missed += count / MISSES;
@@ -397,6 +399,7 @@ export class Tier {
       firstSlot: this.table.length - REGION_SLOTS,
       blocks,
       targets,
+      settled: this.options.settled(),
       stack: this.options.windowOf(space, this.options.stackPointer(), true),
       windows: this.options.windows(),
       wandering: [...p.wandering],

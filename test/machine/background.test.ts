@@ -35,7 +35,7 @@ describe('a thread that ends', () => {
     const compiler = backgroundCompiler({ thread, bundle: thread, tables: thread });
     const job: CompileJob = {
       seeds: [], keep: [], slot: 0, firstSlot: 0, pages: 1, counts: false, blocks: new Float64Array(),
-      targets: [], windows: [], stack: -1, wandering: [], bytes: null,
+      targets: [], windows: [], stack: -1, settled: true, wandering: [], bytes: null,
     }; // prettier-ignore
     compiler.post(job, new Uint8Array());
     while (compiler.alive) await sleep(5);

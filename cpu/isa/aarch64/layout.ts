@@ -39,3 +39,7 @@ export const FPCR_BITS = 0x07c00000;
 
 /** Linux lets a program use an address's top byte as it likes (TCR_EL1.TBI0, Documentation/arm64/tagged-pointers.rst). */
 export const TAG_BITS = 8;
+
+/** FPCR: flush to zero, rounding mode. */
+export const FZ = 0x01000000;
+export const RMODE = 0x00c00000;

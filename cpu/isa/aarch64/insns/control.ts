@@ -3,6 +3,7 @@ import type { Val } from '../../../builder.ts';
 import type { A64Builder } from '../builder.ts';
 import { insn, type Definition } from '../define.ts';
 import { A, FPCR_BITS, FPSR_BITS } from '../layout.ts';
+import { controlChanged } from './fp-arith.ts';
 import { COUNTER_FREQUENCY, CTR, DCZID, idRegister } from '../sysregs.ts';
 
 const LR_OFFSET = A.x + 8 * 30;
@@ -101,10 +102,12 @@ export const control: readonly Definition[] = [
   readable('fpcr', FPCR, (b) => b.getState('i64.load32_u', A.fpcr)),
   writable('fpcr', FPCR, (b, v) => {
     b.setState('i64.store32', A.fpcr, b.and(v, FPCR_BITS));
+    controlChanged(b);
   }),
   readable('fpsr', FPSR, (b) => b.getState('i64.load32_u', A.fpsr)),
   writable('fpsr', FPSR, (b, v) => {
     b.setState('i64.store32', A.fpsr, b.and(v, FPSR_BITS));
+    controlChanged(b);
   }),
   readable('tpidr_el0', TPIDR, (b) => b.getState('i64.load', A.tpidr)),
   writable('tpidr_el0', TPIDR, (b, v) => {

@@ -20,14 +20,12 @@ import {
   toOdd,
   type ScalarType,
 } from '../../error-free.ts';
+import type { Speculation } from '../../../facts.ts';
 import type { A64Builder } from '../builder.ts';
 import type { Reg } from '../define.ts';
-import { A } from '../layout.ts';
+import { A, FZ, RMODE } from '../layout.ts';
 
 export type { ScalarType };
-
-const FZ = 0x01000000;
-const RMODE = 0x00c00000;
 
 /** FPCR and FPSR side by side. */
 function controlIs(b: A64Builder, clear: number): Val {
@@ -35,7 +33,20 @@ function controlIs(b: A64Builder, clear: number): Val {
   return b.eq(b.and(b.getState('i64.load', A.fpcr), ixc | BigInt(clear)), ixc);
 }
 /** Rounding to nearest, nothing flushed, IXC set already. */
-export const settled = (b: A64Builder): Val => controlIs(b, FZ | RMODE);
+export function settled(b: A64Builder): Val {
+  const now = (): Val => controlIs(b, FZ | RMODE);
+  const guess = supposing(b);
+  return guess ? guess.atEntry('settled', now) : now();
+}
+/** What an instruction may leave to the interpreter, unless that happens often. */
+export function supposing(b: A64Builder): Speculation | null {
+  const guess = b.speculation;
+  return guess && !guess.failed && !guess.facts.tentative ? guess : null;
+}
+/** To be called where FPCR or FPSR was written. */
+export function controlChanged(b: A64Builder): void {
+  b.speculation?.renew('settled', () => controlIs(b, FZ | RMODE));
+}
 /** The same where neither operands nor result are denormal. */
 export const settledNormal = (b: A64Builder): Val => controlIs(b, RMODE);
 /** Rounding to nearest. */
@@ -128,6 +139,17 @@ export function arithmetic(
   helper: FpOp = op,
 ): Val {
   const fast = op === 'sqrt' ? b.op(`${t}.sqrt`, x) : b.op(`${t}.${op}`, x, y);
+  const guess = supposing(b);
+  if (guess) {
+    guess.leaveIf(b.eqz(settled(b)));
+    const a = b.op(`${t}.abs`, fast);
+    if (op === 'mul' || op === 'div')
+      b.fn.if(b.eqz(b.op(`${t}.ge`, a, konst(b, t, SAFE[t]))), () => {
+        guess.leaveIf(b.eqz(certain(b, op, t, x, y, fast)));
+      });
+    guess.leaveIf(b.eqz(b.op(`${t}.lt`, a, konst(b, t, Infinity))));
+    return fast;
+  }
   const out = b.var(t, fast);
   const ok = op === 'mul' || op === 'div' ? safe(b, t, fast) : finite(b, t, fast);
   b.if(b.eqz(b.and(settled(b), ok)), () => {
@@ -268,14 +290,27 @@ export function mulAdd(b: A64Builder, t: ScalarType, a: Val, x: Val, y: Val): Va
     });
     return b.get(out);
   }
+  const guess = supposing(b);
+  if (guess && t === 'f64') {
+    const large = b.eqz(b.op('f64.lt', b.op('f64.abs', a), b.f64(2 ** 1000)));
+    for (const needed of [settled(b), midRange(b, toBits(b, x)), midRange(b, toBits(b, y))])
+      guess.leaveIf(b.eqz(needed));
+    guess.leaveIf(large);
+    return fusedMultiplyAdd(b, a, x, y).value;
+  }
   if (t === 'f64')
     return b.op('f64.reinterpret_i64', b.callHelper('mulAdd_f64', toBits(b, a), toBits(b, x), toBits(b, y))!);
   const wide = (v: Val): Val => b.op('f64.promote_f32', v);
   const sum = b.op('f64.add', wide(a), b.op('f64.mul', wide(x), wide(y)));
   const r = b.op('f32.demote_f64', sum);
-  const out = b.var('f32', r);
   const apart = b.ne(b.and(b.op('i64.reinterpret_f64', sum), HALF.mask), HALF.value);
-  b.if(b.eqz(b.and(b.and(settled(b), safe(b, 'f32', r)), apart)), () => {
+  const ok = b.and(b.and(settled(b), safe(b, 'f32', r)), apart);
+  if (guess) {
+    guess.leaveIf(b.eqz(ok));
+    return r;
+  }
+  const out = b.var('f32', r);
+  b.if(b.eqz(ok), () => {
     b.set(out, fromBits(b, t, b.callHelper('mulAdd_f32', toBits(b, a), toBits(b, x), toBits(b, y))!));
   });
   return b.get(out);

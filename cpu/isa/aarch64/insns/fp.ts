@@ -27,6 +27,7 @@ import {
   singleToHalf,
   soft,
   toBits,
+  supposing,
   type ScalarType,
 } from './fp-arith.ts';
 
@@ -36,6 +37,11 @@ const suffix = (t: FpType): string => ({ f16: 'h', f32: 's', f64: 'd' })[t];
 
 /** A fast result as a number where `ok` holds, soft-float's bits otherwise. */
 export function fastOr(b: A64Builder, ok: Val, fast: Val, slow: () => Val): Val {
+  const guess = supposing(b);
+  if (guess) {
+    guess.leaveIf(b.eqz(ok));
+    return fast;
+  }
   const out = b.var(fast.type, fast);
   b.if(b.eqz(ok), () => {
     b.set(out, fromBits(b, fast.type as ScalarType, slow()));

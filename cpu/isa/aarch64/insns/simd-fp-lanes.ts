@@ -13,6 +13,7 @@ import {
   settled,
   settledNormal,
   soft,
+  supposing,
   toBits,
   type ScalarType,
 } from './fp-arith.ts';
@@ -63,6 +64,11 @@ export function each(b: A64Builder, f: Form, compute: (lane: (v: Val) => Val, i:
 
 /** `fast` where `ok` holds, otherwise every lane by itself. */
 export function fastOrEach(b: A64Builder, f: Form, ok: Val, fast: Val, compute: (lane: (v: Val) => Val) => Val): Val {
+  const guess = supposing(b);
+  if (guess) {
+    guess.leaveIf(b.eqz(ok));
+    return fast;
+  }
   const out = b.var('v128', fast);
   b.if(b.eqz(ok), () => {
     b.set(out, each(b, f, compute));

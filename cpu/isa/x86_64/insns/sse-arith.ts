@@ -10,15 +10,11 @@ import type { Val } from '../../../builder.ts';
 import type { Helper } from '../../../interp/helpers.ts';
 import type { X86Builder } from '../builder.ts';
 import { PE } from '../../../float/soft-float.ts';
-import { SSE_OP, sseOp } from '../../../float/sse-ops.ts';
+import { MXCSR_MODE, MXCSR_PLAIN, SSE_OP, sseOp } from '../../../float/sse-ops.ts';
 import { S } from '../../../layout.ts';
 import { inexact, type ScalarType } from '../../error-free.ts';
 
 export type { ScalarType };
-
-/** MXCSR bits that must be as after reset for the fast path: FZ, RC, DAZ clear, all masks set. */
-export const MXCSR_MODE = 0xffc0;
-export const MXCSR_PLAIN = 0x1f80;
 
 const bitsType = { f32: 'i32', f64: 'i64' } as const;
 

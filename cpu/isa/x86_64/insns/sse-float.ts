@@ -4,11 +4,12 @@
  */
 import type { Val } from '../../../builder.ts';
 import { PE } from '../../../float/soft-float.ts';
-import { SSE_OP, sseOp } from '../../../float/sse-ops.ts';
+import { MXCSR_MODE, MXCSR_PLAIN, SSE_OP, sseOp } from '../../../float/sse-ops.ts';
 import { S } from '../../../layout.ts';
 import type { Operand, X86Builder } from '../builder.ts';
 import { insn, type Definition } from '../define.ts';
-import { MXCSR_MODE, MXCSR_PLAIN, type ScalarType } from './sse-arith.ts';
+import type { ScalarType } from './sse-arith.ts';
+import { guarded, inPlace, mxcsrChanged } from './sse-fast.ts';
 import { enterMmx } from './sse-int.ts';
 import { waitX87 } from './x87.ts';
 import { imm32, laneMask } from './sse-move.ts';
@@ -85,47 +86,24 @@ function allOrdinary(b: X86Builder, t: 'f32x4' | 'f64x2', values: readonly Val[]
 
 type Arith = 'add' | 'sub' | 'mul' | 'div';
 
-/** Scalar arithmetic in place: the helper only where the host's operation might not be all there is to do. */
-function expanded(b: X86Builder, f: Form, op: Arith | 'sqrt', x: Val, y: Val, into: Val): Val {
-  const t = scalarOf(f);
-  const v = vectorOf(f);
-  const [x0, y0] = [b.lane(`${v}.extract_lane`, 0, x), b.lane(`${v}.extract_lane`, 0, y)];
-  const r = op === 'sqrt' ? b.op(`${t}.sqrt`, x0) : b.op(`${t}.${op}`, x0, y0);
-  const fraction = t === 'f64' ? 53 : 24; // bits below the exponent, once the sign is shifted out
-  const magnitude = (q: Val): Val =>
-    b.shl(b.op(t === 'f64' ? 'i64.reinterpret_f64' : 'i32.reinterpret_f32', q), 1);
-  const exponent = (e: number): bigint => BigInt(e) << BigInt(fraction);
-  const max = t === 'f64' ? 0x7ff : 0xff;
-  const notDenormal = (q: Val): Val => b.geU(b.sub(magnitude(q), 1), exponent(1) - 1n);
-  // Sums are exact where they are tiny. Other results must be too large to have been.
-  const sure =
-    op === 'add' || op === 'sub'
-      ? b.ltU(magnitude(r), exponent(max))
-      : b.ltU(b.sub(magnitude(r), exponent(2)), exponent(max) - exponent(2));
-  const settled = b.eq(b.and(b.getState('i32.load', S.mxcsr), MXCSR_MODE | PE), MXCSR_PLAIN | PE);
-  const inputs = op === 'sqrt' ? notDenormal(x0) : b.and(notDenormal(x0), notDenormal(y0));
-  const out = b.var(t, r);
-  b.if(b.eqz(b.and(b.and(settled, sure), inputs)), () => {
-    const bits = b.callHelper(`${op}_${t}`, laneBits(b, t, x, 0), laneBits(b, t, y, 0))!;
-    raisePending(b);
-    b.set(out, t === 'f64' ? b.op('f64.reinterpret_i64', bits) : b.op('f32.reinterpret_i32', b.wrap(bits)));
-  });
-  return b.lane(`${v}.replace_lane`, 0, into, b.get(out));
-}
-
 /** x op y in the form's lanes, merged into `into`. */
 function arith(b: X86Builder, f: Form, op: Arith | 'sqrt', x: Val, y: Val, into: Val): Val {
   const t = vectorOf(f);
-  const slow = (): Val =>
-    lanes(b, f, into, (i) =>
+  const slow = (): Val => {
+    const r = lanes(b, f, into, (i) =>
       b.callHelper(`${op}_${scalarOf(f)}`, laneBits(b, scalarOf(f), x, i), laneBits(b, scalarOf(f), y, i))!,
     );
-  if (isScalar(f) && b.expands) return expanded(b, f, op, x, y, into);
-  if (isScalar(f)) {
-    const r = slow();
     raisePending(b);
     return r;
+  };
+  const guess = b.speculation;
+  if (guess) {
+    const form = { t: scalarOf(f), scalar: isScalar(f), vector: t };
+    return guess.failed || guess.facts.tentative
+      ? guarded(b, guess, form, op, x, y, into, slow)
+      : inPlace(b, guess, form, op, x, y, into);
   }
+  if (isScalar(f)) return slow();
   const out = b.var('v128');
   const fast = op === 'sqrt' ? b.op(`${t}.sqrt`, x) : b.op(`${t}.${op}`, x, y);
   const inexactAlready = b.nez(b.and(b.getState('i32.load', S.mxcsr), PE));
@@ -140,7 +118,6 @@ function arith(b: X86Builder, f: Form, op: Arith | 'sqrt', x: Val, y: Val, into:
     },
     () => {
       b.set(out, slow());
-      raisePending(b);
     },
   );
   return b.get(out);
@@ -621,6 +598,7 @@ export const sseFloat: readonly Definition[] = [
     const v = b.wrap(b.read(o));
     b.raiseIf(b.nez(b.and(v, ~0xffff)), 'protection');
     b.setState('i32.store', S.mxcsr, v);
+    mxcsrChanged(b);
   }, { special: true }),
   insn('stmxcsr', 'NP 0F AE /3 Md', 'w', (b, o) => {
     b.write(o, b.extU(b.getState('i32.load', S.mxcsr)));

@@ -2,6 +2,7 @@
  * x87 and the state-saving instructions. Definitions move operands between guest memory and a scratch area; the
  * arithmetic is float/x87.ts. SDM vol. 2.
  */
+import { mxcsrChanged } from './sse-fast.ts';
 import type { Val } from '../../../builder.ts';
 import { S, SCRATCH } from '../../../layout.ts';
 import type { Operand, X86Builder } from '../builder.ts';
@@ -131,6 +132,7 @@ function restore(b: X86Builder, m: Operand, extended: boolean): void {
   b.fn.memoryCopy(b.i32(SCRATCH), at, b.i32(512));
   const load = (mask: number): void => {
     b.raiseIf(b.eqz(execute(b, b.i32(X87_FXRSTOR | (mask << 4)))), 'protection');
+    mxcsrChanged(b);
   };
   if (!extended) {
     load(3);

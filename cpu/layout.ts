@@ -20,7 +20,7 @@ export const S = {
   ccResult: 168,
   /** Carries out of every bit of the last addition (borrows, for a subtraction), shifted like ccResult. */
   ccCarry: 176,
-  /** 64 − operand bits, or −1: ccResult is an rflags image. */
+  /** 64 − operand bits, or −1: ccResult is an rflags image; from CC_COMPILED on as between compiled regions (jit/x86-flags.ts). */
   ccOp: 184,
   /** 0, or 1 when DF is set. */
   df: 188,
@@ -91,6 +91,8 @@ export const W = {
 } as const;
 /** Bytes that compiled code asks a window for at once. */
 export const WINDOW_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512] as const;
+/** What compiled regions leave in ccOp for each other, less their own kind of flags; the helper `settle` makes it one of the others. */
+export const CC_COMPILED = 64;
 /** How often compiled regions were entered and left, by cause (EXIT_CAUSES), when that is counted; i64 each. */
 export const COUNTERS = 0x20800;
 /** The first two: instructions retired in regions, and how often one was entered. */

@@ -3,7 +3,22 @@
  * (soft-float, wide division) through the same `Helper` type.
  */
 import type { GuestBuilder } from '../guest-builder.ts';
-import { EXIT, PTE_CODE, R, S, STATE, TLB_ENTRIES, TLB_READ, TLB_WRITE, PTE_PRESENT } from '../layout.ts';
+import {
+  EXIT,
+  LEAK_COUNT,
+  LEAK_RECORDS,
+  MISSES,
+  MISS_COUNT,
+  MISS_RECORDS,
+  PTE_CODE,
+  PTE_PRESENT,
+  R,
+  S,
+  STATE,
+  TLB_ENTRIES,
+  TLB_READ,
+  TLB_WRITE,
+} from '../layout.ts';
 import type { Val } from '../wasm/function.ts';
 import type { ValType } from '../wasm/ops.ts';
 
@@ -20,6 +35,9 @@ export const JUMP_CACHE_ENTRIES = 2048;
 
 /** What compiled regions go on with: (record, handler) → exit. */
 export const GO = { name: 'go', params: ['i32', 'i32'], result: 'i32' } as const;
+
+/** What compiled regions call before the interpreter or the host sees the state: () → nothing. Each architecture has its own. */
+export const SETTLE = 'settle';
 
 /** Last-level entry of a page: 0 when any table on the way is absent or the address is no user address. */
 const walk: Helper<GuestBuilder> = {
@@ -44,8 +62,24 @@ const walk: Helper<GuestBuilder> = {
   },
 };
 
+/** Puts a record (+ kind) among the last ones that are noted at `records`. */
+const noted = (name: string, count: number, records: number): Helper<GuestBuilder> => ({
+  name,
+  params: ['i32'],
+  result: null,
+  build: (b, rec) => {
+    const n = b.rawLoad('i32.load', b.i32(0), count);
+    b.rawStore('i32.store', b.shl(b.and(n, MISSES - 1), 2), rec, records);
+    b.rawStore('i32.store', b.i32(0), b.add(n, 1), count);
+  },
+});
+/** A supposition of a region failed at a record. */
+const missed = noted('missed', MISS_COUNT, MISS_RECORDS);
+/** A region goes on to interpreted code at a record. */
+const leaked = noted('leaked', LEAK_COUNT, LEAK_RECORDS);
+
 /** Shared by all architectures' handlers. */
-export const CORE_HELPERS: readonly Helper<GuestBuilder>[] = [walk];
+export const CORE_HELPERS: readonly Helper<GuestBuilder>[] = [walk, missed, leaked];
 
 /**
  * (record, address, size << 4 | access) → exit. Fills the TLB and runs the record again, or leaves. `tagBits`: upper bits of

@@ -3,6 +3,8 @@
  * behind it become comparisons; the rest is computed when somebody asks.
  */
 import type { Builder, Val } from '../builder.ts';
+import { SETTLE, type Helper } from '../interp/helpers.ts';
+import type { A64Builder } from '../isa/aarch64/builder.ts';
 import { A } from '../isa/aarch64/layout.ts';
 import type { StateAccess } from './isa.ts';
 
@@ -51,26 +53,41 @@ export function valuesOf(
   return { n: r, z: r, carry: m.or(m.and(x, term), m.and(m.or(x, term), m.not(r))) };
 }
 
-export function fillFlags({ b, cells, load }: StateAccess): void {
+/** From the state, where the interpreter or another region left them. */
+export function fillFlags({ cells, load }: StateAccess): void {
   cells.setDerived(FLAGS_A, load('i64.load', A.n));
   cells.setDerived(FLAGS_B, load('i64.load', A.z));
   cells.setDerived(FLAGS_C, load('i64.load', A.carry));
-  cells.setDerived(FLAGS_KIND, b.i32(KIND.values));
+  cells.setDerived(FLAGS_KIND, load('i32.load', A.flagsKind));
 }
 
-export function spillFlags({ b, cells, store }: StateAccess): void {
-  const [x, y, c, number] = [FLAGS_A, FLAGS_B, FLAGS_C, FLAGS_KIND].map((n) => cells.derived(n)) as [
-    Val,
-    Val,
-    Val,
-    Val,
-  ];
-  const shift = b.extU(b.shrU(number, 4));
-  const as = (kind: Kind) => (): void => {
-    const { n, z, carry } = valuesOf(b, kind, shift, x, y, c);
-    store('i64.store', A.n, n);
-    store('i64.store', A.z, z);
-    store('i64.store', A.carry, carry);
-  };
-  b.switch(b.and(number, 15), [as('values'), as('sub'), as('add')], as('logic'));
+/** As they are, for another region. */
+export function spillFlags({ cells, store }: StateAccess): void {
+  store('i64.store', A.n, cells.derived(FLAGS_A));
+  store('i64.store', A.z, cells.derived(FLAGS_B));
+  store('i64.store', A.carry, cells.derived(FLAGS_C));
+  store('i32.store', A.flagsKind, cells.derived(FLAGS_KIND));
 }
+
+/** They become those of the state. */
+export const settle: Helper<A64Builder> = {
+  name: SETTLE,
+  params: [],
+  result: null,
+  build: (b) => {
+    const number = b.getState('i32.load', A.flagsKind);
+    b.if(b.eqz(number), () => {
+      b.fn.return();
+    });
+    const [x, y, c] = [A.n, A.z, A.carry].map((at) => b.getState('i64.load', at)) as [Val, Val, Val];
+    const shift = b.extU(b.shrU(number, 4));
+    const as = (kind: Kind) => (): void => {
+      const { n, z, carry } = valuesOf(b, kind, shift, x, y, c);
+      b.setState('i64.store', A.n, n);
+      b.setState('i64.store', A.z, z);
+      b.setState('i64.store', A.carry, carry);
+    };
+    b.switch(b.and(number, 15), [as('values'), as('sub'), as('add')], as('logic'));
+    b.setState('i32.store', A.flagsKind, b.i32(0));
+  },
+};

@@ -3,11 +3,6 @@ import {
   COUNTERS,
   EXIT,
   EXIT_CAUSES,
-  LEAK_COUNT,
-  LEAK_RECORDS,
-  MISSES,
-  MISS_COUNT,
-  MISS_RECORDS,
   R,
   S,
   STATE,
@@ -18,7 +13,7 @@ import {
   WINDOW_SIZES,
   type ExitCause,
 } from '../layout.ts';
-import { GO, JUMP_CACHE_ENTRIES } from '../interp/helpers.ts';
+import { GO, JUMP_CACHE_ENTRIES, SETTLE } from '../interp/helpers.ts';
 import { Fn, type Label, type Val, type Var } from '../wasm/function.ts';
 import { ModuleWriter } from '../wasm/module.ts';
 import { BlockReader, type DecodedInstruction } from './blocks.ts';
@@ -162,10 +157,6 @@ class RegionEmitter {
       load: (name, offset) => this.stateLoad(name, offset),
       store: (name, offset, value) => {
         this.stateStore(name, offset, value);
-      },
-      helper: (name, ...args) => {
-        const f = this.callee('helper', name);
-        return this.fn.call(f.index, f.result, args)!;
       },
     };
   }
@@ -530,16 +521,13 @@ class RegionEmitter {
     const rec = fn.get(this.rec);
     const info = fn.get(this.info);
     const how = fn.get(this.how);
-    fn.if(this.op('i32.eqz', how), () => {
-      fn.tailCall(go, [rec, info]);
-    });
-    fn.if(this.op('i32.eq', how, this.i32(MISSED)), () => {
-      this.note(MISS_COUNT, MISS_RECORDS, this.op('i32.add', rec, fn.get(this.kind)));
-      fn.tailCall(go, [rec, info]);
-    });
+    const call = (name: string, ...args: Val[]): void => {
+      fn.call(this.callee('helper', name).index, null, args);
+    };
     const goOn = (to: Val, handler: Val): void => {
       fn.if(this.op('i32.lt_u', handler, this.i32(this.request.firstSlot)), () => {
-        this.note(LEAK_COUNT, LEAK_RECORDS, to);
+        call('leaked', to);
+        call(SETTLE);
       });
       fn.tailCall(go, [to, handler]);
     };
@@ -553,20 +541,19 @@ class RegionEmitter {
         goOn(link, fn.op('i32.load16_u', [link], R.handler));
       });
     });
+    call(SETTLE);
+    fn.if(this.op('i32.eq', how, this.i32(MISSED)), () => {
+      call('missed', this.op('i32.add', rec, fn.get(this.kind)));
+      fn.tailCall(go, [rec, info]);
+    });
+    fn.if(this.op('i32.eqz', how), () => {
+      fn.tailCall(go, [rec, info]);
+    });
     this.stateStore('i64.store', S.rip, fn.get(this.pc));
     this.stateStore('i32.store', S.exitRec, rec);
     // Where a link is to be written when the target is found; none for an indirect jump.
     this.stateStore('i32.store', S.faultAccess, fn.select(follows, info, this.i32(0)));
     fn.return(fn.select(follows, this.i32(EXIT.lookup), info));
-  }
-
-  /** Puts a record among the last ones of its kind. */
-  private note(count: number, records: number, rec: Val): void {
-    const { fn } = this;
-    const n = fn.op('i32.load', [this.i32(0)], count);
-    const slot = this.op('i32.shl', this.op('i32.and', n, this.i32(MISSES - 1)), this.i32(2));
-    fn.effect('i32.store', [slot, rec], records);
-    fn.effect('i32.store', [this.i32(0), this.op('i32.add', n, this.i32(1))], count);
   }
 
   // ---- shorthand

@@ -40,7 +40,6 @@ export interface StateAccess {
   readonly cells: Cells;
   load(name: string, offset: number): Val;
   store(name: string, offset: number, value: Val): void;
-  helper(name: string, ...args: Val[]): Val;
 }
 
 /** Remembers what `make` gave for each handler. */

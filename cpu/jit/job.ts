@@ -75,7 +75,7 @@ export function readBlocks({ blocks }: CompileJob): Map<number, NearBlock> {
 }
 
 /** Records of what is near, at most: a region's worth and half of one for the callees it is measured with. */
-const REACH = 3000;
+const REACH = 1500;
 
 /**
  * Blocks that a region grown from `seeds` may want to look at, as first and last records by guest address: what is reached

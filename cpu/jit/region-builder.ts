@@ -3,6 +3,7 @@ import { EXIT_OF, type ExitKind, type GuestBuilder } from '../guest-builder.ts';
 import { R, STATE, TLB_ENTRIES, TLB_READ, TLB_WRITE } from '../layout.ts';
 import type { Fn, Label, Val } from '../wasm/function.ts';
 import { constantOf } from '../builder.ts';
+import { SETTLE } from '../interp/helpers.ts';
 import type { Speculation } from '../facts.ts';
 import type { Cells } from './cells.ts';
 
@@ -248,6 +249,7 @@ export function compiled<T extends Base<GuestBuilder>>(builder: T): T & Base<Com
       let result: Val | null = null;
       const { cells, derived } = this.context;
       derived.spill();
+      this.callHelper(SETTLE);
       cells.through(() => {
         result = this.fn.call(f.index, f.result, args);
       });

@@ -103,6 +103,8 @@ const FRESH = 24;
 /** Failed suppositions for each of a region's instructions that cost as much as compiling it; and how often one site is to be seen. */
 const MISSES_PER = 500;
 const OFTEN = 3;
+/** How many of the last MISSES are looked at with a sample; they stand for all. */
+const LOOKS = 2;
 /** Ways out to an interpreted place that are worth compiling it, and instructions of a region around it that make it twice that. */
 const LEAKS = 10_000;
 const LEAKS_SHARED = 50;
@@ -291,17 +293,17 @@ export class Tier {
 
   /** Suppositions that keep failing are given up once enough was lost to pay for compiling again. */
   private lookAtMisses(p: Profile): void {
-    const { i32, view } = this.options.memory;
+    const { i32 } = this.options.memory;
     const count = i32[MISS_COUNT >> 2];
     i32[MISS_COUNT >> 2] = 0;
     if (count < MISSES) return;
-    for (let i = 0; i < MISSES; i++) {
-      const rec = i32[(MISS_RECORDS >> 2) + i];
+    for (let k = 0; k < LOOKS; k++) {
+      const rec = i32[(MISS_RECORDS >> 2) + ((this.taken + k) % MISSES)];
       p.misses.set(rec, (p.misses.get(rec) ?? 0) + 1);
-      const pc = Number(view.getBigUint64(this.options.arena.headOf(rec - (rec % 4)) + R.pc, true));
+      const pc = this.u64(this.options.arena.headOf(rec - (rec % 4)) + R.pc);
       // A copy: a region compiled again takes the old one's place in the set, and would be looked at for ever.
       for (const region of [...(p.regions.get(pc) ?? [])]) {
-        region.missed += count / MISSES;
+        region.missed += count / LOOKS;
         if (region.missed < region.compiled.instructions * MISSES_PER || !this.affordable) continue;
         for (const [r, n] of p.misses) if (n >= OFTEN) p.wandering.add(r);
         this.improve(region, p, region.patience);
@@ -311,13 +313,13 @@ export class Tier {
 
   /** Ways out of regions to interpreted code: no sample may ever fall there, if it is back in a region soon. */
   private lookAtLeaks(space: CodeSpace, p: Profile): void {
-    const { i32, view } = this.options.memory;
+    const { i32 } = this.options.memory;
     const count = i32[LEAK_COUNT >> 2];
     i32[LEAK_COUNT >> 2] = 0;
     if (count < MISSES) return;
-    for (let i = 0; i < MISSES; i++) {
-      const pc = Number(view.getBigUint64(i32[(LEAK_RECORDS >> 2) + i] + R.pc, true));
-      const n = (p.leaks.get(pc) ?? 0) + count / MISSES;
+    for (let k = 0; k < LOOKS; k++) {
+      const pc = this.u64(i32[(LEAK_RECORDS >> 2) + ((this.taken + k) % MISSES)] + R.pc);
+      const n = (p.leaks.get(pc) ?? 0) + count / LOOKS;
       p.leaks.set(pc, n);
       const region = largest(this.around(p, pc));
       const size = region ? region.compiled.instructions / LEAKS_SHARED : 0;
@@ -362,7 +364,6 @@ export class Tier {
     if (slot === undefined) return null;
     const { memory, arena, bytesOf, onRegion } = this.options;
     const { view } = memory;
-    const u64 = (at: number): number => view.getUint32(at + 4, true) * 4294967296 + view.getUint32(at, true);
     const near = blocksNear(
       view,
       space,
@@ -385,9 +386,9 @@ export class Tier {
       const seen = this.targets.get(end);
       if (seen) targets.push([end, [...seen].sort((a, b) => b[1] - a[1]).map(([to]) => to)]);
       for (let rec = head; rec <= end; rec += RECORD_SIZE) {
-        show(u64(rec + R.accessed));
+        show(this.u64(rec + R.accessed));
         if (!onRegion) continue;
-        const at = u64(rec + R.pc);
+        const at = this.u64(rec + R.pc);
         const first = bytesOf(space, at);
         bytes.set(at, first).set(at + first.length, bytesOf(space, at + first.length));
       }
@@ -407,6 +408,11 @@ export class Tier {
       pages: memory.memory.buffer.byteLength / 65536,
       counts: this.options.counts ?? false,
     };
+  }
+
+  private u64(at: number): number {
+    const { view } = this.options.memory;
+    return view.getUint32(at + 4, true) * 4294967296 + view.getUint32(at, true);
   }
 
   /** Has the addresses it is given covered by windows, as long as there are any left. */

@@ -3,7 +3,7 @@
  * of these; others, and the state in memory, are computed when somebody asks.
  */
 import type { Val } from '../builder.ts';
-import { S } from '../layout.ts';
+import { CC_COMPILED, S } from '../layout.ts';
 import type { StateAccess } from './isa.ts';
 
 /** Derived locals. */
@@ -36,49 +36,19 @@ export interface Flags {
   readonly b: Val;
 }
 
+/** From the state, where the interpreter or another region left them. */
 export function fillFlags({ b, cells, load }: StateAccess): void {
   const op = load('i32.load', S.ccOp);
   const lazy = b.or(b.shl(op, 4), KIND.lazy);
+  const plain = b.select(b.ltS(op, 0), b.i32(KIND.image), lazy);
   cells.setDerived(FLAGS_A, load('i64.load', S.ccResult));
   cells.setDerived(FLAGS_B, load('i64.load', S.ccCarry));
-  cells.setDerived(FLAGS_KIND, b.select(b.ltS(op, 0), b.i32(KIND.image), lazy));
+  cells.setDerived(FLAGS_KIND, b.select(b.geS(op, CC_COMPILED), b.sub(op, CC_COMPILED), plain));
 }
 
-export function spillFlags({ b, cells, store, helper }: StateAccess): void {
-  const [x, y, number] = [cells.derived(FLAGS_A), cells.derived(FLAGS_B), cells.derived(FLAGS_KIND)];
-  const kind = b.and(number, 15);
-  const op = b.shrU(number, 4);
-  const shift = b.extU(op);
-  const lazy = (result: Val, carry: Val): void => {
-    store('i64.store', S.ccResult, result);
-    store('i64.store', S.ccCarry, carry);
-    store('i32.store', S.ccOp, op);
-  };
-  const [u, v] = [b.shl(x, shift), b.shl(y, shift)];
-  const image = (): void => {
-    store('i64.store', S.ccResult, b.extU(helper('flags_of', x, y, number)));
-    store('i32.store', S.ccOp, b.i32(-1));
-  };
-  b.switch(
-    kind,
-    [
-      image,
-      (): void => {
-        lazy(x, y);
-      },
-      (): void => {
-        const r = b.sub(u, v);
-        const n = b.not(u);
-        lazy(r, b.or(b.and(n, v), b.and(b.or(n, v), r)));
-      },
-      (): void => {
-        const r = b.add(u, v);
-        lazy(r, b.or(b.and(u, v), b.and(b.or(u, v), b.not(r))));
-      },
-      (): void => {
-        lazy(u, b.i64(0));
-      },
-    ],
-    image,
-  );
+/** As they are, for another region; the helper `settle` makes what the rest of the machine understands of it. */
+export function spillFlags({ cells, b, store }: StateAccess): void {
+  store('i64.store', S.ccResult, cells.derived(FLAGS_A));
+  store('i64.store', S.ccCarry, cells.derived(FLAGS_B));
+  store('i32.store', S.ccOp, b.add(cells.derived(FLAGS_KIND), CC_COMPILED));
 }

@@ -1,5 +1,6 @@
 /** All aarch64 definitions, in the order that numbers their handlers. */
 import type { Helper } from '../../interp/helpers.ts';
+import { settle } from '../../jit/a64-flags.ts';
 import { ciphers, multiplyHigh } from '../common.ts';
 import type { A64Builder } from './builder.ts';
 import type { Definition } from './define.ts';
@@ -35,6 +36,7 @@ export const definitions: readonly Definition[] = [
 ];
 
 export const helpers: readonly Helper<A64Builder>[] = [
+  settle,
   ...multiplyHigh,
   ...ciphers,
   ...simdShiftHelpers,

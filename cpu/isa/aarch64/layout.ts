@@ -22,6 +22,8 @@ export const A = {
   monitorSize: 224,
   monitorLow: 232,
   monitorHigh: 240,
+  /** While compiled code runs: what n, z and carry hold (jit/a64-flags.ts). 0 at all other times. */
+  flagsKind: 248,
   /** x0…x30, then sp. */
   x: 256,
   sp: 256 + 31 * 8,

@@ -2,9 +2,9 @@
 import type { CommonIds } from '../../code-space.ts';
 import { COMMON_HANDLERS, type Handler, type HandlerSet, type HostImport } from '../../interp/generate.ts';
 import type { HandlerContext } from '../../interp/handler-builder.ts';
-import type { Helper } from '../../interp/helpers.ts';
+import { SETTLE, type Helper } from '../../interp/helpers.ts';
 import { X86HandlerBuilder } from '../../interp/x86-handler-builder.ts';
-import { R, RECORD_SIZE, S, STATE } from '../../layout.ts';
+import { CC_COMPILED, R, RECORD_SIZE, S, STATE } from '../../layout.ts';
 import type { Val } from '../../wasm/function.ts';
 import { AF, CF, OF, PF, SF, ZF, type X86Builder } from './builder.ts';
 import type { Definition } from './define.ts';
@@ -171,8 +171,57 @@ const arithFlags: Helper<X86Builder> = {
   },
 };
 
+/** Flags as compiled code left them become those of the state. */
+const settle: Helper<X86Builder> = {
+  name: SETTLE,
+  params: [],
+  result: null,
+  build: (b) => {
+    const op = b.getState('i32.load', S.ccOp);
+    b.if(b.ltS(op, CC_COMPILED), () => {
+      b.fn.return();
+    });
+    const number = b.sub(op, CC_COMPILED);
+    const width = b.shrU(number, 4);
+    const shift = b.extU(width);
+    const [x, y] = [b.getState('i64.load', S.ccResult), b.getState('i64.load', S.ccCarry)];
+    const [u, v] = [b.shl(x, shift), b.shl(y, shift)];
+    const lazy = (result: Val, carry: Val): void => {
+      b.setState('i64.store', S.ccResult, result);
+      b.setState('i64.store', S.ccCarry, carry);
+      b.setState('i32.store', S.ccOp, width);
+    };
+    const image = (): void => {
+      b.setState('i64.store', S.ccResult, b.extU(b.callHelper('flags_of', x, y, number)!));
+      b.setState('i32.store', S.ccOp, b.i32(-1));
+    };
+    b.switch(
+      b.and(number, 15),
+      [
+        image,
+        (): void => {
+          lazy(x, y);
+        },
+        (): void => {
+          const r = b.sub(u, v);
+          const n = b.not(u);
+          lazy(r, b.or(b.and(n, v), b.and(b.or(n, v), r)));
+        },
+        (): void => {
+          const r = b.add(u, v);
+          lazy(r, b.or(b.and(u, v), b.and(b.or(u, v), b.not(r))));
+        },
+        (): void => {
+          lazy(u, b.i64(0));
+        },
+      ],
+      image,
+    );
+  },
+};
+
 /** Helpers of handlers and compiled code beside the instruction families' own. */
-export const FLAG_HELPERS: readonly Helper<X86Builder>[] = [flagsImage, flagsOf, arithFlags];
+export const FLAG_HELPERS: readonly Helper<X86Builder>[] = [flagsImage, flagsOf, arithFlags, settle];
 
 /** tmp = base + (index << scale) + segment; with `cut` the displacement too, in 32 bits before the segment is added. */
 function addressHandler(cut: boolean): Handler<X86HandlerBuilder> {

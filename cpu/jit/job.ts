@@ -74,7 +74,7 @@ export function readBlocks({ blocks }: CompileJob): Map<number, NearBlock> {
   return found;
 }
 
-/** Records of what is near, at most: a region's worth and half of one for the callees it is measured with. */
+/** Records of what is near, at most: a region's worth, and half of one for the callees it is measured with. */
 const REACH = 1500;
 
 /**
@@ -92,12 +92,17 @@ export function blocksNear(
   const soon = [...seeds];
   const later: number[] = [];
   const u64 = (at: number): number => view.getUint32(at + 4, true) * 4294967296 + view.getUint32(at, true);
+  // Small integers are found much faster than addresses are.
+  const seen = new Set<number>();
   let records = 0;
   for (let i = 0, j = 0; records < REACH;) {
     const pc = i < soon.length ? soon[i++] : later[j++];
     if (pc === undefined) break;
+    const distance = pc - soon[0];
+    if (seen.has(distance)) continue;
+    seen.add(distance);
     const head = space.blocks.get(pc);
-    if (head === undefined || near.has(pc)) continue;
+    if (head === undefined) continue;
     const end = arena.endOf(head) - RECORD_SIZE;
     near.set(pc, [head, end]);
     records += (end - head) / RECORD_SIZE + 1;

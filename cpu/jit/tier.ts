@@ -261,6 +261,7 @@ export class Tier {
       this.want(around, p, pc);
       return;
     }
+    if (this.isPending(space, pc)) return;
     const enough = this.options.heat.samples * 2 ** (p.done.get(pc) ?? 0);
     if (n < enough || head === undefined || !this.affordable) return;
     // What is compiled is what runs now: the ways taken since a little while ago.
@@ -274,6 +275,11 @@ export class Tier {
     if (around)
       this.enter(around); // another region that began here is gone
     else this.make(space, p, pc);
+  }
+
+  /** Is a region that begins here being compiled? */
+  private isPending(space: CodeSpace, pc: number): boolean {
+    return this.pending.some((job) => job.space === space && job.seeds.includes(pc));
   }
 
   /** Regions a block is part of by itself. */
@@ -325,7 +331,7 @@ export class Tier {
       const size = region ? region.compiled.instructions / LEAKS_SHARED : 0;
       if (n < LEAKS * (1 + size) * 2 ** (p.done.get(pc) ?? 0) || !this.affordable) continue;
       const head = space.blocks.get(pc);
-      if (head === undefined || this.replaced.has(head)) continue;
+      if (head === undefined || this.replaced.has(head) || this.isPending(space, pc)) continue;
       p.leaks.delete(pc);
       p.done.set(pc, (p.done.get(pc) ?? 0) + 1);
       if (region) this.improve(region, p, region.patience, [...region.seeds, pc]);

@@ -108,10 +108,14 @@ export class Windows {
     const w = this.list[i];
     const at = WINDOWS + i * WINDOW_BYTES;
     const { view } = this.memory;
-    view.setBigUint64(at + W.lo, BigInt(w.lo), true);
+    const set = (field: number, value: number): void => {
+      view.setUint32(field, value % 4294967296, true);
+      view.setUint32(field + 4, value / 4294967296, true);
+    };
+    set(at + W.lo, w.lo);
     view.setInt32(at + W.delta, (w.frame - w.lo) | 0, true);
     WINDOW_SIZES.forEach((size, k) => {
-      view.setBigUint64(at + W.limits + 8 * k, BigInt(Math.max(0, w.hi - w.lo - (size - 1))), true);
+      set(at + W.limits + 8 * k, Math.max(0, w.hi - w.lo - (size - 1)));
     });
   }
 

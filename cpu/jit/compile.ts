@@ -299,7 +299,7 @@ class RegionEmitter {
       if (p.window < 0) return { kind: 'tlb' };
       if (p.leader) return { kind: 'known', at: p.leader.at!, by: Number(p.by - p.leader.from) };
       const field = WINDOW_SIZES.findIndex((size) => size >= Number(p.to - p.from));
-      if (this.large) return this.windowInMemory(p, field);
+      if (this.large || this.structure.loops.size === 0) return this.windowInMemory(p, field);
       const window = this.windowOf(p.window);
       const limit = (window.limits[field] ??= fn.var('i64'));
       return {

@@ -104,7 +104,7 @@ const FRESH = 24;
 const MISSES_PER = 500;
 const OFTEN = 3;
 /** How many of the last MISSES are looked at with a sample; they stand for all. */
-const LOOKS = 2;
+const LOOKS = 4;
 /** Ways out to an interpreted place that are worth compiling it, and instructions of a region around it that make it twice that. */
 const LEAKS = 10_000;
 const LEAKS_SHARED = 50;
@@ -311,7 +311,10 @@ export class Tier {
       for (const region of [...(p.regions.get(pc) ?? [])]) {
         region.missed += count / LOOKS;
         if (region.missed < region.compiled.instructions * MISSES_PER || !this.affordable) continue;
+        const known = p.wandering.size;
         for (const [r, n] of p.misses) if (n >= OFTEN) p.wandering.add(r);
+        // Nothing would be different yet.
+        if (p.wandering.size === known) continue;
         this.improve(region, p, region.patience);
       }
     }

@@ -1,6 +1,7 @@
 /** The thread that compiles hot code: entry of dist/compiler-thread.cjs. It gets jobs with copies of their records. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
 import { workerData, type MessagePort } from 'node:worker_threads';
 import { placeRecords, recordsEnd } from '../../cpu/jit/job.ts';
 import type { CompileJob, CompileRegion, Compiled } from '../../cpu/index.ts';
@@ -66,6 +67,8 @@ function serve({ port, answered, bundle, tables }: ThreadData): void {
   const { compilerOf } = createRequire(__filename)(bundle) as Bundle;
   const compile = compilerOf(JSON.parse(readFileSync(tables, 'utf8')));
   const memory = new RecordMemory();
+  // The guest's thread shall not have to compile what it calls first.
+  setFlagsFromString('--no-wasm-lazy-compilation');
   port.on('message', (message: ThreadJob) => {
     memory.place(message);
     const compiled = answerTo(compile, message.job, memory.view);

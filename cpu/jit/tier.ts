@@ -116,6 +116,10 @@ const COMPILED_SPEED = 8;
 const PATIENCE_PER = 6;
 /** Instructions of a region that others do not repeat. */
 const LARGE = 300;
+/** What a region adds to `wasted` whose code was written over, up to how much, and what a sample in compiled code takes off. */
+const WASTED = 0.25;
+const WASTED_MOST = 8;
+const REGAINED = 1 / 64;
 /** Patience of a region whose jumps always find somewhere new. */
 const ENOUGH = 1000;
 
@@ -136,6 +140,8 @@ interface Profile {
   readonly wandering: Set<number>;
   /** Samples since the ways taken were forgotten. */
   sinceForgotten: number;
+  /** How often what is hot must be seen, as a power of two: a guest that keeps writing code compiles it in vain. */
+  wasted: number;
 }
 
 /** A job and what becomes of its result. */
@@ -207,6 +213,7 @@ export class Tier {
           leaks: new Map(),
           wandering: new Set(),
           sinceForgotten: Infinity,
+          wasted: 0,
         }),
       );
     return p;
@@ -250,6 +257,7 @@ export class Tier {
     this.lookAtMisses(p);
     this.lookAtLeaks(space, p);
     if (compiled) {
+      p.wasted = Math.max(0, p.wasted - REGAINED);
       this.average = Math.min(this.average * 2, this.options.heat.longest);
       return;
     }
@@ -262,7 +270,7 @@ export class Tier {
       return;
     }
     if (this.isPending(space, pc)) return;
-    const enough = this.options.heat.samples * 2 ** (p.done.get(pc) ?? 0);
+    const enough = this.options.heat.samples * 2 ** ((p.done.get(pc) ?? 0) + Math.floor(p.wasted));
     if (n < enough || head === undefined || !this.affordable) return;
     // What is compiled is what runs now: the ways taken since a little while ago.
     if (p.sinceForgotten > FRESH) {
@@ -518,7 +526,10 @@ export class Tier {
     if (!p) return;
     const { pending } = this;
     for (const pc of pcs) {
-      for (const region of [...(p.regions.get(pc) ?? [])]) this.remove(region, p);
+      for (const region of [...(p.regions.get(pc) ?? [])]) {
+        this.remove(region, p);
+        p.wasted = Math.min(WASTED_MOST, p.wasted + WASTED);
+      }
       for (const job of pending) if (job.space === space && job.near.has(pc)) job.stale = true;
     }
   }

@@ -184,3 +184,56 @@ describe('in a hot loop', () => {
     });
   });
 });
+
+describe('suppositions of compiled code', () => {
+  it('a guest that writes its code over and over is compiled ever less', () => {
+    // again: add eax, 1; dec ecx; jnz again
+    const code = bytes('83 c0 01 ff c9 75 f9');
+    const made = (rounds: number): number => {
+      const rig = new Rig({ heat }).usual();
+      rig.poke(CODE, [...code, 0x0f, 0x05]);
+      rig.regs.setNum(R.rax, 0);
+      for (let i = 0; i < rounds; i++) {
+        rig.poke(CODE + 2, [i & 127]);
+        rig.regs.setNum(R.rcx, 400);
+        rig.regs.pc = CODE;
+        expect(rig.run()).toBe('syscall');
+      }
+      return rig.cpu.compilerStats!.regions;
+    };
+    const few = made(30);
+    expect(few).toBeGreaterThan(3);
+    expect(made(300)).toBeLessThan(3 * few);
+  });
+
+  it.each([
+    ['zeros', [0, 0, 0, 1.5]],
+    ['denormals', [1e-310, 3, 5e-324, 2 ** -1022]],
+    ['infinities and NaNs', [Infinity, NaN, -Infinity, 2]],
+    ['what overflows and underflows', [1e308, 1e-300, -1e308, 1e-200]],
+  ])('numbers out of the ordinary: %s', (_, numbers) => {
+    // again: movsd xmm0, [rdi+rcx*8-8]; mulsd xmm1, xmm0; addsd xmm2, xmm1; mulpd xmm3, xmm0; divsd xmm4, xmm0;
+    // sqrtsd xmm5, xmm2; movups [rdi+512], xmm3; dec ecx; jnz again
+    const loop =
+      'f2 0f 10 44 cf f8 f2 0f 59 c8 f2 0f 58 d1 66 0f 59 d8 f2 0f 5e e0 f2 0f 51 ea 0f 11 9f 00 02 00 00 ff c9 75 db';
+    both(loop, (rig) => {
+      const data = new Float64Array(60).map((_, i) => (i % 7 === 3 ? numbers[(i >> 3) & 3] : 1 + i / 8));
+      rig.poke(DATA, [...new Uint8Array(data.buffer)]);
+      const seen: unknown[] = [];
+      for (let i = 0; i < 20; i++) {
+        rig.regs.setNum(R.rcx, 60);
+        rig.regs.setNum(R.rdi, DATA);
+        rig.regs.pc = CODE;
+        const image = new Uint8Array(512);
+        rig.regs.saveFp(image);
+        for (const at of [160 + 16, 160 + 32, 160 + 48, 160 + 56, 160 + 64])
+          image.set(new Uint8Array(new Float64Array([1.25]).buffer), at);
+        rig.regs.loadFp(image);
+        seen.push(rig.run(), rig.cpu.retired);
+        rig.regs.saveFp(image);
+        seen.push([...image]);
+      }
+      return seen;
+    });
+  });
+});

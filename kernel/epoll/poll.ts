@@ -35,7 +35,7 @@ function pollOnce(t: Task, fds: number, nfds: number, deadline: number, interrup
     const fd = v.getInt32(at, true);
     let revents = 0;
     if (fd >= 0) {
-      const file = t.fds.get(fd);
+      const file = t.fds.opened(fd);
       if (file) {
         revents = file.poll() & (v.getUint16(at + 4, true) | POLLERR | POLLHUP);
         queues.push(file.waiters);
@@ -112,7 +112,7 @@ function selectOnce(t: Task, a: Args, deadline: number): SysResult {
     const byte = fd >> 3;
     const bit = 1 << (fd & 7);
     if (!sets.some((s) => s && s[byte] & bit)) continue;
-    const file = t.fds.get(fd);
+    const file = t.fds.opened(fd);
     if (!file) return -EBADF;
     const ready = file.poll();
     queues.push(file.waiters);

@@ -118,7 +118,7 @@ function make(t: Task, fd: number, maskAt: number, size: number, flags: number):
     if (r < 0) file.release();
     return r;
   }
-  const file = t.fds.get(fd);
+  const file = t.fds.opened(fd);
   if (!file) return -EBADF;
   if (!(file instanceof SignalFd)) return -EINVAL;
   file.mask = mask;

@@ -50,8 +50,8 @@ export function epoll_ctl(t: Task, a: Args): SysResult {
       hi: v.getUint32(data + 4, true),
     };
   }
-  const ep = t.fds.get(a.i32(0));
-  const file = t.fds.get(fd);
+  const ep = t.fds.opened(a.i32(0));
+  const file = t.fds.opened(fd);
   if (!ep || !file) return -EBADF;
   if (!(ep instanceof EventPoll)) return file.pollable ? -EINVAL : -EPERM;
   return ep.ctl(op, file, fd, event);
@@ -60,7 +60,7 @@ export function epoll_ctl(t: Task, a: Args): SysResult {
 function waitFor(t: Task, a: Args, deadline: number): SysResult {
   const events = a.ptr(1);
   const max = a.i32(2);
-  const ep = t.fds.get(a.i32(0));
+  const ep = t.fds.opened(a.i32(0));
   if (!ep) return -EBADF;
   const { size, data } = epollEventLayout(t);
   if (max <= 0 || max > Math.floor(0x7fffffff / size)) return -EINVAL;

@@ -213,7 +213,7 @@ export function timerfd_settime(t: Task, a: Args): number {
   const spec = readSpec(t, a.ptr(2));
   if (spec === -EFAULT) return -EFAULT;
   if (typeof spec === 'number' || flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET)) return -EINVAL;
-  const file = t.fds.get(a.i32(0));
+  const file = t.fds.opened(a.i32(0));
   if (!file) return -EBADF;
   if (!(file instanceof TimerFd)) return -EINVAL;
   const old = file.get();
@@ -224,7 +224,7 @@ export function timerfd_settime(t: Task, a: Args): number {
 
 /** timerfd_gettime(2). */
 export function timerfd_gettime(t: Task, a: Args): number {
-  const file = t.fds.get(a.i32(0));
+  const file = t.fds.opened(a.i32(0));
   if (!file) return -EBADF;
   if (!(file instanceof TimerFd)) return -EINVAL;
   return writeSpec(t, a.ptr(1), file.get()) < 0 ? -EFAULT : 0;

@@ -243,8 +243,14 @@ export class FdTable {
     return true;
   }
 
+  /** Whatever is there, O_PATH included (fdget_raw). */
   get(fd: number): File | undefined {
     return this.slots[fd]?.file;
+  }
+  /** What was opened for use: a descriptor with O_PATH names a place and is EBADF for all else (fdget). */
+  opened(fd: number): File | undefined {
+    const file = this.slots[fd]?.file;
+    return file !== undefined && file.flags & O_PATH ? undefined : file;
   }
   descriptor(fd: number): Descriptor | undefined {
     return this.slots[fd];

@@ -251,8 +251,8 @@ export function truncate(t: Task, a: Args): number {
 export function ftruncate(t: Task, a: Args): number {
   const length = a.i64(1);
   if (length < 0) return -EINVAL;
-  const file = t.fds.get(a.i32(0));
-  if (file === undefined || file.flags & O_PATH) return -EBADF;
+  const file = t.fds.opened(a.i32(0));
+  if (file === undefined) return -EBADF;
   if (!file.writable || !isRegular(file)) return -EINVAL;
   const err = file.ftruncate(length, t);
   if (err === 0 && file.inode!.mode & 0o6000) file.inode!.dropSetid(t);
@@ -267,8 +267,8 @@ export function fallocate(t: Task, a: Args): number {
   const mode = a.i32(1);
   const offset = a.i64(2);
   const length = a.i64(3);
-  const file = t.fds.get(a.i32(0));
-  if (file === undefined || file.flags & O_PATH) return -EBADF;
+  const file = t.fds.opened(a.i32(0));
+  if (file === undefined) return -EBADF;
   if (offset < 0 || length <= 0) return -EINVAL;
   const known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE | 8 | 32 | 64;
   if (mode & ~known) return -EOPNOTSUPP;
@@ -287,8 +287,8 @@ export function fallocate(t: Task, a: Args): number {
 
 /** fadvise64(2): advice is checked and ignored. */
 export function fadvise64(t: Task, a: Args): number {
-  const file = t.fds.get(a.i32(0));
-  if (file === undefined || file.flags & O_PATH) return -EBADF;
+  const file = t.fds.opened(a.i32(0));
+  if (file === undefined) return -EBADF;
   const type = file.inode === null ? 0 : file.inode.mode & S_IFMT;
   if (type === S_IFIFO) return -ESPIPE;
   if (a.i64(2) < 0) return -EINVAL;
@@ -297,8 +297,8 @@ export function fadvise64(t: Task, a: Args): number {
 
 /** readahead(2). */
 export function readahead(t: Task, a: Args): number {
-  const file = t.fds.get(a.i32(0));
-  if (file === undefined || file.flags & O_PATH || !file.readable) return -EBADF;
+  const file = t.fds.opened(a.i32(0));
+  if (file === undefined || !file.readable) return -EBADF;
   return isRegular(file) ? 0 : -EINVAL;
 }
 

@@ -14,7 +14,7 @@ import { IoBuf } from '../mm/iobuf.ts';
 import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
 import { park, type Park, type SysResult } from '../wait.ts';
-import { O_APPEND, O_PATH, POLLHUP, POLLIN, POLLOUT, type File } from './file.ts';
+import { O_APPEND, POLLHUP, POLLIN, POLLOUT, type File } from './file.ts';
 import { S_IFBLK, S_IFDIR, S_IFMT, S_IFREG } from './inode.ts';
 import { IN_ACCESS, IN_MODIFY } from './notify.ts';
 import { notify } from './open.ts';
@@ -79,15 +79,15 @@ function pump(
 
 /** sendfile(2): from a file to anything. */
 export function sendfile(t: Task, a: Args): SysResult {
-  const out = t.fds.get(a.i32(0));
-  const input = t.fds.get(a.i32(1));
+  const out = t.fds.opened(a.i32(0));
+  const input = t.fds.opened(a.i32(1));
   const offsetPtr = a.ptr(2);
   const offset = offsetAt(t, offsetPtr);
   if (offset === null) return -EFAULT;
-  if (input === undefined || input.flags & O_PATH || !input.readable) return -EBADF;
+  if (input === undefined || !input.readable) return -EBADF;
   if (offset !== undefined && typeOf(input) !== S_IFREG && typeOf(input) !== S_IFBLK) return -ESPIPE;
   if (offset !== undefined && offset < 0) return -EINVAL;
-  if (out === undefined || out.flags & O_PATH || !out.writable) return -EBADF;
+  if (out === undefined || !out.writable) return -EBADF;
   if (typeOf(input) !== S_IFREG && typeOf(input) !== S_IFBLK) return -EINVAL;
   if (out.flags & O_APPEND) return -EINVAL;
   const count = Math.min(a.size(3), MAX_RW_COUNT);
@@ -106,10 +106,10 @@ export function sendfile(t: Task, a: Args): SysResult {
 
 /** copy_file_range(2): between regular files of one file system. */
 export function copyFileRange(t: Task, a: Args): number {
-  const input = t.fds.get(a.i32(0));
-  if (input === undefined || input.flags & O_PATH) return -EBADF;
-  const out = t.fds.get(a.i32(2));
-  if (out === undefined || out.flags & O_PATH) return -EBADF;
+  const input = t.fds.opened(a.i32(0));
+  if (input === undefined) return -EBADF;
+  const out = t.fds.opened(a.i32(2));
+  if (out === undefined) return -EBADF;
   const inOffset = offsetAt(t, a.ptr(1));
   const outOffset = offsetAt(t, a.ptr(3));
   if (inOffset === null || outOffset === null) return -EFAULT;
@@ -167,10 +167,10 @@ export function splice(t: Task, a: Args): SysResult {
   const flags = a.u32(5);
   if (flags & ~SPLICE_F_ALL) return -EINVAL;
   if (count === 0) return 0;
-  const input = t.fds.get(a.i32(0));
-  if (input === undefined || input.flags & O_PATH) return -EBADF;
-  const out = t.fds.get(a.i32(2));
-  if (out === undefined || out.flags & O_PATH) return -EBADF;
+  const input = t.fds.opened(a.i32(0));
+  if (input === undefined) return -EBADF;
+  const out = t.fds.opened(a.i32(2));
+  if (out === undefined) return -EBADF;
   const from = input.pipe;
   const to = out.pipe;
   if ((from !== null && a.ptr(1) !== 0) || (to !== null && a.ptr(3) !== 0)) return -ESPIPE;
@@ -245,10 +245,10 @@ export function tee(t: Task, a: Args): SysResult {
   const flags = a.u32(3);
   if (flags & ~SPLICE_F_ALL) return -EINVAL;
   if (count === 0) return 0;
-  const input = t.fds.get(a.i32(0));
-  const out = t.fds.get(a.i32(1));
-  if (input === undefined || input.flags & O_PATH) return -EBADF;
-  if (out === undefined || out.flags & O_PATH) return -EBADF;
+  const input = t.fds.opened(a.i32(0));
+  const out = t.fds.opened(a.i32(1));
+  if (input === undefined) return -EBADF;
+  if (out === undefined) return -EBADF;
   if (!input.readable || !out.writable) return -EBADF;
   if (input.pipe === null || out.pipe === null || input.pipe === out.pipe) return -EINVAL;
   const nonblock = (flags & SPLICE_F_NONBLOCK) !== 0;
@@ -263,8 +263,8 @@ export function tee(t: Task, a: Args): SysResult {
 export function vmsplice(t: Task, a: Args): SysResult {
   const flags = a.u32(3);
   if (flags & ~SPLICE_F_ALL) return -EINVAL;
-  const file = t.fds.get(a.i32(0));
-  if (file === undefined || file.flags & O_PATH) return -EBADF;
+  const file = t.fds.opened(a.i32(0));
+  if (file === undefined) return -EBADF;
   if (file.pipe === null) return -EBADF;
   const toPipe = file.writable;
   const nonblock = (flags & SPLICE_F_NONBLOCK) !== 0 || file.nonblocking;

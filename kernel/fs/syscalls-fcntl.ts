@@ -239,12 +239,12 @@ const LOCK_MAND = 32;
 
 /** flock(2). Changing the kind of lock gives the old one up first, as Linux does. */
 export function flock(t: Task, a: Args): SysResult {
-  const file = t.fds.get(a.i32(0));
+  const file = t.fds.opened(a.i32(0));
   const op = a.u32(1);
   const kind = op & ~LOCK_NB;
   if (kind & LOCK_MAND) return 0;
   if (kind !== LOCK_SH && kind !== LOCK_EX && kind !== LOCK_UN) return -EINVAL;
-  if (file === undefined || file.flags & O_PATH) return -EBADF;
+  if (file === undefined) return -EBADF;
   const inode = file.inode;
   if (inode === null) return -EBADF;
   if (kind === LOCK_UN) {

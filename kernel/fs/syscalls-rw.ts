@@ -4,7 +4,7 @@ import { IoBuf } from '../mm/iobuf.ts';
 import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
 import { park, type SysResult } from '../wait.ts';
-import { O_APPEND, O_PATH, type File } from './file.ts';
+import { O_APPEND, type File } from './file.ts';
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFSOCK } from './inode.ts';
 import { IN_ACCESS, IN_MODIFY } from './notify.ts';
 import { notify } from './open.ts';
@@ -94,7 +94,7 @@ function writeFrom(t: Task, file: File, buf: IoBuf, offset: number): SysResult {
 
 /** read(2). An empty blocking file parks the task; waking runs this again. */
 export function read(t: Task, a: Args): SysResult {
-  const file = t.fds.get(a.i32(0));
+  const file = t.fds.opened(a.i32(0));
   if (file === undefined || !file.readable) return -EBADF;
   const buf = readBuffer(t, file, file.pos, a.ptr(1), a.size(2));
   return typeof buf === 'number' ? buf : readInto(t, file, buf, -1);
@@ -102,7 +102,7 @@ export function read(t: Task, a: Args): SysResult {
 
 /** write(2). */
 export function write(t: Task, a: Args): SysResult {
-  const file = t.fds.get(a.i32(0));
+  const file = t.fds.opened(a.i32(0));
   if (file === undefined || !file.writable) return -EBADF;
   const address = a.ptr(1);
   const length = a.size(2);
@@ -121,8 +121,8 @@ function positioned(file: File): boolean {
 export function pread64(t: Task, a: Args): SysResult {
   const offset = a.i64(3);
   if (offset < 0) return -EINVAL;
-  const file = t.fds.get(a.i32(0));
-  if (file === undefined || file.flags & O_PATH) return -EBADF;
+  const file = t.fds.opened(a.i32(0));
+  if (file === undefined) return -EBADF;
   if (!file.readable) return positioned(file) ? -EBADF : -ESPIPE;
   const buf = readBuffer(t, file, offset, a.ptr(1), a.size(2));
   return typeof buf === 'number' ? buf : readInto(t, file, buf, offset);
@@ -132,8 +132,8 @@ export function pread64(t: Task, a: Args): SysResult {
 export function pwrite64(t: Task, a: Args): SysResult {
   const offset = a.i64(3);
   if (offset < 0) return -EINVAL;
-  const file = t.fds.get(a.i32(0));
-  if (file === undefined || file.flags & O_PATH) return -EBADF;
+  const file = t.fds.opened(a.i32(0));
+  if (file === undefined) return -EBADF;
   if (!file.writable) return positioned(file) ? -EBADF : -ESPIPE;
   if (!accessOk(a.ptr(1), a.size(2))) return -EFAULT;
   const buf = t.mm.iov(a.ptr(1), Math.min(a.size(2), MAX_RW_COUNT), false);
@@ -183,8 +183,8 @@ export function importIovec(
 }
 
 function vector(t: Task, a: Args, forWrite: boolean, offset: number): SysResult {
-  const file = t.fds.get(a.i32(0));
-  if (file === undefined || file.flags & O_PATH) return -EBADF;
+  const file = t.fds.opened(a.i32(0));
+  if (file === undefined) return -EBADF;
   if (!(forWrite ? file.writable : file.readable)) {
     return offset >= 0 && !positioned(file) ? -ESPIPE : -EBADF;
   }
@@ -222,8 +222,8 @@ function vector2(t: Task, a: Args, forWrite: boolean): SysResult {
   const offset = a.i64(3);
   const flags = a.u32(5);
   if (offset < -1) return -EINVAL;
-  const file = t.fds.get(a.i32(0));
-  if (file === undefined || file.flags & O_PATH) return -EBADF;
+  const file = t.fds.opened(a.i32(0));
+  if (file === undefined) return -EBADF;
   if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)) return -EOPNOTSUPP;
   // FMODE_NOWAIT: neither tmpfs nor pipes of 6.1 have it.
   if (flags & RWF_NOWAIT) return -EOPNOTSUPP;
@@ -247,16 +247,16 @@ export function pwritev2(t: Task, a: Args): SysResult {
 
 /** lseek(2). */
 export function lseek(t: Task, a: Args): number {
-  const file = t.fds.get(a.i32(0));
-  if (file === undefined || file.flags & O_PATH) return -EBADF;
+  const file = t.fds.opened(a.i32(0));
+  if (file === undefined) return -EBADF;
   const whence = a.u32(2);
   return whence > 4 ? -EINVAL : file.lseek(a.i64(1), whence, t);
 }
 
 /** fsync(2) and fdatasync(2): what is in memory is as safe as it gets; host files are flushed. */
 export function fsync(t: Task, a: Args): number {
-  const file = t.fds.get(a.i32(0));
-  return file === undefined || file.flags & O_PATH ? -EBADF : file.fsync();
+  const file = t.fds.opened(a.i32(0));
+  return file === undefined ? -EBADF : file.fsync();
 }
 
 /** sync(2). */
@@ -267,8 +267,8 @@ export function sync(t: Task): number {
 
 /** syncfs(2). */
 export function syncfs(t: Task, a: Args): number {
-  const file = t.fds.get(a.i32(0));
-  if (file === undefined || file.flags & O_PATH) return -EBADF;
+  const file = t.fds.opened(a.i32(0));
+  if (file === undefined) return -EBADF;
   return file.inode?.fs.sync?.() ?? 0;
 }
 
@@ -276,8 +276,8 @@ export function syncfs(t: Task, a: Args): number {
 export function syncFileRange(t: Task, a: Args): number {
   const offset = a.i64(1);
   const bytes = a.i64(2);
-  const file = t.fds.get(a.i32(0));
-  if (file === undefined || file.flags & O_PATH) return -EBADF;
+  const file = t.fds.opened(a.i32(0));
+  if (file === undefined) return -EBADF;
   if (a.u32(3) & ~7) return -EINVAL;
   if (offset < 0 || bytes < 0) return -EINVAL;
   const type = file.inode === null ? 0 : file.inode.mode & S_IFMT;

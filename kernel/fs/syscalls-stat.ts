@@ -14,7 +14,6 @@ import {
 } from './abi-stat.ts';
 import { MNT_NOEXEC, pathName, type Mount, type Path } from './dentry.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Inode } from './inode.ts';
-import { O_PATH } from './file.ts';
 import { DirFile } from './regular-file.ts';
 import { getname } from './syscalls-open.ts';
 import {
@@ -175,8 +174,8 @@ const MAX_DENTS = 1 << 20;
 
 /** getdents64(2) and getdents(2). The position is an index into the listing taken when reading began. */
 function listDirectory(t: Task, fd: number, address: number, size: number, old: boolean): number {
-  const file = t.fds.get(fd);
-  if (file === undefined || file.flags & O_PATH) return -EBADF;
+  const file = t.fds.opened(fd);
+  if (file === undefined) return -EBADF;
   if (!(file instanceof DirFile)) return -ENOTDIR;
   if (file.snapshot === null) {
     if (file.path?.dentry.deleted) return -ENOENT;

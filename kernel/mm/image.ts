@@ -81,7 +81,10 @@ function fill(mm: AddressSpace, req: ImageRequest): Image | number {
   // Where the strings end decides how far down the stack area reaches.
   const strings = stringSpace(req);
   const low = pageDown(top - strings) - STACK_EXPAND;
-  const stackStart = Math.max(low, Math.min(pageDown(top - strings), top - pageUp(mm.stackLimit)));
+  const stackStart = Math.max(
+    low,
+    Math.min(pageDown(top - strings), top - pageUp(Math.min(mm.stackLimit, top))),
+  );
   const prot = PROT_READ | PROT_WRITE | (plan.execStack ? PROT_EXEC : 0);
   const anon = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
   let r = mm.map({

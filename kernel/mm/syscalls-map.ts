@@ -42,7 +42,7 @@ export function mmap(t: Task, a: Args): number {
   if (a.u32(5) & PAGE_MASK) return -EINVAL;
   let file: File | null = null;
   if (!(flags & MAP_ANONYMOUS)) {
-    file = t.fds.get(a.i32(4)) ?? null;
+    file = t.fds.opened(a.i32(4)) ?? null;
     if (!file) return -EBADF;
     if (flags & MAP_HUGETLB) return -EINVAL;
   } else if (flags & MAP_HUGETLB) {

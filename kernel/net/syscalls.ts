@@ -37,7 +37,7 @@ const MAX_ADDRESS = 2 ** 47;
 
 /** The socket behind a descriptor: -EBADF, -ENOTSOCK. */
 export function socketAt(t: Task, fd: number): Socket | number {
-  const file = t.fds.get(fd);
+  const file = t.fds.opened(fd);
   if (!file) return -EBADF;
   return file instanceof Socket ? file : -ENOTSOCK;
 }

@@ -58,7 +58,7 @@ function processOf(file: File): ThreadGroup | null {
 /** pidfd_send_signal(2). */
 export function pidfd_send_signal(t: Task, a: Args): number {
   if (a.u32(3) !== 0) return -EINVAL;
-  const file = t.fds.get(a.i32(0));
+  const file = t.fds.opened(a.i32(0));
   const g = file && processOf(file);
   if (!g) return -EBADF;
   const signo = a.i32(1);
@@ -80,7 +80,7 @@ export function pidfd_send_signal(t: Task, a: Args): number {
 /** pidfd_getfd(2). */
 export function pidfd_getfd(t: Task, a: Args): number {
   if (a.u32(2) !== 0) return -EINVAL;
-  const file = t.fds.get(a.i32(0));
+  const file = t.fds.opened(a.i32(0));
   if (!(file instanceof PidFile)) return -EBADF;
   const g = file.group;
   if (g.live === 0) return -ESRCH;

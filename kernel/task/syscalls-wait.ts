@@ -147,7 +147,7 @@ export function waitid(t: Task, a: Args): SysResult {
     }
     case P_PIDFD: {
       if (id < 0) return -EINVAL;
-      const file = t.fds.get(id);
+      const file = t.fds.opened(id);
       if (!(file instanceof PidFile)) return -EBADF;
       choice = (g) => g === file.group;
       nonblock ||= file.nonblocking;

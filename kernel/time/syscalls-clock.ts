@@ -15,6 +15,9 @@ const CAP_SYS_TIME = 1n << 25n;
 const TIME_ERROR = 5;
 const STA_UNSYNC = 0x40;
 const TIMEX_SIZE = 208;
+const ADJ_OFFSET_SINGLESHOT = 0x0001;
+const ADJ_OFFSET_READONLY = 0x2000;
+const ADJ_ADJTIME = 0x8000;
 
 /** clock_gettime(2). */
 export function clock_gettime(t: Task, a: Args): number {
@@ -100,7 +103,10 @@ function adjust(t: Task, address: number): number {
   const bytes = t.mm.copyIn(address, TIMEX_SIZE);
   if (bytes === null) return -EFAULT;
   const v = new DataView(bytes.buffer, bytes.byteOffset);
-  if (v.getUint32(0, true) !== 0) return -EPERM;
+  const modes = v.getUint32(0, true);
+  // timekeeping_validate_timex: adjtime's own form first; its read-only one is for everybody.
+  if (modes & ADJ_ADJTIME && !(modes & ADJ_OFFSET_SINGLESHOT)) return -EINVAL;
+  if (modes !== 0 && !(modes & ADJ_ADJTIME && modes & ADJ_OFFSET_READONLY)) return -EPERM;
   const now = t.kernel.timers.realtime();
   bytes.fill(0);
   v.setBigInt64(24, 16_000_000n, true); // maxerror, esterror: never synchronised

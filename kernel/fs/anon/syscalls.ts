@@ -54,7 +54,7 @@ const MAY_READ = 4;
 export function inotifyAddWatch(t: Task, a: Args): number {
   const mask = a.u32(2);
   if (mask & ~ALL_INOTIFY_BITS || mask === 0) return -EINVAL;
-  const file = t.fds.get(a.i32(0));
+  const file = t.fds.opened(a.i32(0));
   if (!file) return -EBADF;
   if ((mask & IN_MASK_ADD && mask & IN_MASK_CREATE) || !(file instanceof InotifyFile)) return -EINVAL;
   const name = t.mm.cstring(a.ptr(1), PATH_MAX);
@@ -67,7 +67,7 @@ export function inotifyAddWatch(t: Task, a: Args): number {
 }
 
 export function inotifyRmWatch(t: Task, a: Args): number {
-  const file = t.fds.get(a.i32(0));
+  const file = t.fds.opened(a.i32(0));
   if (!file) return -EBADF;
   return file instanceof InotifyFile ? file.unwatch(a.i32(1)) : -EINVAL;
 }

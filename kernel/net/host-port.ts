@@ -153,8 +153,9 @@ export class HostConnection implements StreamPeer {
   }
   reset(): void {
     if (this.gone) return;
-    this.over();
+    // The host may take what was sent before.
     this.handler.reset?.();
+    this.over();
   }
   drained(): void {
     if (!this.stalled || this.room <= 0) return;

@@ -46,6 +46,8 @@ export class HostNetwork implements HostNet {
   /** Sockets for the guest's outgoing datagrams, by guest port. */
   private readonly outgoing = new Map<number, dgram.Socket>();
   private closed = false;
+  /** Connections the guest wrote to, or ended, since `flush`. */
+  private readonly written = new Set<() => void>();
 
   constructor(stack: NetStack, onActivity: () => void) {
     this.stack = stack;
@@ -61,6 +63,14 @@ export class HostNetwork implements HostNet {
   /** Something outside this process may yet reach the guest. */
   get live(): boolean {
     return this.servers.length + this.sockets.size + this.datagrams.length + this.outgoing.size > 0;
+  }
+
+  /** Passes on what the guest sent: an answer written in pieces leaves as one. */
+  flush(): void {
+    if (this.written.size === 0) return;
+    const all = [...this.written];
+    this.written.clear();
+    for (const pump of all) pump();
   }
 
   async publish(list: readonly Publication[]): Promise<void> {
@@ -134,9 +144,14 @@ export class HostNetwork implements HostNet {
       }
     };
     const kill = (): void => {
+      // What was sent before the reset has left already, on a real wire.
+      if (this.written.delete(pump)) pump();
       if (!socket.destroyed) socket.resetAndDestroy();
     };
-    c.handler = { data: pump, end: pump, drain: () => socket.resume(), reset: kill, refused: kill };
+    const later = (): void => {
+      this.written.add(pump);
+    };
+    c.handler = { data: later, end: later, drain: () => socket.resume(), reset: kill, refused: kill };
     if (c.closed) {
       kill();
       this.sockets.delete(socket);
@@ -158,6 +173,7 @@ export class HostNetwork implements HostNet {
     socket.on('error', () => {});
     socket.on('close', () => {
       this.sockets.delete(socket);
+      this.written.delete(pump);
       if (!c.closed) c.abort();
       this.onActivity();
     });

@@ -26,6 +26,8 @@ export interface LoopHooks {
   afterSyscall?(t: Task): boolean;
   /** Instructions retired by the cpu (the virtual clock). */
   ran?(instructions: number): void;
+  /** Now and then between system calls, and before `run` returns: what the guest sent may leave. */
+  flush?(): void;
   /** An instruction the cpu does not know; its bytes at t.regs.pc. */
   undefinedInstruction?(t: Task): void;
 }
@@ -51,6 +53,12 @@ export class Loop {
 
   /** Runs for about `milliseconds` of host time (Infinity: until something else ends it). */
   run(milliseconds: number): LoopEnd {
+    const end = this.rounds(milliseconds);
+    this.hooks.flush?.();
+    return end;
+  }
+
+  private rounds(milliseconds: number): LoopEnd {
     const { kernel, cpu } = this;
     const { scheduler, clock } = kernel;
     const end = milliseconds === Infinity ? Infinity : performance.now() + milliseconds;
@@ -73,6 +81,7 @@ export class Loop {
       }
       if (--untilSlice < 0) {
         untilSlice = CLOCK_EVERY;
+        this.hooks.flush?.();
         if (end !== Infinity && performance.now() > end) return 'slice';
       }
       const t = scheduler.pick();

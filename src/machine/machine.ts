@@ -93,6 +93,7 @@ export class Machine {
       this.virtual?.ran(n);
     };
     if (options.report) this.loop.hooks.undefinedInstruction = undefinedInstructionReporter(options.report);
+    this.loop.hooks.flush = () => assembly.network.flush();
     assembly.onInput(() => this.kick());
     this.watch();
   }
@@ -393,6 +394,8 @@ export class Machine {
     });
     this.wakeUp = null;
     cancel();
+    // What else came at the same time comes in first: the guest then sees all of it in one epoll_wait.
+    if (this.kicked) await breathe();
   }
 
   private reportDeadlock(): void {

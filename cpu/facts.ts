@@ -3,6 +3,7 @@
  * instruction; one that fails often is not made again.
  */
 import type { Val } from './wasm/function.ts';
+import type { ValType } from './wasm/ops.ts';
 
 /** Properties of values (each a name) that hold for the rest of a basic block: what passed a test need not be tested again. */
 export class Facts {
@@ -31,8 +32,8 @@ export interface Speculation {
   readonly failed: boolean;
   /** Leaves it to the interpreter when the condition (i32) holds; before it had any effect. */
   leaveIf(cond: Val): void;
-  /** An i32 that is computed whenever the region is entered. `build`: is the same for each name. */
-  atEntry(name: string, build: () => Val): Val;
+  /** A value that is computed whenever the region is entered. `build` is the same for each name. */
+  atEntry(name: string, type: ValType, build: () => Val): Val;
   /** Computes it anew, here. */
-  renew(name: string, build: () => Val): void;
+  renew(name: string, type: ValType, build: () => Val): void;
 }

@@ -102,7 +102,7 @@ export function planAccesses(
       fn, cells, flow: NOWHERE, view: request.view, rec: d.rec, fuses: isa.fuses,
       callee: (kind, name) => ({ index: 0, result: signature(kind, name).result }),
       derived: { spill: nothing, fill: nothing },
-      fails: !request.settled || wandering.has(d.first + UNUSUAL),
+      fails: () => !request.settled || wandering.has(d.first + UNUSUAL),
       site: site(d),
       usesCells: isa.usesCells.bind(isa),
     }); // prettier-ignore

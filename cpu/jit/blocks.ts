@@ -132,7 +132,7 @@ export class BlockReader {
             ?.result ?? null,
       }),
       derived: { spill: () => undefined, fill: () => undefined },
-      fails: false,
+      fails: () => false,
       site: () => ({ kind: 'tlb' }),
       usesCells: () => false,
     });

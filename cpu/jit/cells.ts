@@ -291,9 +291,9 @@ export class Cells {
   }
 
   /** A local that has its value whenever the region is entered. */
-  atEntry(name: string, build: () => Val): Var {
+  atEntry(name: string, type: ValType, build: () => Val): Var {
     let found = this.entryValues.get(name);
-    if (!found) this.entryValues.set(name, (found = { v: this.b.var('i32'), build }));
+    if (!found) this.entryValues.set(name, (found = { v: this.b.var(type), build }));
     return found.v;
   }
 

@@ -47,6 +47,8 @@ export interface CompiledRegion {
   /** Records of its indirect jumps and calls, returns apart, each with the places it was known to go to. */
   readonly indirect: ReadonlyMap<number, readonly number[]>;
   readonly instructions: number;
+  /** It has arithmetic that could be faster once results are known to have been inexact. */
+  readonly unsettled: boolean;
 }
 
 /** What the common exit does: the interpreter goes on at a record, a link is followed, or `run` comes back. */
@@ -97,6 +99,7 @@ class RegionEmitter {
   private readonly ids = new Map<RegionNode, number>();
   private readonly windows = new Map<number, WindowLocals>();
   private readonly wandering: ReadonlySet<number>;
+  private unsettled = false;
   private readonly plans = new Map<RegionNode, readonly Planned[]>();
   /** Accesses of each cell in the whole region. */
   private readonly uses: number[] = [];
@@ -213,6 +216,7 @@ class RegionEmitter {
         this.region.nodes.filter(leads).map((n) => [n.block.end, this.reader.targets(n.block)]),
       ),
       instructions: this.region.instructions,
+      unsettled: this.unsettled,
     };
   }
 
@@ -282,12 +286,20 @@ class RegionEmitter {
         fuses: this.isa.fuses,
         callee: (kind, name) => this.callee(kind, name),
         derived: this.derived,
-        fails: !this.request.settled || this.wandering.has(d.first + UNUSUAL),
+        fails: this.fails(d),
         site: sites(d.first),
         usesCells: this.isa.usesCells.bind(this.isa),
       });
     }
     if (cut) this.aside('interpreter', end, 0, -1);
+  }
+
+  /** Is an instruction's arithmetic to look after everything itself? Asked where there is any. */
+  private fails(d: DecodedInstruction): () => boolean {
+    return () => {
+      this.unsettled ||= !this.request.settled;
+      return this.unsettled || this.wandering.has(d.first + UNUSUAL);
+    };
   }
 
   /** How each access of a block is made, in their order. */

@@ -65,7 +65,7 @@ export interface RegionContext {
   /** The derived locals to and from the state in memory. */
   readonly derived: { spill(): void; fill(): void };
   /** What the instruction supposed failed often. */
-  readonly fails: boolean;
+  fails(): boolean;
   /** The instruction's next memory access. */
   site(address: Val, size: number, access: 'r' | 'w'): Site;
   /** Whether a host function reads or writes cells. */
@@ -89,18 +89,21 @@ export function compiled<T extends Base<GuestBuilder>>(builder: T): T & Base<Com
   abstract class Compiled extends builder {
     abstract readonly context: RegionContext;
     override get speculation(): Speculation {
-      const { cells, flow, fails } = this.context;
+      const { cells, flow } = this.context;
+      const fails = (): boolean => this.context.fails();
       return {
         facts: cells.facts,
-        failed: fails,
+        get failed() {
+          return fails();
+        },
         leaveIf: (cond) => {
           this.fn.if(cond, () => {
             flow.unusual();
           });
         },
-        atEntry: (name, build) => this.fn.get(cells.atEntry(name, build)),
-        renew: (name, build) => {
-          this.fn.set(cells.atEntry(name, build), build());
+        atEntry: (name, type, build) => this.fn.get(cells.atEntry(name, type, build)),
+        renew: (name, type, build) => {
+          this.fn.set(cells.atEntry(name, type, build), build());
         },
       };
     }

@@ -258,6 +258,9 @@ export class Tier {
     this.lookAtLeaks(space, p);
     if (compiled) {
       p.wasted = Math.max(0, p.wasted - REGAINED);
+      const unsettled = inside.find((r) => r.compiled.unsettled);
+      if (unsettled && this.affordable && this.options.settled())
+        this.improve(unsettled, p, unsettled.patience);
       this.average = Math.min(this.average * 2, this.options.heat.longest);
       return;
     }

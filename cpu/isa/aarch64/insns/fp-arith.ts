@@ -36,7 +36,7 @@ function controlIs(b: A64Builder, clear: number): Val {
 export function settled(b: A64Builder): Val {
   const now = (): Val => controlIs(b, FZ | RMODE);
   const guess = supposing(b);
-  return guess ? guess.atEntry('settled', now) : now();
+  return guess ? guess.atEntry('settled', 'i32', now) : now();
 }
 /** What an instruction may leave to the interpreter, unless that happens often. */
 export function supposing(b: A64Builder): Speculation | null {
@@ -45,7 +45,7 @@ export function supposing(b: A64Builder): Speculation | null {
 }
 /** To be called where FPCR or FPSR was written. */
 export function controlChanged(b: A64Builder): void {
-  b.speculation?.renew('settled', () => controlIs(b, FZ | RMODE));
+  b.speculation?.renew('settled', 'i32', () => controlIs(b, FZ | RMODE));
 }
 /** The same where neither operands nor result are denormal. */
 export const settledNormal = (b: A64Builder): Val => controlIs(b, RMODE);

@@ -32,7 +32,7 @@ const isSettled = (b: X86Builder) => (): Val =>
 
 /** To be called where MXCSR may have got another mode or lost its flags. */
 export function mxcsrChanged(b: X86Builder): void {
-  b.speculation?.renew(SETTLED, isSettled(b));
+  b.speculation?.renew(SETTLED, 'i32', isSettled(b));
 }
 
 /** One lane's number, tested. */
@@ -65,20 +65,33 @@ class Scalar {
   }
 }
 
-/** i32: all lanes of `result` are finite, and they and all lanes of `others` larger than the least normal number. */
-function allLarge(b: X86Builder, { t, vector }: Lanes, result: Val, others: readonly Val[]): Val {
-  const splat = (n: number): Val => b.op(`${vector}.splat`, t === 'f64' ? b.f64(n) : b.f32(n));
-  const abs = (v: Val): Val => b.op(`${vector}.abs`, v);
-  const size = abs(result);
-  const smallest = others.reduce((m, v) => b.op(`${vector}.pmin`, m, abs(v)), size);
-  const ok = b.op(
-    'v128.and',
-    b.op(`${vector}.gt`, smallest, splat(FORMAT[t].least)),
-    b.op(`${vector}.lt`, size, splat(Infinity)),
+/** The same number in every lane, in a local of the region. */
+function constant(b: X86Builder, guess: Speculation, { t, vector }: Lanes, n: number): Val {
+  return guess.atEntry(`${vector} ${n}`, 'v128', () =>
+    b.op(`${vector}.splat`, t === 'f64' ? b.f64(n) : b.f32(n)),
   );
-  const [mask, all] = t === 'f64' ? ['i64x2.bitmask', 3] : ['i32x4.bitmask', 15];
-  return b.eq(b.op(mask, ok), all);
 }
+function magnitude(b: X86Builder, guess: Speculation, { t, vector }: Lanes, v: Val): Val {
+  const ints = t === 'f64' ? 'i64x2' : 'i32x4';
+  const mask = guess.atEntry(`${vector} magnitude`, 'v128', () =>
+    b.op(`${ints}.splat`, t === 'f64' ? b.i64((1n << 63n) - 1n) : b.i32(0x7fffffff)),
+  );
+  return b.op('v128.and', v, mask);
+}
+const allLanes = (b: X86Builder, { t }: Lanes, ok: Val): Val =>
+  t === 'f64' ? b.eq(b.op('i64x2.bitmask', ok), 3) : b.eq(b.op('i32x4.bitmask', ok), 15);
+
+/** i32: all lanes of `result` are finite, and they and all lanes of `others` larger than the least normal number. */
+function allLarge(b: X86Builder, guess: Speculation, form: Lanes, result: Val, others: readonly Val[]): Val {
+  const { t, vector } = form;
+  const size = magnitude(b, guess, form, result);
+  const smallest = others.reduce((m, v) => b.op(`${vector}.pmin`, m, magnitude(b, guess, form, v)), size);
+  return allLanes(b, form, b.op(
+    'v128.and',
+    b.op(`${vector}.gt`, smallest, constant(b, guess, form, FORMAT[t].least)),
+    b.op(`${vector}.lt`, size, constant(b, guess, form, Infinity)),
+  ));
+} // prettier-ignore
 
 /** A number or each lane of a vector: i32, or a mask. */
 function exactZero(b: X86Builder, type: string, op: Operation, r: Val, x: Val, y: Val): Val {
@@ -92,18 +105,18 @@ function exactZero(b: X86Builder, type: string, op: Operation, r: Val, x: Val, y
 }
 
 /** i32: each lane of the result is large and finite or an exact zero, and no operand's is denormal. */
-function allExact(b: X86Builder, form: Lanes, op: Operation, r: Val, x: Val, y: Val, operands: readonly Val[]): Val {
+function allExact(b: X86Builder, guess: Speculation, form: Lanes, op: Operation, r: Val, x: Val, y: Val, operands: readonly Val[]): Val {
   const { t, vector } = form;
-  const splat = (n: number): Val => b.op(`${vector}.splat`, t === 'f64' ? b.f64(n) : b.f32(n));
-  const size = b.op(`${vector}.abs`, r);
-  const large = b.op('v128.and', b.op(`${vector}.gt`, size, splat(FORMAT[t].least)), b.op(`${vector}.lt`, size, splat(Infinity)));
+  const least = constant(b, guess, form, FORMAT[t].least);
+  const size = magnitude(b, guess, form, r);
+  const finite = b.op(`${vector}.lt`, size, constant(b, guess, form, Infinity));
+  const large = b.op('v128.and', b.op(`${vector}.gt`, size, least), finite);
   let ok = b.op('v128.or', large, exactZero(b, vector, op, r, x, y));
   for (const v of operands) {
-    const normal = b.op(`${vector}.ge`, b.op(`${vector}.abs`, v), splat(FORMAT[t].least));
-    ok = b.op('v128.and', ok, b.op('v128.or', normal, b.op(`${vector}.eq`, v, splat(0))));
+    const normal = b.op(`${vector}.ge`, magnitude(b, guess, form, v), least);
+    ok = b.op('v128.and', ok, b.op('v128.or', normal, b.op(`${vector}.eq`, v, b.v128(new Uint8Array(16)))));
   }
-  const [mask, all] = t === 'f64' ? ['i64x2.bitmask', 3] : ['i32x4.bitmask', 15];
-  return b.eq(b.op(mask, ok), all);
+  return allLanes(b, form, ok);
 } // prettier-ignore
 
 /** x op y (sqrt: of y). A scalar result is merged into `into`. */
@@ -123,7 +136,7 @@ export function inPlace(
   const unknown = operands.filter(
     (v) => !facts.knows(v, property) && !facts.knows(v, `no denormal ${vector}`),
   );
-  guess.leaveIf(b.eqz(guess.atEntry(SETTLED, isSettled(b))));
+  guess.leaveIf(b.eqz(guess.atEntry(SETTLED, 'i32', isSettled(b))));
   let result: Val;
   if (scalar) {
     const one = new Scalar(b, t);
@@ -136,8 +149,8 @@ export function inPlace(
     result = b.lane(`${vector}.replace_lane`, 0, into, r);
   } else {
     result = op === 'sqrt' ? b.op(`${vector}.sqrt`, y) : b.op(`${vector}.${op}`, x, y);
-    b.fn.if(b.eqz(allLarge(b, form, result, unknown)), () => {
-      guess.leaveIf(b.eqz(allExact(b, form, op, result, x, y, unknown)));
+    b.fn.if(b.eqz(allLarge(b, guess, form, result, unknown)), () => {
+      guess.leaveIf(b.eqz(allExact(b, guess, form, op, result, x, y, unknown)));
     });
   }
   for (const v of [result, ...unknown]) facts.know(v, property);
@@ -160,7 +173,7 @@ export function guarded(
   const out = b.var(scalar ? t : 'v128');
   b.block((done) => {
     b.block((otherwise) => {
-      b.brIf(otherwise, b.eqz(guess.atEntry(SETTLED, isSettled(b))));
+      b.brIf(otherwise, b.eqz(guess.atEntry(SETTLED, 'i32', isSettled(b))));
       if (scalar) {
         for (const v of op === 'sqrt' ? [y] : [x, y]) b.brIf(otherwise, one.denormal(one.of(v)));
         const r = op === 'sqrt' ? b.op(`${t}.sqrt`, one.of(y)) : b.op(`${t}.${op}`, one.of(x), one.of(y));
@@ -168,7 +181,7 @@ export function guarded(
         b.set(out, r);
       } else {
         const r = op === 'sqrt' ? b.op(`${vector}.sqrt`, y) : b.op(`${vector}.${op}`, x, y);
-        b.brIf(otherwise, b.eqz(allLarge(b, form, r, op === 'sqrt' ? [y] : [x, y])));
+        b.brIf(otherwise, b.eqz(allLarge(b, guess, form, r, op === 'sqrt' ? [y] : [x, y])));
         b.set(out, r);
       }
       b.br(done);

@@ -5,7 +5,7 @@
 import type { Val } from './wasm/function.ts';
 import type { ValType } from './wasm/ops.ts';
 
-/** Properties of values (each a name) that hold for the rest of a basic block: what passed a test need not be tested again. */
+/** Properties of values (each a name): what passed a test need not be tested again by code that is only reached through it. */
 export class Facts {
   private readonly held = new Map<Val, Set<string>>();
   /** Code that may be skipped is being built: nothing can be learned from it. */
@@ -22,6 +22,14 @@ export class Facts {
   }
   forget(): void {
     this.held.clear();
+  }
+  /** What is known, to be known again where the code goes on. */
+  get all(): ReadonlyMap<Val, ReadonlySet<string>> {
+    return new Map([...this.held].map(([v, names]) => [v, new Set(names)]));
+  }
+  resume(all: ReadonlyMap<Val, ReadonlySet<string>>): void {
+    this.held.clear();
+    for (const [v, names] of all) this.held.set(v, new Set(names));
   }
 }
 

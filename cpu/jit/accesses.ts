@@ -3,7 +3,7 @@ import { constantOf, termsOf } from '../builder.ts';
 import { R, UNUSUAL, WINDOW_SIZES } from '../layout.ts';
 import { Fn, type Val } from '../wasm/function.ts';
 import type { Block, DecodedInstruction } from './blocks.ts';
-import { Cells } from './cells.ts';
+import { Cells, type Knowledge } from './cells.ts';
 import type { CompileRequest } from './compile.ts';
 import type { RegionIsa, Signature } from './isa.ts';
 import type { WindowExtent } from './job.ts';
@@ -41,16 +41,6 @@ function join(leaders: Map<Val | null, Planned[]>, base: Val | null, p: Planned)
 }
 
 const nothing = (): void => undefined;
-const NOWHERE: Flow = {
-  aside: nothing,
-  missed: nothing,
-  unusual: nothing,
-  leave: nothing,
-  direct: nothing,
-  fallThrough: nothing,
-  indirect: nothing,
-};
-
 /** The window for an access, by where its instruction went last; −1: through the TLB. `wandering`: as the job has it. */
 function windowFor(
   { windows, stack, view }: CompileRequest,
@@ -67,47 +57,95 @@ function windowFor(
   return found >= 0 || access === 'w' ? found : windows.findIndex(holds);
 }
 
+/** What is known where a block goes on. */
+export interface Onward {
+  readonly knowledge: Knowledge;
+  readonly leaders: ReadonlyMap<Val | null, readonly Planned[]>;
+}
+
+/** The accesses of a block in their order, and what is known on each way out of it. */
+export interface Plan {
+  readonly accesses: readonly Planned[];
+  readonly direct: Onward | null;
+  readonly fallThrough: Onward | null;
+  readonly indirect: Onward | null;
+}
+
 /**
- * Emits a block once for nothing, to see its accesses in their order: those that lie near each other, from the same value,
- * are checked with the first of them. `uses`: how often each cell is accessed, added to.
+ * Emits blocks once for nothing, to see their accesses: those that lie near each other, from the same value, are checked
+ * with the first of them.
  */
-export function planAccesses(
-  block: Block,
-  isa: RegionIsa,
-  request: CompileRequest,
-  wandering: ReadonlySet<number>,
-  signature: (kind: 'host' | 'helper', name: string) => Signature,
-  uses: number[],
-): Planned[] {
-  const fn = new Fn(['i32'], 'i32');
-  const cells = new Cells(fn, isa.cells);
-  const out: Planned[] = [];
-  const leaders = new Map<Val | null, Planned[]>();
-  const site =
-    (d: DecodedInstruction): RegionContext['site'] =>
-    (address, size, access) => {
-      const { base, by } =
-        address.op === 'const' ? { base: null, by: constantOf(address) } : termsOf(address);
-      const p: Planned = {
-        window: WINDOW_SIZES.includes(size as 1) ? windowFor(request, wandering, d, access) : -1,
-        by, from: by, to: by + BigInt(size), at: null, leader: null,
-      }; // prettier-ignore
-      out.push(p);
-      // What is computed inside an instruction's own branches is not there behind them.
-      if (p.window >= 0 && cells.depth === 0) join(leaders, base, p);
-      return { kind: 'tlb' };
+export class Planner {
+  private readonly isa: RegionIsa;
+  private readonly request: CompileRequest;
+  private readonly wandering: ReadonlySet<number>;
+  private readonly signature: (kind: 'host' | 'helper', name: string) => Signature;
+  private readonly fn = new Fn(['i32'], 'i32');
+  private readonly cells: Cells;
+
+  constructor(isa: RegionIsa, request: CompileRequest, signature: Planner['signature']) {
+    this.isa = isa;
+    this.request = request;
+    this.wandering = new Set(request.wandering);
+    this.signature = signature;
+    this.cells = new Cells(this.fn, isa.cells);
+  }
+
+  /** Accesses of each cell in all blocks so far. */
+  get uses(): readonly number[] {
+    return this.cells.uses;
+  }
+
+  /** `from`: the only way to the block is from one that was planned before. */
+  plan(block: Block, from: Onward | null): Plan {
+    const { isa, request, wandering, signature, fn, cells } = this;
+    const accesses: Planned[] = [];
+    const leaders = new Map<Val | null, Planned[]>(
+      [...(from?.leaders ?? [])].map(([base, l]) => [base, [...l]]),
+    );
+    if (from) cells.resume(from.knowledge);
+    else cells.forget();
+    const ways: { -readonly [K in 'direct' | 'fallThrough' | 'indirect']: Onward | null } = {
+      direct: null, fallThrough: null, indirect: null,
+    }; // prettier-ignore
+    const on = (way: keyof typeof ways) => (): void => {
+      ways[way] = {
+        knowledge: cells.knowledge,
+        leaders: new Map([...leaders].map(([base, l]) => [base, [...l]])),
+      };
     };
-  for (const d of block.instructions)
-    d.instruction.emit({
-      fn, cells, flow: NOWHERE, view: request.view, rec: d.rec, fuses: isa.fuses,
-      callee: (kind, name) => ({ index: 0, result: signature(kind, name).result }),
-      derived: { spill: nothing, fill: nothing },
-      fails: () => !request.settled || wandering.has(d.first + UNUSUAL),
-      site: site(d),
-      usesCells: isa.usesCells.bind(isa),
-    }); // prettier-ignore
-  cells.uses.forEach((n, i) => {
-    uses[i] = (uses[i] ?? 0) + n;
-  });
-  return out;
+    const flow: Flow = {
+      aside: nothing,
+      missed: nothing,
+      unusual: nothing,
+      leave: nothing,
+      direct: on('direct'),
+      fallThrough: on('fallThrough'),
+      indirect: on('indirect'),
+    };
+    const site =
+      (d: DecodedInstruction): RegionContext['site'] =>
+      (address, size, access) => {
+        const { base, by } =
+          address.op === 'const' ? { base: null, by: constantOf(address) } : termsOf(address);
+        const p: Planned = {
+          window: WINDOW_SIZES.includes(size as 1) ? windowFor(request, wandering, d, access) : -1,
+          by, from: by, to: by + BigInt(size), at: null, leader: null,
+        }; // prettier-ignore
+        accesses.push(p);
+        // What is computed inside an instruction's own branches is not there behind them.
+        if (p.window >= 0 && cells.depth === 0) join(leaders, base, p);
+        return { kind: 'tlb' };
+      };
+    for (const d of block.instructions)
+      d.instruction.emit({
+        fn, cells, flow, view: request.view, rec: d.rec, fuses: isa.fuses,
+        callee: (kind, name) => ({ index: 0, result: signature(kind, name).result }),
+        derived: { spill: nothing, fill: nothing },
+        fails: () => !request.settled || wandering.has(d.first + UNUSUAL),
+        site: site(d),
+        usesCells: isa.usesCells.bind(isa),
+      }); // prettier-ignore
+    return { accesses, ...ways };
+  }
 }

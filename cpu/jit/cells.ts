@@ -78,6 +78,12 @@ export class Arithmetic extends Builder {
   }
 }
 
+/** Values of cells at some place, and what was made sure of. */
+export interface Knowledge {
+  readonly known: readonly (Val | null)[];
+  readonly facts: ReadonlyMap<Val, ReadonlySet<string>>;
+}
+
 /** The cells of one region under construction. */
 export class Cells {
   readonly layout: CellLayout;
@@ -150,6 +156,15 @@ export class Cells {
   forget(): void {
     this.known.fill(null);
     this.facts.forget();
+  }
+
+  /** What is known here: it holds in code that is reached from here alone. */
+  get knowledge(): Knowledge {
+    return { known: [...this.known], facts: this.facts.all };
+  }
+  resume({ known, facts }: Knowledge): void {
+    this.known = [...known];
+    this.facts.resume(facts);
   }
 
   /**

@@ -17,8 +17,8 @@ import { GO, JUMP_CACHE_ENTRIES, SETTLE } from '../interp/helpers.ts';
 import { Fn, type Label, type Val, type Var } from '../wasm/function.ts';
 import { ModuleWriter } from '../wasm/module.ts';
 import { BlockReader, type DecodedInstruction } from './blocks.ts';
-import { Arithmetic, Cells } from './cells.ts';
-import { planAccesses, type Planned } from './accesses.ts';
+import { Arithmetic, Cells, type Knowledge } from './cells.ts';
+import { Planner, type Onward, type Plan, type Planned } from './accesses.ts';
 import { structure, type Structure } from './graph.ts';
 import type { CompileJob } from './job.ts';
 import type { RegionIsa, Signature, StateAccess } from './isa.ts';
@@ -83,6 +83,19 @@ const OFTEN = 40;
 /** It goes where only samples can tell. */
 const leads = ({ block }: RegionNode): boolean => block.ways.indirect && block.flow !== 'return';
 
+/** Nodes that are reached from one other node, by one way and never from outside, with that other. */
+function onlyWays(nodes: readonly RegionNode[]): Map<RegionNode, RegionNode> {
+  const from = new Map<RegionNode, RegionNode | null>();
+  for (const n of nodes) for (const s of n.successors) from.set(s, from.has(s) ? null : n);
+  return new Map([...from].filter((e): e is [RegionNode, RegionNode] => e[1] !== null && !e[0].dispatched));
+}
+
+/** What is known on the way from one node to another. */
+function wayOn(plan: Plan, from: RegionNode, to: RegionNode): Onward | null {
+  if (from.direct?.node === to) return plan.direct;
+  return from.fallThrough?.node === to ? plan.fallThrough : plan.indirect;
+}
+
 class RegionEmitter {
   private readonly isa: RegionIsa;
   private readonly request: CompileRequest;
@@ -100,9 +113,12 @@ class RegionEmitter {
   private readonly windows = new Map<number, WindowLocals>();
   private readonly wandering: ReadonlySet<number>;
   private unsettled = false;
-  private readonly plans = new Map<RegionNode, readonly Planned[]>();
+  private readonly plans = new Map<RegionNode, Plan>();
+  /** Blocks reached from one other alone, with that one; and what is known on the way, once it is emitted. */
+  private readonly onlyWays: ReadonlyMap<RegionNode, RegionNode>;
+  private readonly known = new Map<RegionNode, Knowledge>();
   /** Accesses of each cell in the whole region. */
-  private readonly uses: number[] = [];
+  private readonly uses: readonly number[];
   /** Entering and leaving it must be cheap: what is not used everywhere stays in memory. */
   private readonly large: boolean;
   private dispatcher!: Label;
@@ -126,11 +142,20 @@ class RegionEmitter {
     this.reader = reader;
     this.region = region;
     this.wandering = new Set(request.wandering);
-    const { fn, wandering } = this;
+    const { fn } = this;
     this.large = region.instructions > LARGE;
-    const signature = (kind: 'host' | 'helper', name: string): Signature => this.signature(kind, name);
-    for (const n of region.nodes)
-      this.plans.set(n, planAccesses(n.block, isa, request, wandering, signature, this.uses));
+    this.structure = structure(region.nodes);
+    this.onlyWays = onlyWays(region.nodes);
+    const planner = new Planner(isa, request, (kind, name) => this.signature(kind, name));
+    const plan = (parent: RegionNode | null): void => {
+      for (const n of this.structure.children.get(parent)!) {
+        const from = this.onlyWays.get(n);
+        this.plans.set(n, planner.plan(n.block, from ? wayOn(this.plans.get(from)!, from, n) : null));
+        plan(n);
+      }
+    };
+    plan(null);
+    this.uses = planner.uses;
     this.cells = new Cells(fn, isa.cells, this.rarelyUsed());
     this.fuel = fn.var('i32');
     this.next = fn.var('i32');
@@ -139,7 +164,6 @@ class RegionEmitter {
     this.info = fn.var('i32');
     this.pc = fn.var('i64');
     this.kind = fn.var('i32');
-    this.structure = structure(region.nodes);
     for (const n of region.nodes) if (n.dispatched) this.ids.set(n, this.ids.size);
   }
 
@@ -273,9 +297,11 @@ class RegionEmitter {
   // ---- blocks
 
   private emitBlock(n: RegionNode): void {
-    this.cells.forget();
+    const known = this.known.get(n);
+    if (known) this.cells.resume(known);
+    else this.cells.forget();
     const { instructions, cut, end } = n.block;
-    const sites = this.sites(this.plans.get(n)!);
+    const sites = this.sites(this.plans.get(n)!.accesses);
     for (const d of instructions) {
       d.instruction.emit({
         fn: this.fn,
@@ -442,6 +468,7 @@ class RegionEmitter {
 
   private branch(from: RegionNode, to: RegionNode): void {
     const { fn } = this;
+    if (this.onlyWays.get(to) === from) this.known.set(to, this.cells.knowledge);
     switch (this.structure.edge(from, to)) {
       case 'forward':
         fn.br(this.labels.get(to)!);

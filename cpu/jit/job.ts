@@ -57,10 +57,10 @@ export function writeBlock(to: Float64Array, i: number, b: NearBlock): void {
 }
 export const blockSpace = (count: number): Float64Array => new Float64Array(count * FIELDS);
 
-/** Guest addresses of a job's blocks. */
-export function blockAddresses({ blocks }: CompileJob): Set<number> {
+/** Guest addresses of a job's blocks, or of the first `count` of them. */
+export function blockAddresses({ blocks }: CompileJob, count = Infinity): Set<number> {
   const found = new Set<number>();
-  for (let i = 0; i < blocks.length; i += FIELDS) found.add(blocks[i]);
+  for (let i = 0; i < Math.min(blocks.length, count * FIELDS); i += FIELDS) found.add(blocks[i]);
   return found;
 }
 

@@ -120,6 +120,8 @@ const LARGE = 300;
 const WASTED = 0.25;
 const WASTED_MOST = 8;
 const REGAINED = 1 / 64;
+/** Blocks around a seed that are likely to become part of its region. */
+const LIKELY = 60;
 /** Patience of a region whose jumps always find somewhere new. */
 const ENOUGH = 1000;
 
@@ -154,6 +156,8 @@ interface Pending {
   readonly patience: number;
   /** Blocks it may hold. */
   readonly near: ReadonlySet<number>;
+  /** Those of them that are reached first. */
+  readonly likely: ReadonlySet<number>;
   /** Its code changed meanwhile. */
   stale: boolean;
 }
@@ -288,9 +292,9 @@ export class Tier {
     else this.make(space, p, pc);
   }
 
-  /** Is a region that begins here being compiled? */
+  /** Is a region being compiled that begins here, or is likely to hold the place? */
   private isPending(space: CodeSpace, pc: number): boolean {
-    return this.pending.some((job) => job.space === space && job.seeds.includes(pc));
+    return this.pending.some((job) => job.space === space && (job.seeds.includes(pc) || job.likely.has(pc)));
   }
 
   /** Regions a block is part of by itself. */
@@ -447,8 +451,8 @@ export class Tier {
     };
   }
 
-  private start(job: CompileJob, what: Omit<Pending, 'job' | 'near' | 'stale'>): void {
-    const pending: Pending = { ...what, job, near: blockAddresses(job), stale: false };
+  private start(job: CompileJob, what: Omit<Pending, 'job' | 'near' | 'likely' | 'stale'>): void {
+    const pending: Pending = { ...what, job, near: blockAddresses(job), likely: blockAddresses(job, LIKELY), stale: false };
     if (this.background?.alive) {
       this.pending.push(pending);
       this.background.post(job, copyRecords(this.options.memory.u8, job));

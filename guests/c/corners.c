@@ -1,6 +1,7 @@
 /* Rules at the edges that test suites of others look for, by the call that follows them. */
 #include "guest.h"
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timex.h>
@@ -43,6 +44,102 @@ static void clock_adjustment(void) {
   OK(adjtimex(&t) >= 0);
 }
 
+static volatile sig_atomic_t signals, last_fd, last_code;
+static void on_io(int sig, siginfo_t *si, void *u) {
+  (void)sig, (void)u;
+  signals++;
+  last_fd = si->si_fd;
+  last_code = si->si_code;
+}
+
+/* O_ASYNC: a file's owner is told when it can be read. */
+static void owner_signals(void) {
+  int p[2];
+  MUST(pipe(p) == 0);
+  struct sigaction sa = {.sa_sigaction = on_io, .sa_flags = SA_SIGINFO};
+  sigaction(SIGIO, &sa, NULL);
+  sigaction(SIGRTMIN + 3, &sa, NULL);
+  R(fcntl(p[0], F_SETOWN, getpid()));
+  OK(fcntl(p[0], F_GETOWN) == getpid());
+  R(fcntl(p[0], F_SETFL, O_ASYNC));
+  R(write(p[1], "x", 1));
+  printf("SIGIO %d code %#x\n", signals, last_code);
+  R(fcntl(p[0], F_SETSIG, SIGRTMIN + 3));
+  R(write(p[1], "x", 1));
+  printf("signal %d code %d for the reader: %d\n", signals, last_code, last_fd == p[0]);
+  R(fcntl(p[0], F_SETFL, 0));
+  R(write(p[1], "x", 1));
+  printf("signals %d\n", signals);
+  struct f_owner_ex ex = {F_OWNER_TID, getpid()};
+  R(fcntl(p[0], F_SETOWN_EX, &ex));
+  R(fcntl(p[0], F_GETOWN_EX, &ex));
+  printf("type %d\n", ex.type);
+  R(fcntl(p[0], F_SETOWN, 0x7ffffff0));
+  close(p[0]), close(p[1]);
+}
+
+/* A lease is broken by whoever opens the file in a way that does not go with it. */
+static void leases(void) {
+  enter_dir();
+  int fd = open("f", O_CREAT | O_RDWR, 0600);
+  R(fcntl(fd, F_GETLEASE));
+  R(fcntl(fd, F_SETLEASE, 9));
+  R(fcntl(fd, F_SETLEASE, F_UNLCK));
+  R(fcntl(fd, F_SETLEASE, F_RDLCK));
+  R(fcntl(fd, F_SETLEASE, F_WRLCK));
+  R(fcntl(fd, F_GETLEASE));
+  signals = 0;
+  pid_t pid;
+  R(fcntl(fd, F_SETSIG, SIGRTMIN + 3));
+  CHILD(pid, R(open("f", O_RDONLY | O_NONBLOCK)); OK(open("f", O_WRONLY) >= 0));
+  while (signals < 1) pause_ms(1);
+  while (fcntl(fd, F_GETLEASE) != F_UNLCK) pause_ms(1);
+  R(fcntl(fd, F_SETLEASE, F_UNLCK));
+  reap(pid, "breaker");
+  printf("code %d for the holder: %d\n", last_code, last_fd == fd);
+  int other = open("f", O_RDONLY);
+  R(fcntl(fd, F_SETLEASE, F_WRLCK));
+  R(fcntl(other, F_SETLEASE, F_RDLCK));
+  close(other), close(fd);
+  fd = open("f", O_RDONLY);
+  R(fcntl(fd, F_SETLEASE, F_RDLCK));
+  R(truncate("g", 0));
+  close(fd);
+  unlink("f");
+
+  fd = open(".", O_RDONLY);
+  signals = 0;
+  sigset_t s;
+  sigemptyset(&s), sigaddset(&s, SIGIO), sigprocmask(SIG_BLOCK, &s, NULL);
+  R(fcntl(fd, F_NOTIFY, DN_CREATE | DN_DELETE));
+  close(open("n", O_CREAT | O_WRONLY, 0600));
+  struct timespec none = {0, 0};
+  OK(sigtimedwait(&s, NULL, &none) == SIGIO);
+  unlink("n");
+  R(sigtimedwait(&s, NULL, &none));
+  int file = open("/proc/self/exe", O_RDONLY);
+  R(fcntl(file, F_NOTIFY, DN_CREATE));
+  leave_dir();
+}
+
+#define NS_GET_USERNS 0xb701
+#define NS_GET_PARENT 0xb702
+#define NS_GET_NSTYPE 0xb703
+static void namespaces(void) {
+  struct stat a, b;
+  int uts = open("/proc/self/ns/uts", O_RDONLY);
+  int user = open("/proc/self/ns/user", O_RDONLY);
+  MUST(uts >= 0 && user >= 0);
+  R(ioctl(uts, NS_GET_NSTYPE));
+  R(ioctl(uts, NS_GET_PARENT));
+  R(ioctl(user, NS_GET_PARENT));
+  int owner = ioctl(uts, NS_GET_USERNS);
+  MUST(owner >= 0 && fstat(owner, &a) == 0 && stat("/proc/self/ns/user", &b) == 0);
+  OK(a.st_ino == b.st_ino);
+  printf("mode %o\n", a.st_mode);
+  R(access("/proc/self/ns/pid", F_OK));
+}
+
 int main(int argc, char **argv) {
   if (argc > 1) {
     printf("started %s\n", argv[1]);
@@ -51,5 +148,8 @@ int main(int argc, char **argv) {
   o_path();
   exec_without_stack_limit("/proc/self/exe");
   clock_adjustment();
+  owner_signals();
+  leases();
+  namespaces();
   return 0;
 }

@@ -2,13 +2,14 @@
 import { EBADF, EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ENOTTY, EOPNOTSUPP, ESPIPE } from '../abi/errno.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
-import { WaitQueue } from '../wait.ts';
+import { WaitQueue, type Waiter } from '../wait.ts';
 import type { Path } from './dentry.ts';
 import type { Inode } from './inode.ts';
 import { releasePosixLocks } from './locks.ts';
 import { FD_COST, FILE_COST, type KernelMemory } from '../mm/kernel-memory.ts';
 import type { MemObject } from '../mm/mem-object.ts';
 import type { Pipe } from './pipe/pipe.ts';
+import { NO_OWNER, type FileOwner } from './owner.ts';
 
 export const POLLIN = 0x1;
 export const POLLPRI = 0x2;
@@ -67,9 +68,13 @@ export abstract class File {
   path: Path | null = null;
   /** The VFS's own clean-up when the last reference goes (write counts, locks, inotify). */
   closed: ((file: File) => void) | null = null;
-  /** F_SETOWN: pid, or minus the process group, that SIGIO goes to; and which signal instead (F_SETSIG). */
-  owner = 0;
+  /** F_SETOWN: whom SIGIO goes to; and which signal instead (F_SETSIG). */
+  owner: FileOwner = NO_OWNER;
   ownerSignal = 0;
+  /** With O_ASYNC: what passes events on to the owner. */
+  async: Waiter | null = null;
+  /** F_NOTIFY: ends it. */
+  dnotify: (() => void) | null = null;
   /** What /proc/PID/fd/N links to: a path, or "pipe:[7]", "socket:[8]", "anon_inode:[eventfd]". */
   abstract get name(): string;
   /** What strace -yy shows instead: "TCP:[127.0.0.1:80->127.0.0.1:4711]". */

@@ -6,6 +6,7 @@ import type { Park } from '../wait.ts';
 import type { Path } from './dentry.ts';
 import type { File } from './file.ts';
 import type { FileLocks } from './locks.ts';
+import type { Leases } from './leases.ts';
 
 export const S_IFMT = 0o170000;
 export const S_IFSOCK = 0o140000;
@@ -81,6 +82,8 @@ export abstract class Inode {
   btime: bigint | null = null;
   /** POSIX, OFD and flock locks; null until the first one. */
   locks: FileLocks | null = null;
+  /** F_SETLEASE's; null until the first one. */
+  leases: Leases | null = null;
   /** The AF_UNIX socket bound to this name (owned by kernel/net). */
   socket: object | null = null;
   /** Open files on it, O_PATH ones aside: inotify's watches outlive its last name while there are any. */

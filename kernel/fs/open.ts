@@ -35,6 +35,7 @@ import {
   O_WRONLY,
 } from './file.ts';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, ownsInode, type Inode } from './inode.ts';
+import { breakLease, releaseLease } from './leases.ts';
 import { releaseFileLocks } from './locks.ts';
 import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_CREATE, IN_MODIFY, IN_OPEN } from './notify.ts';
 import { DirFile, PathFile } from './regular-file.ts';
@@ -119,6 +120,10 @@ export function openInode(
     if (at.mnt.readOnly && !created) return -EROFS;
     if (inode.writers < 0) return -ETXTBSY;
   }
+  if (inode.leases !== null && t !== null) {
+    const broken = breakLease(t, inode, write || (flags & O_TRUNC) !== 0, flags);
+    if (broken !== 0) return broken;
+  }
   if (type === S_IFREG && flags & O_TRUNC && !created) {
     const err = inode.truncate(0);
     if (err < 0) return err;
@@ -144,6 +149,8 @@ function finish(vfs: Vfs, t: Task | null, file: File, at: Path, writer = false):
     if (writer) at.inode.writers--;
     if (open) at.inode.opens--;
     if (at.inode.locks !== null) releaseFileLocks(f);
+    if (at.inode.leases !== null) releaseLease(f);
+    f.dnotify?.();
     if (kernel?.notify.active && open) {
       kernel.notify.event(
         f.writable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE,

@@ -65,7 +65,7 @@ export const fileRows = defineSyscalls({
   dup2: { x86_64: 33, aarch64: null, run: o.dup2, ret: 'fd', support: FULL, args: [fd('oldfd'), fd('newfd')] },
   dup3: { x86_64: 292, aarch64: 24, run: o.dup3, ret: 'fd', support: FULL,
     args: [fd('oldfd'), fd('newfd'), dupFlags] },
-  fcntl: { x86_64: 72, aarch64: 25, run: fcntl, blocks: true, support: partial('leases and F_NOTIFY are refused'),
+  fcntl: { x86_64: 72, aarch64: 25, run: fcntl, blocks: true, support: FULL,
     ret: (a) => ([0, 1030].includes(a.u32(1)) ? 'fd' : [1, 3, 1025, 1034].includes(a.u32(1)) ? 'hex' : 'int'),
     aux: (t, a, ret) => fcntlNote(t, a.u32(1), ret),
     args: [fd('fd'), enumOf('cmd', FCNTL_COMMANDS, 'F_???'), fcntlArg] },

@@ -20,6 +20,8 @@ import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
 import type { Path } from './dentry.ts';
 import { O_PATH, type File } from './file.ts';
+import type { SysResult } from '../wait.ts';
+import { breakLease } from './leases.ts';
 import {
   CAP_CHOWN,
   CAP_FSETID,
@@ -226,7 +228,7 @@ export function utime(t: Task, a: Args): number {
 }
 
 /** truncate(2). */
-export function truncate(t: Task, a: Args): number {
+export function truncate(t: Task, a: Args): SysResult {
   const length = a.i64(1);
   if (length < 0) return -EINVAL;
   const at = lookupArg(t, AT_FDCWD, a.ptr(0), LOOKUP_FOLLOW);
@@ -239,6 +241,8 @@ export function truncate(t: Task, a: Args): number {
   let err = inode.access(t, 2);
   if (err < 0) return err;
   if (inode.writers < 0) return -ETXTBSY;
+  const broken = breakLease(t, inode, true, 0);
+  if (broken !== 0) return broken;
   err = sizeAllowed(t, inode.size, length);
   if (err < 0) return err;
   err = inode.truncate(length);

@@ -9,7 +9,6 @@ import {
   EOVERFLOW,
   EPERM,
   ERESTARTSYS,
-  ESRCH,
 } from '../abi/errno.ts';
 import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
@@ -25,6 +24,9 @@ import {
   type LockOwner,
   type LockWait,
 } from './locks.ts';
+import { setNotify } from './anon/dnotify.ts';
+import { getLease, setLease } from './leases.ts';
+import { getOwnerEx, setAsync, setOwner, setOwnerEx } from './sigio.ts';
 import { dupFrom, openFlagsIn, openFlagsOut } from './syscalls-open.ts';
 
 export const F_DUPFD = 0;
@@ -75,7 +77,7 @@ export function fcntl(t: Task, a: Args): SysResult {
     case F_GETFL:
       return openFlagsOut(t.regs.arch, file.flags);
     case F_SETFL:
-      return setFlags(t, file, openFlagsIn(t.regs.arch, a.i32(2)));
+      return setFlags(t, file, fd, openFlagsIn(t.regs.arch, a.i32(2)));
     case F_GETLK:
     case F_OFD_GETLK:
       return getLock(t, file, a.ptr(2), cmd === F_OFD_GETLK);
@@ -87,7 +89,7 @@ export function fcntl(t: Task, a: Args): SysResult {
     case F_SETOWN:
       return setOwner(t, file, a.i32(2));
     case F_GETOWN:
-      return file.owner;
+      return file.owner.who;
     case F_SETOWN_EX:
       return setOwnerEx(t, file, a.ptr(2));
     case F_GETOWN_EX:
@@ -99,49 +101,23 @@ export function fcntl(t: Task, a: Args): SysResult {
     case F_GETSIG:
       return file.ownerSignal;
     case F_GETLEASE:
-      return F_UNLCK;
+      return getLease(t, file);
     case F_SETLEASE:
+      return setLease(t, file, fd, a.i32(2));
     case F_NOTIFY:
-      return -EINVAL;
+      return setNotify(t, file, fd, a.u32(2));
     default:
       return file.fcntl(t, cmd, a.ptr(2));
   }
 }
 
-function setFlags(t: Task, file: File, flags: number): number {
+function setFlags(t: Task, file: File, fd: number, flags: number): number {
   if ((flags ^ file.flags) & O_NOATIME && flags & O_NOATIME && file.inode && !ownsInode(t, file.inode)) {
     return -EPERM;
   }
+  if ((flags ^ file.flags) & O_ASYNC) setAsync(t, file, fd, (flags & O_ASYNC) !== 0);
   file.flags = (file.flags & ~SETFL) | (flags & SETFL);
   return 0;
-}
-
-/** F_SETOWN: a pid, or minus a process group. */
-function setOwner(t: Task, file: File, who: number): number {
-  if (who === -2147483648) return -EINVAL;
-  const { processes } = t.kernel;
-  if (who > 0 && !processes.tasks.has(who)) return -ESRCH;
-  if (who < 0 && ![...processes.groups.values()].some((g) => g.pgrp === -who)) return -ESRCH;
-  file.owner = who;
-  return 0;
-}
-
-const F_OWNER_TID = 0;
-const F_OWNER_PID = 1;
-const F_OWNER_PGRP = 2;
-
-function setOwnerEx(t: Task, file: File, address: number): number {
-  const v = t.mm.viewIn(address, 8);
-  if (v === null) return -EFAULT;
-  const type = v.getInt32(0, true);
-  const pid = v.getInt32(4, true);
-  if (type !== F_OWNER_TID && type !== F_OWNER_PID && type !== F_OWNER_PGRP) return -EINVAL;
-  return setOwner(t, file, type === F_OWNER_PGRP ? -pid : pid);
-}
-
-function getOwnerEx(t: Task, file: File, address: number): number {
-  const out = new Int32Array([file.owner < 0 ? F_OWNER_PGRP : F_OWNER_PID, Math.abs(file.owner)]);
-  return t.mm.copyOut(address, new Uint8Array(out.buffer)) < 0 ? -EFAULT : 0;
 }
 
 interface FlockStruct {

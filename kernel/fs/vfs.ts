@@ -59,6 +59,8 @@ export interface VfsDeps {
 export type FsFactory = (t: Task, source: string, data: string) => FileSystem | number;
 
 export class Vfs {
+  /** /proc/sys/fs/lease-break-time, in seconds. */
+  leaseBreakTime = 45;
   /** What mount(2) can mount besides tmpfs and bind mounts, by type. */
   readonly fsTypes = new Map<string, FsFactory>();
   private readonly tmpfsDeps: TmpfsDeps;

@@ -44,7 +44,7 @@ export function encodeSigInfo(view: DataView, info: SigInfo): void {
     return;
   }
   const value = BigInt.asUintN(64, info.value ?? 0n);
-  switch (siginfoLayout(info.signo, info.code)) {
+  switch (info.poll ? 'poll' : siginfoLayout(info.signo, info.code)) {
     case 'kill':
       view.setInt32(16, info.pid ?? 0, true);
       view.setUint32(20, info.uid ?? 0, true);

@@ -26,6 +26,8 @@ export interface SigInfo {
   readonly stime?: number;
   readonly band?: number;
   readonly fd?: number;
+  /** si_band and si_fd are what counts, whichever signal it is (F_SETSIG). */
+  readonly poll?: boolean;
   readonly timerId?: number;
   readonly overrun?: number;
   /** SIGSYS: si_syscall and si_arch. */

@@ -22,10 +22,14 @@ const FIONREAD = 0x541b;
 /** struct inotify_event without its name; names are padded to this too. */
 const EVENT_SIZE = 16;
 
-interface Watch {
+/** Who is told of what happens to an inode: an inotify instance, or a directory's F_NOTIFY. */
+export interface Watch {
   readonly wd: number;
   readonly inode: Inode;
-  readonly owner: InotifyFile;
+  readonly owner: {
+    queue(wd: number, mask: number, cookie: number, name: string): void;
+    ignored(w: Watch): void;
+  };
   mask: number;
 }
 
@@ -118,23 +122,24 @@ export class Notifier implements FsNotify {
   closed(uid: number): void {
     this.instances.set(uid, (this.instances.get(uid) ?? 1) - 1);
   }
-  add(w: Watch, uid: number): number {
-    const n = this.watchCount.get(uid) ?? 0;
+  /** `uid` null: counts for no user. */
+  add(w: Watch, uid: number | null): number {
+    const n = uid === null ? 0 : (this.watchCount.get(uid) ?? 0);
     if (n >= this.limits.maxUserWatches) return -ENOSPC;
     if (!this.kmem.charge(WATCH_COST)) return -ENOMEM;
-    this.watchCount.set(uid, n + 1);
+    if (uid !== null) this.watchCount.set(uid, n + 1);
     const list = this.watches.get(w.inode);
     if (list) list.push(w);
     else this.watches.set(w.inode, [w]);
     return 0;
   }
-  remove(w: Watch, uid: number): void {
+  remove(w: Watch, uid: number | null): void {
     const list = this.watches.get(w.inode);
     if (!list) return;
     list.splice(list.indexOf(w), 1);
     if (list.length === 0) this.watches.delete(w.inode);
     this.kmem.uncharge(WATCH_COST);
-    this.watchCount.set(uid, (this.watchCount.get(uid) ?? 1) - 1);
+    if (uid !== null) this.watchCount.set(uid, (this.watchCount.get(uid) ?? 1) - 1);
   }
 }
 
@@ -233,7 +238,7 @@ export class InotifyFile extends File {
     for (const w of [...this.byWd.values()].reverse()) {
       const { ino, fs } = w.inode;
       const dev = (Math.floor(fs.dev / 256) * 2 ** 20 + (fs.dev % 256)).toString(16);
-      out += `inotify wd:${w.wd} ino:${ino.toString(16)} sdev:${dev} mask:${(w.mask & IN_ALL_EVENTS).toString(16)} ignored_mask:0 \n`;
+      out += `inotify wd:${w.wd} ino:${ino.toString(16)} sdev:${dev} mask:${((w.mask & (IN_ALL_EVENTS | IN_EXCL_UNLINK | IN_ONESHOT)) >>> 0).toString(16)} ignored_mask:0 \n`;
     }
     return out;
   }

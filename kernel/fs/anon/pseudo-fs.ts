@@ -10,6 +10,7 @@ import { ENXIO } from '../../abi/errno.ts';
 const PIPEFS_MAGIC = 0x50495045;
 const SOCKFS_MAGIC = 0x534f434b;
 const ANON_INODE_FS_MAGIC = 0x09041934;
+const NSFS_MAGIC = 0x6e736673;
 
 /** Realtime in nanoseconds since 1970, for inode times. */
 export function realtime(k: { clock: Kernel['clock'] }): bigint {
@@ -76,6 +77,9 @@ export class PseudoFs {
   readonly pipefs: FileSystem;
   readonly sockfs: FileSystem;
   readonly anonfs: FileSystem;
+  readonly nsfs: FileSystem;
+  /** Namespaces by number. */
+  readonly namespaces = new Map<number, PseudoInode>();
   /** The one inode all eventfds, epolls, timerfds… share. Its mode has no type bits, as Linux's has none. */
   readonly anonInode: PseudoInode;
   /** The pipes behind FIFO inodes of any file system. */
@@ -87,6 +91,7 @@ export class PseudoFs {
     this.anonfs = new Hidden(newDev(), 'anon_inodefs', ANON_INODE_FS_MAGIC);
     this.sockfs = new Hidden(newDev(), 'sockfs', SOCKFS_MAGIC);
     this.pipefs = new Hidden(newDev(), 'pipefs', PIPEFS_MAGIC);
+    this.nsfs = new Hidden(newDev(), 'nsfs', NSFS_MAGIC);
     this.anonInode = this.inode(this.anonfs, 0o600, 0, 0);
   }
 

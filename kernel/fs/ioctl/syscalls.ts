@@ -3,6 +3,7 @@ import { EBADF, EFAULT, ENOTTY } from '../../abi/errno.ts';
 import type { Args } from '../../syscall/args.ts';
 import type { Task } from '../../task/task.ts';
 import { O_ASYNC, O_NONBLOCK, O_PATH } from '../file.ts';
+import { setAsync } from '../sigio.ts';
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../inode.ts';
 import { FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE } from '../tty/ioctls.ts';
 
@@ -30,7 +31,8 @@ export function ioctl(t: Task, a: Args): number {
       const bit = cmd === FIONBIO ? O_NONBLOCK : O_ASYNC;
       // Without a fasync method there is nothing to switch on (ioctl_fioasync).
       if (bit === O_ASYNC && (on !== 0) !== ((file.flags & O_ASYNC) !== 0) && !file.pollable) return -ENOTTY;
-      file.flags = on !== 0 ? file.flags | bit : file.flags & ~bit;
+      if (bit === O_ASYNC) setAsync(t, file, a.i32(0), on !== 0);
+      else file.flags = on !== 0 ? file.flags | bit : file.flags & ~bit;
       return 0;
     }
     case FIOQSIZE:

@@ -190,7 +190,7 @@ function settings(k: Kernel): Record<string, Setting> {
     'fs/protected_regular': kept(0, 0, 2),
     'fs/protected_fifos': kept(0, 0, 2),
     'fs/suid_dumpable': kept(0, 0, 2),
-    'fs/lease-break-time': kept(45),
+    'fs/lease-break-time': field(k.vfs, 'leaseBreakTime', 0, 2 ** 31 - 1),
     'fs/leases-enable': kept(1),
     'fs/dir-notify-enable': kept(1),
     'fs/mount-max': kept(100000),

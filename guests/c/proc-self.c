@@ -105,5 +105,16 @@ int main(int argc, char **argv) {
   struct utsname u;
   R(uname(&u));
   printf("%s %s\n", u.sysname, u.machine);
+  /* What ls -l adds up to its total. */
+  const char *made[] = {"/proc", "/proc/self", "/proc/self/status", "/proc/self/fd/0", "/proc/self/exe", "/sys", "/sys/kernel", "/dev/null"};
+  for (int i = 0; i < (int)(sizeof made / sizeof *made); i++) {
+    struct stat st;
+    MUST(lstat(made[i], &st) == 0);
+    printf("%s: %ld bytes in %ld blocks\n", made[i], (long)st.st_size, (long)st.st_blocks);
+  }
+  int ends[2];
+  struct stat st;
+  MUST(pipe(ends) == 0 && fstat(ends[0], &st) == 0);
+  printf("pipe: %ld blocks\n", (long)st.st_blocks);
   return 0;
 }

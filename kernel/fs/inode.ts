@@ -92,8 +92,9 @@ export abstract class Inode {
   writers = 0;
   /** Bytes. */
   abstract get size(): number;
+  /** st_blocks: 512 bytes each, of the storage it takes. None where contents are made when they are read. */
   get blocks(): number {
-    return Math.ceil(this.size / 512);
+    return 0;
   }
   /** Brings the attributes up to date where something outside may have changed them: before stat tells them. */
   refresh(): void {}

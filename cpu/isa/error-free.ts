@@ -7,6 +7,16 @@ import type { Builder, Val } from '../builder.ts';
 export type ScalarType = 'f32' | 'f64';
 export type Arithmetic = 'add' | 'sub' | 'mul' | 'div' | 'sqrt';
 
+/** Bits of the fraction, and the largest biased exponent. */
+const FORMAT = { f32: { fraction: 23, max: 0xff, bits: 'i32' }, f64: { fraction: 52, max: 0x7ff, bits: 'i64' } } as const; // prettier-ignore
+/** i32: the biased exponent of a number is below `least`, or that of an infinity or NaN. */
+export function exponentOutside(b: Builder, t: ScalarType, v: Val, least: number): Val {
+  const { fraction, max, bits } = FORMAT[t];
+  const shifted = b.shrU(b.op(`${bits}.reinterpret_${t}`, v), fraction);
+  const exponent = b.and(t === 'f64' ? b.wrap(shifted) : shifted, max);
+  return b.geU(b.sub(exponent, least), max - least);
+}
+
 /** |v| within 2^±400: products of halves neither overflow nor lose bits. */
 export function midRange(b: Builder, bits: Val): Val {
   const e = b.and(b.wrap(b.shrU(bits, 52)), 0x7ff);

@@ -452,7 +452,13 @@ export class Tier {
   }
 
   private start(job: CompileJob, what: Omit<Pending, 'job' | 'near' | 'likely' | 'stale'>): void {
-    const pending: Pending = { ...what, job, near: blockAddresses(job), likely: blockAddresses(job, LIKELY), stale: false };
+    const pending: Pending = {
+      ...what,
+      job,
+      near: blockAddresses(job),
+      likely: blockAddresses(job, LIKELY),
+      stale: false,
+    };
     if (this.background?.alive) {
       this.pending.push(pending);
       this.background.post(job, copyRecords(this.options.memory.u8, job));

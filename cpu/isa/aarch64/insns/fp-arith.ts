@@ -13,6 +13,7 @@ import type { Helper } from '../../../interp/helpers.ts';
 import {
   double,
   doubleLike,
+  exponentOutside,
   fusedMultiplyAdd,
   inexact,
   midRange,
@@ -85,6 +86,12 @@ export function fromBits(b: A64Builder, t: ScalarType, bits: Val): Val {
 export const scalar = (b: A64Builder, t: ScalarType, r: Reg): Val => (t === 'f64' ? b.f64v(r) : b.f32v(r));
 /** Writes a scalar result and clears the rest of the register. */
 export function setScalar(b: A64Builder, r: Reg, v: Val): void {
+  if (b.speculation) {
+    // Registers are values there: made at once it does not depend on what was in it.
+    const shape = v.type === 'f64' ? 'f64x2' : 'f32x4';
+    b.storeReg('v128.store', r, b.lane(`${shape}.replace_lane`, 0, b.v128(new Uint8Array(16)), v));
+    return;
+  }
   if (v.type === 'f64') b.storeReg('f64.store', r, v);
   else b.storeReg('i64.store', r, toBits(b, v));
   b.storeReg('i64.store', r, b.i64(0), 8);
@@ -142,12 +149,12 @@ export function arithmetic(
   const guess = supposing(b);
   if (guess) {
     guess.leaveIf(b.eqz(settled(b)));
-    const a = b.op(`${t}.abs`, fast);
-    if (op === 'mul' || op === 'div')
-      b.fn.if(b.eqz(b.op(`${t}.ge`, a, konst(b, t, SAFE[t]))), () => {
-        guess.leaveIf(b.eqz(certain(b, op, t, x, y, fast)));
-      });
-    guess.leaveIf(b.eqz(b.op(`${t}.lt`, a, konst(b, t, Infinity))));
+    // Sums are exact where they are tiny, denormals among them.
+    const rounded = op === 'mul' || op === 'div';
+    b.fn.if(exponentOutside(b, t, fast, rounded ? 2 : 0), () => {
+      if (rounded) guess.leaveIf(b.eqz(certain(b, op, t, x, y, fast)));
+      else guess.leaveIf(b.i32(1));
+    });
     return fast;
   }
   const out = b.var(t, fast);
@@ -284,6 +291,16 @@ export function mulAdd(b: A64Builder, t: ScalarType, a: Val, x: Val, y: Val): Va
     const v = t === 'f64' ? 'f64x2' : 'f32x4';
     const [A, X, Y] = [a, x, y].map((q) => b.op(`${v}.splat`, q));
     const r = b.lane(`${v}.extract_lane`, 0, b.op(`${v}.relaxed_madd`, X, Y, A));
+    const supposed = supposing(b);
+    if (supposed) {
+      supposed.leaveIf(b.eqz(settled(b)));
+      b.fn.if(exponentOutside(b, t, r, 2), () => {
+        const isZero = (q: Val): Val => b.op(`${t}.eq`, q, konst(b, t, 0));
+        const none = b.and(b.and(isZero(r), isZero(a)), b.or(isZero(x), isZero(y)));
+        supposed.leaveIf(b.eqz(none));
+      });
+      return r;
+    }
     const out = b.var(t, r);
     b.if(b.eqz(b.and(settled(b), safe(b, t, r))), () => {
       b.set(out, fromBits(b, t, b.callHelper(`mulAdd_${t}`, toBits(b, a), toBits(b, x), toBits(b, y))!));

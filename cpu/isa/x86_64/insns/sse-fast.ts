@@ -8,6 +8,7 @@ import type { Speculation } from '../../../facts.ts';
 import { PE } from '../../../float/soft-float.ts';
 import { MXCSR_MODE, MXCSR_PLAIN } from '../../../float/sse-ops.ts';
 import { S } from '../../../layout.ts';
+import { exponentOutside } from '../../error-free.ts';
 import type { X86Builder } from '../builder.ts';
 import type { ScalarType } from './sse-arith.ts';
 
@@ -21,8 +22,8 @@ export interface Lanes {
 }
 
 const FORMAT = {
-  f32: { fraction: 23, max: 0xff, least: 2 ** -126, bits: 'i32' },
-  f64: { fraction: 52, max: 0x7ff, least: 2 ** -1022, bits: 'i64' },
+  f32: { fraction: 23, least: 2 ** -126, bits: 'i32' },
+  f64: { fraction: 52, least: 2 ** -1022, bits: 'i64' },
 } as const;
 
 const SETTLED = 'settled';
@@ -48,14 +49,6 @@ class Scalar {
   }
   private bits(x: Val): Val {
     return this.b.op(`${FORMAT[this.t].bits}.reinterpret_${this.t}`, x);
-  }
-  /** i32: the exponent is below `least`, or of no number. */
-  outside(x: Val, least: number): Val {
-    const { b } = this;
-    const { fraction, max } = FORMAT[this.t];
-    const shifted = b.shrU(this.bits(x), fraction);
-    const exponent = b.and(this.t === 'f64' ? b.wrap(shifted) : shifted, max);
-    return b.geU(b.sub(exponent, least), max - least);
   }
   /** i32: not zero, but its exponent is. */
   denormal(x: Val): Val {
@@ -143,7 +136,7 @@ export function inPlace(
     for (const v of unknown) guess.leaveIf(one.denormal(one.of(v)));
     const r = op === 'sqrt' ? b.op(`${t}.sqrt`, one.of(y)) : b.op(`${t}.${op}`, one.of(x), one.of(y));
     // A sum is exact where it is tiny. Other results must be too large to have been before they were rounded.
-    b.fn.if(one.outside(r, op === 'mul' || op === 'div' ? 2 : 1), () => {
+    b.fn.if(exponentOutside(b, t, r, op === 'mul' || op === 'div' ? 2 : 1), () => {
       guess.leaveIf(b.eqz(exactZero(b, t, op, r, one.of(x), one.of(y))));
     });
     result = b.lane(`${vector}.replace_lane`, 0, into, r);
@@ -177,7 +170,7 @@ export function guarded(
       if (scalar) {
         for (const v of op === 'sqrt' ? [y] : [x, y]) b.brIf(otherwise, one.denormal(one.of(v)));
         const r = op === 'sqrt' ? b.op(`${t}.sqrt`, one.of(y)) : b.op(`${t}.${op}`, one.of(x), one.of(y));
-        b.brIf(otherwise, one.outside(r, op === 'mul' || op === 'div' ? 2 : 1));
+        b.brIf(otherwise, exponentOutside(b, t, r, op === 'mul' || op === 'div' ? 2 : 1));
         b.set(out, r);
       } else {
         const r = op === 'sqrt' ? b.op(`${vector}.sqrt`, y) : b.op(`${vector}.${op}`, x, y);

@@ -12,6 +12,10 @@ const MAX_BLOCK = 64;
 export const UNDEFINED = -1;
 export const NEED_MORE = -2;
 
+/** `CodeArena.fit`: all of it, or never. */
+export const FITS = -1;
+export const DIFFERS = -2;
+
 /** Numbers of the handlers every architecture has. */
 export interface CommonIds {
   readonly stop: number;
@@ -246,20 +250,27 @@ export class CodeArena {
   /** Blocks at these addresses are about to be dropped. Set by the cpu. */
   onInvalidate: (space: CodeSpace, pcs: ReadonlySet<number>) => void = () => undefined;
 
-  /** Whether `table` maps every page of the space just as it was decoded; marks them as code if so. */
-  fits(space: CodeSpace, table: PageTable): boolean {
-    const idle = space.users.size === 0;
+  /**
+   * FITS if `table` maps every page of the space just as it was decoded, which are marked as code then; the first page
+   * where no code is mapped yet; or DIFFERS.
+   */
+  fit(space: CodeSpace, table: PageTable): number {
     for (const [page, claim] of space.claims) {
-      if (table.frame(page) < 0) table.prefault?.(page);
-      if (table.frame(page) !== claim.frame || !(table.prot(page) & 4)) return false;
-      // Nobody guarded the bytes while no one ran them.
-      if (idle && this.checksum(claim.frame) !== claim.sum) return false;
+      if (!(table.prot(page) & 4)) {
+        table.prefault?.(page);
+        if (!(table.prot(page) & 4)) return page;
+      }
+      if (table.frame(page) !== claim.frame) return DIFFERS;
     }
+    const idle = space.users.size === 0;
+    // Nobody guarded the bytes while no one ran them.
+    if (idle)
+      for (const claim of space.claims.values()) if (this.checksum(claim.frame) !== claim.sum) return DIFFERS;
     for (const [page, claim] of space.claims) {
       table.markCode(page);
       if (idle) this.markWriters(table, page, claim.frame);
     }
-    return true;
+    return FITS;
   }
 
   /** The last user is gone. */

@@ -4,7 +4,7 @@
  * what its generated code asks of the host.
  */
 import { Bounce } from './bounce.ts';
-import { CodeArena, CodeSpace, UNDEFINED, type Translator } from './code-space.ts';
+import { CodeArena, CodeSpace, DIFFERS, FITS, UNDEFINED, type Translator } from './code-space.ts';
 import {
   EXIT,
   FIXED_END,
@@ -33,7 +33,7 @@ const JUMP_CACHE_PAGES = (JUMP_CACHE_ENTRIES * 16) / PAGE;
 /** What a failed `lookup` means. */
 const LOOKUP_EXIT = [0, EXIT.fault, EXIT.protection, EXIT.alignment];
 /** Programs whose decoded code is kept after their last process. */
-const MAX_IDLE = 8;
+const MAX_IDLE = 16;
 
 export interface CpuOptions {
   /** The interpreter's module. */
@@ -70,6 +70,11 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   private readonly spaces = new Map<PageTable, CodeSpace>();
   /** Code no address space runs on now, oldest first. */
   private readonly idle: CodeSpace[] = [];
+  /**
+   * Code an address space could share as soon as a page with it is mapped: a dynamic program's libraries come while it
+   * runs already.
+   */
+  private readonly wished = new Map<PageTable, Map<CodeSpace, number>>();
   private readonly blocks: RegisterBlocks;
   private readonly translator: Translator;
   /** The compiler's side, if there is one. */
@@ -152,6 +157,11 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     this.flushTlb();
   }
 
+  /** Bytes of decoded code there are. */
+  get decoded(): number {
+    return this.arena.used;
+  }
+
   get compilerStats(): CompilerStats | null {
     return this.tier?.stats ?? null;
   }
@@ -217,6 +227,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     const space = this.spaces.get(table);
     if (!space) return;
     this.spaces.delete(table);
+    this.wished.delete(table);
     this.windows.delete(table);
     space.users.delete(table);
     if (this.table === table) this.space = null;
@@ -237,16 +248,22 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   /** Code for an address space that runs for the first time: what another one decoded of the same pages, or none yet. */
   private attach(table: PageTable, pc: number): CodeSpace {
     const space = this.findSpace(table, pc) ?? this.newSpace();
+    this.use(table, space);
+    return space;
+  }
+
+  private use(table: PageTable, space: CodeSpace): void {
     const i = this.idle.indexOf(space);
     if (i >= 0) this.idle.splice(i, 1);
     space.users.add(table);
     this.spaces.set(table, space);
-    return space;
   }
 
   private findSpace(table: PageTable, pc: number): CodeSpace | null {
     const page = Math.floor(pc / PAGE) * PAGE;
     const tried = new Set<CodeSpace>();
+    const wished = new Map<CodeSpace, number>();
+    let found: CodeSpace | null = null;
     // The parent's first (the last one that ran), then what is kept.
     for (const space of [
       ...(this.space ? [this.space] : []),
@@ -255,9 +272,48 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     ]) {
       if (tried.has(space) || !space.claims.has(page)) continue;
       tried.add(space);
-      if (this.arena.fits(space, table)) return space;
+      const missing = this.arena.fit(space, table);
+      if (missing === FITS) {
+        if (space.users.size > 0) return space;
+        if (!found || space.claims.size > found.claims.size) found = space;
+      } else if (missing !== DIFFERS) wished.set(space, missing);
     }
+    if (wished.size > 0) this.wished.set(table, wished);
+    return found;
+  }
+
+  /** Code of another address space that has become the same for `table`, which is about to run on a new page. */
+  private betterSpace(table: PageTable): CodeSpace | null {
+    const wished = this.wished.get(table);
+    if (!wished) return null;
+    for (const [space, missing] of wished) {
+      if (!(table.prot(missing) & 4)) {
+        table.prefault?.(missing);
+        if (!(table.prot(missing) & 4)) continue;
+      }
+      const gone = space.users.size === 0 && !this.idle.includes(space);
+      const next = gone ? DIFFERS : this.arena.fit(space, table);
+      if (next === FITS) return space;
+      if (next === DIFFERS) wished.delete(space);
+      else wished.set(space, next);
+    }
+    if (wished.size === 0) this.wished.delete(table);
     return null;
+  }
+
+  /** The running address space goes on with the code of another one; what it had is kept for the next that begins so. */
+  private moveTo(space: CodeSpace, table: PageTable): void {
+    const old = this.space;
+    this.use(table, space);
+    if (old) {
+      this.spaces.set(table, old);
+      this.detach(table);
+      this.spaces.set(table, space);
+    }
+    this.space = space;
+    if (space.jumpCache === this.sharedCache) this.arena.clearJumpCache(space.jumpCache);
+    this.memory.i32[(STATE + S.jumpCache) >> 2] = space.jumpCache;
+    if (this.tier) this.showWindows(space, table);
   }
 
   private newSpace(): CodeSpace {
@@ -343,7 +399,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
    * Returns an EXIT; `regs` are exact: pc at the instruction that faulted, or behind the syscall or breakpoint.
    */
   run(regs: R, table: PageTable, fuel: number): number {
-    const space = this.activate(regs, table);
+    let space = this.activate(regs, table);
     const { i32 } = this.memory;
     const fuelAt = (STATE + S.fuel) >> 2;
     if (this.tier && this.untilSample <= 0) this.untilSample = this.tier.slice;
@@ -360,6 +416,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     regs.resumeGeneration = -1;
     for (;;) {
       if (rec < 0) return this.leave(fuel, LOOKUP_EXIT[-rec]);
+      space = this.space ?? space; // `lookup` may have moved it
       const exit = this.runFrom(rec);
       switch (exit) {
         case EXIT.lookup: {
@@ -466,6 +523,13 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
       return -3;
     }
     if (this.arena.full) this.dropAllCode();
+    if (this.wished.size > 0 && !space.claims.has(pc - (pc % PAGE))) {
+      const better = this.betterSpace(table);
+      if (better) {
+        this.moveTo(better, table);
+        return this.lookup(better, table, pc);
+      }
+    }
     const rec = this.arena.decodeBlock(space, table, pc);
     if (rec >= 0) return rec;
     this.faultAddress = BigInt(this.arena.faultAddress);
@@ -475,6 +539,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
 
   private dropAllCode(): void {
     for (const space of this.idle.splice(0)) this.drop(space);
+    this.wished.clear();
     for (const [table, space] of this.spaces) {
       for (const page of space.claims.keys()) table.unmarkCode(page);
       space.links.length = 0;

@@ -164,6 +164,61 @@ describe('address spaces that share code', () => {
     expect([rig.run(), rig.regs.num(R.rax)]).toEqual(['syscall', 5]);
   }); // prettier-ignore
 
+  it('come to share the code of pages that are mapped while they run', () => {
+    const rig = new Rig().usual();
+    const LIB = CODE + 64 * PAGE;
+    const code = rig.table.frame(CODE);
+    const lib = rig.map(LIB, 1, 5);
+    rig.poke(CODE, [...movEax(1), ...SYSCALL, ...bytes('ff e3')]); // jmp rbx
+    rig.poke(LIB, [...movEax(7), ...SYSCALL]);
+    rig.regs.setNum(R.rbx, LIB);
+    const end = (): void => {
+      rig.table.abandon();
+      rig.table.destroy();
+    };
+    /** A process that maps the library after its first call. Before that it must not be able to run it. */
+    const begin = (): void => {
+      end();
+      rig.table = rig.cpu.newPageTable();
+      rig.table.set(CODE, code, 5);
+      rig.regs.pc = CODE;
+      expect([rig.run(), rig.regs.num(R.rax)]).toEqual(['syscall', 1]);
+      expect([rig.run(), rig.cpu.faultAddress]).toEqual(['fault', BigInt(LIB)]);
+    };
+    const library = (frame: number): unknown[] => {
+      rig.table.set(LIB, frame, 5);
+      return [rig.run(), rig.regs.num(R.rax)];
+    };
+    rig.run();
+    expect([rig.run(), rig.regs.num(R.rax)]).toEqual(['syscall', 7]);
+
+    begin();
+    const before = rig.cpu.decoded;
+    expect(library(lib)).toEqual(['syscall', 7]);
+    expect(rig.cpu.decoded).toBe(before);
+    // And it shows changes as its own.
+    rig.regs.pc = LIB;
+    rig.poke(LIB, movEax(8));
+    expect([rig.run(), rig.regs.num(R.rax)]).toEqual(['syscall', 8]);
+
+    begin();
+    const known = rig.cpu.decoded;
+    expect(library(lib)).toEqual(['syscall', 8]);
+    begin();
+    expect(library(lib)).toEqual(['syscall', 8]);
+    expect(rig.cpu.decoded).toBe(known);
+
+    // Another file there, and the same one changed while nobody ran it.
+    const other = rig.cpu.memory.alloc(1);
+    rig.cpu.memory.u8.set([...movEax(9), ...SYSCALL], other);
+    begin();
+    expect(library(other)).toEqual(['syscall', 9]);
+    end();
+    rig.cpu.memory.u8.set([...movEax(10), ...SYSCALL], lib);
+    begin();
+    expect(library(lib)).toEqual(['syscall', 10]);
+  });
+
   it('more code than the arena holds is decoded again and again', () => {
     const rig = new Rig({ codeBytes: 64 << 10 }).usual();
     rig.map(CODE + 2 * PAGE, 62, 7);

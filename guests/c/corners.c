@@ -1,8 +1,11 @@
 /* Rules at the edges that test suites of others look for, by the call that follows them. */
 #include "guest.h"
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/timex.h>
 #include <poll.h>
@@ -122,6 +125,57 @@ static void leases(void) {
   leave_dir();
 }
 
+static void inotify_unlinked(void) {
+  enter_dir();
+  int in = inotify_init1(IN_NONBLOCK);
+  char buf[1024];
+  int fd = open("f", O_CREAT | O_WRONLY, 0600);
+  R(inotify_add_watch(in, "f", IN_MODIFY | IN_EXCL_UNLINK));
+  snprintf(buf, sizeof buf, "/proc/self/fdinfo/%d", in);
+  FILE *info = fopen(buf, "r");
+  while (fgets(buf, sizeof buf, info))
+    if (strstr(buf, "mask:")) printf("%.12s\n", strstr(buf, "mask:"));
+  fclose(info);
+  R(write(fd, "x", 1));
+  R(read(in, buf, sizeof buf));
+  unlink("f");
+  R(write(fd, "x", 1));
+  R(read(in, buf, sizeof buf));
+  leave_dir();
+}
+
+static void memory_arguments(void) {
+  char *odd = (char *)~0ul;
+  R(msync(odd, 4096, MS_SYNC));
+  R(madvise(odd, 4096, MADV_NORMAL));
+  R(mprotect(odd, 4096, PROT_READ));
+  R(munmap(odd, 4096));
+  R(syscall(SYS_memfd_create, "x", -500));
+  R(syscall(SYS_memfd_create, "x", ~0u));
+}
+
+static void unknown_options(void) {
+  int v4 = socket(AF_INET, SOCK_STREAM, 0), v = 0;
+  socklen_t n = sizeof v;
+  R(getsockopt(v4, 500, 1, &v, &n));
+  R(setsockopt(v4, 500, 1, &v, n));
+  close(v4);
+}
+
+/* STICKY_TIMEOUTS: select leaves its timeout alone. */
+static void sticky_timeouts(void) {
+  struct timeval tv = {0, 1000};
+  MUST(personality(PER_LINUX | STICKY_TIMEOUTS) >= 0);
+  R(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &(struct timespec){0, 1000}, NULL));
+  R(select(0, NULL, NULL, NULL, &tv));
+#ifdef __x86_64__
+  tv.tv_usec = 1000; /* the call itself: libraries copy the timeout for pselect6 */
+  R(syscall(SYS_select, 0, NULL, NULL, NULL, &tv));
+  printf("left %ld\n", (long)tv.tv_usec);
+#endif
+  personality(PER_LINUX);
+}
+
 #define NS_GET_USERNS 0xb701
 #define NS_GET_PARENT 0xb702
 #define NS_GET_NSTYPE 0xb703
@@ -151,5 +205,9 @@ int main(int argc, char **argv) {
   owner_signals();
   leases();
   namespaces();
+  inotify_unlinked();
+  memory_arguments();
+  unknown_options();
+  sticky_timeouts();
   return 0;
 }

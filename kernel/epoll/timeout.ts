@@ -6,6 +6,8 @@ export type TimeFormat = 'timespec' | 'timeval';
 
 /** Seconds after which a deadline is as good as never (2^53 ns is 104 days: enough for KTIME_MAX's purpose). */
 const FOREVER = 9_000_000;
+/** personality(2): select(2) and the like leave the caller's timeout as it was. */
+const STICKY_TIMEOUTS = 0x4000000;
 
 /** Absolute deadline of `ms` from now; negative is never (poll, epoll_wait). */
 export function deadlineMs(t: Task, ms: number): number {
@@ -34,7 +36,7 @@ export function deadlineFrom(t: Task, address: number, format: TimeFormat): numb
 
 /** Writes the time left until `deadline`, never below zero; 0 or -EFAULT. */
 export function writeLeft(t: Task, address: number, deadline: number, format: TimeFormat): number {
-  if (address === 0 || deadline === Infinity) return 0;
+  if (address === 0 || deadline === Infinity || t.attrs.personality & STICKY_TIMEOUTS) return 0;
   const left = Math.max(0, deadline - t.kernel.clock.monotonic());
   const sec = Math.floor(left / 1e9);
   const nsec = Math.floor(left - sec * 1e9);

@@ -24,9 +24,10 @@ export interface FsNotify {
   /**
    * `inode` was opened, read, written, closed, changed (IN_OPEN, IN_ACCESS, IN_MODIFY, IN_CLOSE_*, IN_ATTRIB,
    * IN_DELETE_SELF); `dir` and `name` are where it was reached, null and '' when it has no name. A watch on the inode
-   * and one on the directory (with the name) both hear of it; IN_ISDIR is added here.
+   * and one on the directory (with the name) both hear of it; IN_ISDIR is added here. `unlinked`: the name it was
+   * reached by is gone, which IN_EXCL_UNLINK has no interest in.
    */
-  event(mask: number, inode: Inode, dir: Inode | null, name: string): void;
+  event(mask: number, inode: Inode, dir: Inode | null, name: string, unlinked?: boolean): void;
   /** `name` in `dir` was made or removed (IN_CREATE, IN_DELETE): only the directory hears of it. */
   entry(mask: number, dir: Inode, name: string, inode: Inode): void;
   /** rename(2) done: IN_MOVED_FROM and IN_MOVED_TO with one cookie, then IN_MOVE_SELF. */

@@ -157,6 +157,7 @@ function finish(vfs: Vfs, t: Task | null, file: File, at: Path, writer = false):
         at.inode,
         at.dentry.isRoot ? null : at.dentry.parent.inode,
         at.dentry.name,
+        at.dentry.deleted,
       );
       if (at.inode.nlink <= 0 && at.inode.opens === 0) kernel.notify.gone(at.inode);
     }
@@ -168,7 +169,7 @@ function finish(vfs: Vfs, t: Task | null, file: File, at: Path, writer = false):
 /** Tells inotify of something that happened to the object at `at`. */
 export function notify(t: Task, at: Path, mask: number): void {
   const d = at.dentry;
-  t.kernel.notify.event(mask, at.inode, d.isRoot ? null : d.parent.inode, d.name);
+  t.kernel.notify.event(mask, at.inode, d.isRoot ? null : d.parent.inode, d.name, d.deleted);
 }
 
 /** The new regular file of O_CREAT, in the parent the walk ended at. */

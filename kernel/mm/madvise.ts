@@ -4,7 +4,7 @@ import { PAGE_SIZE, PROT_READ, PROT_WRITE } from '../ports.ts';
 import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
 import type { AddressSpace } from './address-space.ts';
-import { sizeArg } from './layout.ts';
+import { PAGE_MASK, sizeArg } from './layout.ts';
 import {
   VM_DONTCOPY, VM_DONTDUMP, VM_DONTEXPAND, VM_HUGEPAGE, VM_IO, VM_LOCKED, VM_MAYSHARE, VM_MERGEABLE, VM_NOHUGEPAGE, VM_PFNMAP,
   VM_RAND_READ, VM_SEQ_READ, VM_SHARED, VM_WIPEONFORK, VM_WRITE, type Vma,
@@ -128,7 +128,7 @@ export function madvise(t: Task, a: Args): number {
   const advice = a.i32(2);
   const poison = advice === MADV_HWPOISON || advice === MADV_SOFT_OFFLINE;
   if (!isKnown(advice) && !poison) return -EINVAL;
-  if (start % PAGE_SIZE !== 0) return -EINVAL;
+  if (a.u32(0) & PAGE_MASK) return -EINVAL;
   const length = sizeArg(a, 1);
   if ((size !== 0 && length === 0) || start + length >= 2 ** 64) return -EINVAL;
   if (length === 0) return 0;
@@ -179,7 +179,7 @@ export function mincore(t: Task, a: Args): number {
   const size = a.size(1);
   const vec = a.ptr(2);
   const { taskSize } = mm.layout;
-  if (start % PAGE_SIZE !== 0) return -EINVAL;
+  if (a.u32(0) & PAGE_MASK) return -EINVAL;
   if (!(start + size <= taskSize)) return -ENOMEM;
   const pages = Math.ceil(size / PAGE_SIZE);
   if (!(vec + pages <= taskSize)) return -EFAULT;
@@ -213,7 +213,7 @@ export function msync(t: Task, a: Args): number {
   const start = a.ptr(0);
   const flags = a.u32(2);
   if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) return -EINVAL;
-  if (start % PAGE_SIZE !== 0) return -EINVAL;
+  if (a.u32(0) & PAGE_MASK) return -EINVAL;
   if (flags & MS_ASYNC && flags & MS_SYNC) return -EINVAL;
   const length = sizeArg(a, 1);
   if (start + length >= 2 ** 64) return -ENOMEM;

@@ -121,7 +121,7 @@ export function munmap(t: Task, a: Args): number {
   const start = a.ptr(0);
   const length = sizeArg(a, 1);
   const { taskSize } = t.mm.layout;
-  if (start % PAGE_SIZE !== 0 || start > taskSize || a.size(1) > taskSize - start) return -EINVAL;
+  if (a.u32(0) & PAGE_MASK || start > taskSize || a.size(1) > taskSize - start) return -EINVAL;
   if (length === 0) return -EINVAL;
   return t.mm.unmap(start, start + length);
 }
@@ -132,7 +132,7 @@ export function mprotect(t: Task, a: Args): number {
   const size = a.size(1);
   const grows = a.u32(2) & (PROT_GROWSDOWN | PROT_GROWSUP);
   const prot = a.u32(2) & ~(PROT_GROWSDOWN | PROT_GROWSUP);
-  if (grows === (PROT_GROWSDOWN | PROT_GROWSUP) || start % PAGE_SIZE !== 0) return -EINVAL;
+  if (grows === (PROT_GROWSDOWN | PROT_GROWSUP) || a.u32(0) & PAGE_MASK) return -EINVAL;
   if (size === 0) return 0;
   const end = start + sizeArg(a, 1);
   if (end === start || end >= 2 ** 64) return -ENOMEM;

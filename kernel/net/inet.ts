@@ -162,7 +162,8 @@ export abstract class InetSocket extends Socket {
       return getIntOption(this.options.values, IPV6_OPTIONS, level, name, length);
     }
     if (level === IPPROTO_IP) return getIntOption(this.options.values, IP_OPTIONS, level, name, length);
-    return -ENOPROTOOPT;
+    // do_ip_getsockopt's word for a level it does not know is another than ipv6_getsockopt's.
+    return this.family === AF_INET6 ? -ENOPROTOOPT : -EOPNOTSUPP;
   }
 }
 

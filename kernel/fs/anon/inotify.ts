@@ -64,10 +64,10 @@ export class Notifier implements FsNotify {
     return this.watches.size > 0;
   }
 
-  event(mask: number, inode: Inode, dir: Inode | null, name: string): void {
+  event(mask: number, inode: Inode, dir: Inode | null, name: string, unlinked = false): void {
     if (inode.type === S_IFDIR) mask |= IN_ISDIR;
-    if (dir !== null) this.tell(dir, mask, 0, name);
-    this.tell(inode, mask, 0, '');
+    if (dir !== null) this.tell(dir, mask, 0, name, unlinked);
+    this.tell(inode, mask, 0, '', unlinked);
   }
 
   entry(mask: number, dir: Inode, name: string, inode: Inode): void {
@@ -98,13 +98,13 @@ export class Notifier implements FsNotify {
     }
   }
 
-  private tell(inode: Inode, mask: number, cookie: number, name: string): void {
+  private tell(inode: Inode, mask: number, cookie: number, name: string, unlinked = false): void {
     const list = this.watches.get(inode);
     if (!list) return;
     // IN_ISDIR never comes with the two self events (inotify_handle_inode_event).
     const shown = mask & (IN_DELETE_SELF | IN_MOVE_SELF) ? mask & ~IN_ISDIR : mask;
     for (const w of list.length > 1 ? [...list] : list) {
-      if (!(w.mask & mask & IN_ALL_EVENTS)) continue;
+      if (!(w.mask & mask & IN_ALL_EVENTS) || (unlinked && w.mask & IN_EXCL_UNLINK)) continue;
       w.owner.queue(w.wd, shown, cookie, name);
       if (w.mask & IN_ONESHOT) w.owner.ignored(w);
     }

@@ -15,8 +15,10 @@ const MFD_NAME_MAX = 249;
 
 export function memfdCreate(t: Task, a: Args): number {
   const flags = a.u32(1);
+  // With MFD_HUGETLB the upper bits are the size of a page.
+  const known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | (flags & MFD_HUGETLB ? 0x3f << 26 : 0);
+  if (flags & ~known) return -EINVAL;
   if (flags & MFD_HUGETLB) return -ENODEV; // no huge pages here
-  if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING)) return -EINVAL;
   const name = t.mm.cstring(a.ptr(0), MFD_NAME_MAX + 1);
   if (typeof name === 'number') return name === -ENAMETOOLONG ? -EINVAL : -EFAULT;
   const { shmem, vfs } = t.kernel;

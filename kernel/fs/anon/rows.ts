@@ -75,7 +75,7 @@ export const anonRows = defineSyscalls({
   },
   inotify_add_watch: {
     x86_64: 254, aarch64: 27, run: inotifyAddWatch, ret: 'int',
-    support: partial('IN_EXCL_UNLINK is accepted and changes nothing'),
+    support: FULL,
     args: [fd('fd'), path('pathname'), inotifyMask],
   },
   inotify_rm_watch: {

@@ -187,6 +187,11 @@ function tree(k: Kernel): SysTree {
     kernel: {
       mm: {
         hugepages: {},
+        // Not running: what MADV_MERGEABLE marks is not merged.
+        ksm: {
+          full_scans: 0, max_page_sharing: 256, merge_across_nodes: 1, pages_shared: 0, pages_sharing: 0,
+          pages_to_scan: 100, pages_unshared: 0, pages_volatile: 0, run: 0, sleep_millisecs: 20, use_zero_pages: 0,
+        },
         transparent_hugepage: {
           defrag: choice(['always', 'defer', 'defer+madvise', 'madvise', 'never'], 'madvise'),
           enabled: choice(['always', 'madvise', 'never'], 'always'),

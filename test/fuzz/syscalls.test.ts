@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { loadCore } from '../../src/host/core-files.ts';
 import { HostFolders } from './host-folder.ts';
-import { World } from './world.ts';
+import { loadCores, World } from './world.ts';
 
 /** RING3_FUZZ_CALLS=1000000 RING3_FUZZ_SEED=7 npx vitest run test/fuzz */
 const CALLS = Number(process.env['RING3_FUZZ_CALLS'] ?? 20_000);
@@ -9,14 +8,14 @@ const SEED = Number(process.env['RING3_FUZZ_SEED'] ?? 1);
 const PER_WORLD = 2_000;
 
 describe('random system calls', () => {
-  it(
-    `${CALLS} of them throw nothing and return results`,
-    () => {
-      const core = loadCore();
+  it.each(['x86_64', 'aarch64'] as const)(
+    `${CALLS} of them on %s throw nothing and return results`,
+    (arch) => {
+      const cores = loadCores();
       let calls = 0;
       let succeeded = 0;
       for (let seed = SEED; calls < CALLS; seed++) {
-        const world = new World({ seed, core, trace: seed % 3 === 0 });
+        const world = new World({ seed, cores, arch, trace: seed % 3 === 0 });
         try {
           while (world.calls < PER_WORLD && world.round());
           world.finish();
@@ -36,11 +35,11 @@ describe('random system calls', () => {
   it(
     'with host folders change nothing outside them and nothing in a read-only one',
     () => {
-      const core = loadCore();
+      const cores = loadCores();
       let calls = 0;
       for (let seed = SEED; calls < CALLS / 4; seed++) {
         const folders = new HostFolders();
-        const world = new World({ seed, core, folders });
+        const world = new World({ seed, cores, folders });
         try {
           while (world.calls < PER_WORLD && world.round());
           world.finish();

@@ -2,20 +2,21 @@
  * A whole kernel on the real memory, page tables and registers of the cpu, with nothing executed: whoever the scheduler
  * picks makes a random system call. Anything thrown, any result that is none, any call that takes long is a finding.
  */
-import { X86Cpu } from '../../cpu/index.ts';
+import { A64Cpu, X86Cpu } from '../../cpu/index.ts';
 import { bootKernel, type KernelInstance } from '../../kernel/boot.ts';
 import { File, O_CREAT, O_WRONLY } from '../../kernel/fs/file.ts';
 import { HostInputFile, HostOutputFile } from '../../kernel/fs/dev/host-stream.ts';
 import { openPath } from '../../kernel/fs/open.ts';
 import type { TmpfsInode } from '../../kernel/fs/tmpfs-inode.ts';
 import { IoBuf } from '../../kernel/mm/iobuf.ts';
-import { REG } from '../../kernel/ports.ts';
+import { REG, type Arch } from '../../kernel/ports.ts';
 import { sendToGroup } from '../../kernel/signal/send.ts';
 import { syscalls } from '../../kernel/syscall/table.ts';
+import type { SyscallRow } from '../../kernel/syscall/define.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { Strace } from '../../kernel/trace/strace.ts';
 import { KEEP_REGS } from '../../kernel/wait.ts';
-import { loadCore } from '../../src/host/core-files.ts';
+import { loadA64Core, loadCore } from '../../src/host/core-files.ts';
 import { hostRoot, mountHost } from '../../src/machine/mounts.ts';
 import { makeDirs } from '../../src/machine/guest-files.ts';
 import { hostOutput, InputQueue } from '../../src/machine/stdio.ts';
@@ -25,19 +26,35 @@ import { Arguments, HOST_PATHS, PATHS } from './arguments.ts';
 import type { HostFolders } from './host-folder.ts';
 import { Random } from '../support/random.ts';
 
-const ARGS = [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9];
-const ROWS = [...syscalls.values()].filter((row) => row.x86_64 !== null && row.run !== undefined);
+/** Where a call's number and arguments are. */
+const CALL: Readonly<Record<Arch, { nr: number; args: readonly number[] }>> = {
+  x86_64: { nr: REG.rax, args: [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9] },
+  aarch64: { nr: 8, args: [0, 1, 2, 3, 4, 5] },
+};
+const rowsOf = (arch: Arch): SyscallRow[] =>
+  [...syscalls.values()].filter((row) => row[arch] !== null && row.run !== undefined);
+
+/** The cores' modules, loaded once for many worlds. */
+export interface Cores {
+  readonly x86_64: ReturnType<typeof loadCore>;
+  readonly aarch64: ReturnType<typeof loadA64Core>;
+}
+export const loadCores = (): Cores => ({ x86_64: loadCore(), aarch64: loadA64Core() });
 /** Results below −4095 that are results all the same. */
 const UNSIGNED = new Set(['lseek', 'ptrace', 'prctl', 'shmat', 'times', 'time']);
 
 export interface WorldOptions {
   readonly seed: number;
-  readonly core?: ReturnType<typeof loadCore>;
+  readonly cores: Cores;
+  /** Default: x86_64. */
+  readonly arch?: Arch;
   /** Trace every call (and throw the text away). */
   readonly trace?: boolean;
   readonly memoryBytes?: number;
   /** Host folders to mount at /mnt and, read-only, at /ro. */
   readonly folders?: HostFolders;
+  /** Another first process follows one that died, in what it left behind. */
+  readonly respawn?: boolean;
   /** Told of each call before it is made. */
   readonly before?: (text: string) => void;
   /** Told of each call that took longer than `slowMs`. */
@@ -56,6 +73,7 @@ export class World {
   /** Names of calls that did. */
   readonly good = new Set<string>();
   private readonly r: Random;
+  private readonly arch: Arch;
   private readonly arguments: Arguments;
   private readonly options: WorldOptions;
   private idleRounds = 0;
@@ -63,23 +81,24 @@ export class World {
   constructor(options: WorldOptions) {
     this.options = options;
     this.r = new Random(options.seed);
-    this.arguments = new Arguments(this.r, ROWS, options.folders ? HOST_PATHS : PATHS);
-    const cpu = new X86Cpu({
-      ...(options.core ?? loadCore()),
-      memoryBytes: options.memoryBytes ?? 24 << 20,
-      codeBytes: 1 << 20,
-    });
+    this.arch = options.arch ?? 'x86_64';
+    this.arguments = new Arguments(this.r, rowsOf(this.arch), options.folders ? HOST_PATHS : PATHS);
+    const sizes = { memoryBytes: options.memoryBytes ?? 24 << 20, codeBytes: 1 << 20 };
+    const cpu =
+      this.arch === 'x86_64'
+        ? new X86Cpu({ ...options.cores.x86_64, ...sizes })
+        : new A64Cpu({ ...options.cores.aarch64, ...sizes });
     this.kernel = bootKernel(
       {
         ram: cpu.memory, cpu, clock: this.clock, entropy: new FakeEntropy(options.seed | 1),
         limits: { maxTasks: 40, maxFds: 4096, maxFileBytes: 8 << 20 },
       },
-      { seeded: this.r.chance(0.5), aslr: this.r.chance(0.2) },
+      { seeded: this.r.chance(0.5), aslr: this.r.chance(0.2), arches: [this.arch] },
     ); // prettier-ignore
     if (options.trace)
       this.kernel.tracer = new Strace({ write: () => {}, follow: true, format: { verbose: true } });
     this.checkResults();
-    this.file('/prog', tinyElf(), 0o755);
+    this.file('/prog', tinyElf(this.arch === 'aarch64' ? 183 : 62), 0o755);
     this.file('/script', '#!/prog x\n', 0o755);
     this.file('/tmp/a', 'hello, world\n'.repeat(1000));
     this.file('/tmp/b', '');
@@ -95,6 +114,11 @@ export class World {
         if (typeof vfs.mount('/ro', overlay) === 'number') throw new Error('mount');
       }
     }
+    if (!this.start()) throw new Error('the first process cannot be made');
+  }
+
+  /** A first process with files open. False: the machine has no room for one. */
+  private start(): boolean {
     const nothing = { write: (): void => {}, closed: false };
     const t = this.kernel.spawnInit({
       path: '/prog', argv: ['prog'], envp: ['A=b'], uid: this.r.chance(0.5) ? 0 : 1000,
@@ -104,14 +128,19 @@ export class World {
         new HostOutputFile(this.kernel, hostOutput(nothing), 'stderr'),
       ],
     }); // prettier-ignore
-    if (typeof t === 'number') throw new Error(`spawnInit: ${t}`);
+    if (typeof t === 'number') return false;
     this.setUp(t);
+    return true;
   }
 
   /** One round: whoever is next makes a call, faults, or time goes on. False: the world is over. */
   round(): boolean {
     const { kernel, r } = this;
-    if (kernel.exitStatus !== null) return false;
+    if (kernel.exitStatus !== null) {
+      if (!this.options.respawn || kernel.exitStatus === 127 << 8) return false;
+      kernel.exitStatus = null;
+      return this.start();
+    }
     if (kernel.nextDeadline() <= this.clock.now) {
       this.note('expire');
       this.timed('expire', () => kernel.expire(this.clock.now));
@@ -142,8 +171,9 @@ export class World {
       .map((a) => `0x${BigInt.asUintN(64, a).toString(16)}`);
     const text = `${t.tid} ${row.name}(${hex.join(', ')})`;
     this.note(text);
-    t.regs.setNum(REG.rax, row.x86_64!);
-    ARGS.forEach((reg, i) => t.regs.set(reg, BigInt.asUintN(64, args[i])));
+    const where = CALL[this.arch];
+    t.regs.setNum(where.nr, row[this.arch]!);
+    where.args.forEach((reg, i) => t.regs.set(reg, BigInt.asUintN(64, args[i])));
     if (r.chance(0.01)) t.regs.sp = r.below(0x7fffffff) * 4;
     this.calls++;
     this.timed(text, () => this.kernel.syscall(t));
@@ -207,7 +237,7 @@ export class World {
 
   /** Every handler's result is looked at: an integer, no errno Linux does not have, nothing internal. */
   private checkResults(): void {
-    const table = this.kernel.syscalls.x86_64;
+    const table = this.kernel.syscalls[this.arch];
     for (const [nr, row] of table.entries()) {
       if (!row?.run) continue;
       const { run, name } = row;
@@ -245,12 +275,14 @@ export class World {
 
   /** Files and descriptors of every kind, made by calls as a program would. */
   private setUp(t: Task): void {
-    const made = (name: string, ...args: (number | bigint | string)[]): void => {
+    const made = (asked: string, ...given: (number | bigint | string)[]): void => {
+      const [name, args] = this.arch === 'x86_64' ? [asked, given] : modern(asked, given);
       const row = syscalls.get(name)!;
       this.arguments.prepare(t);
       let at = 0x10000000;
-      t.regs.setNum(REG.rax, row.x86_64!);
-      ARGS.forEach((reg, i) => {
+      const where = CALL[this.arch];
+      t.regs.setNum(where.nr, row[this.arch]!);
+      where.args.forEach((reg, i) => {
         const a = args[i] ?? 0;
         if (typeof a === 'string') {
           t.mm.copyOut(
@@ -294,4 +326,12 @@ export class World {
     made('open', '/ro/d', 0o200000, 0);
     made('open', '/ro/f', 0, 0);
   }
+}
+
+/** The call aarch64 has in place of an old one. */
+function modern(name: string, args: (number | bigint | string)[]): [string, (number | bigint | string)[]] {
+  const AT_FDCWD = -100;
+  if (name === 'pipe') return ['pipe2', [...args, 0]];
+  if (name === 'symlink') return ['symlinkat', [args[0], AT_FDCWD, args[1]]];
+  return syscalls.get(name)?.aarch64 === null ? [`${name}at`, [AT_FDCWD, ...args]] : [name, args];
 }

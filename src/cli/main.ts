@@ -1,7 +1,8 @@
-/** The command line: `ring3 run|strace|syscalls|version|help`. */
+/** The command line: `ring3 run|strace|syscalls|preflight|version|help`. */
 import { VERSION } from '../version.ts';
 import { HELP } from './help.ts';
 import { UsageError } from './options.ts';
+import { preflightCommand } from './preflight.ts';
 import { runCommand, straceCommand } from './run.ts';
 import { syscallsCommand } from './syscalls.ts';
 import { BootError } from '../machine/errors.ts';
@@ -27,6 +28,11 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'syscalls':
       say(1, syscallsCommand(rest));
       return 0;
+    case 'preflight': {
+      const { text, status } = preflightCommand(rest);
+      say(1, text);
+      return status;
+    }
     case 'version':
     case '--version':
     case '-V':
@@ -36,7 +42,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case '--help':
     case '-h':
       if (rest[0] === 'run' || rest[0] === 'strace') return await main([rest[0], '--help']);
-      if (rest[0] === 'syscalls') return await main([rest[0], '--help']);
+      if (rest[0] === 'syscalls' || rest[0] === 'preflight') return await main([rest[0], '--help']);
       if (rest.length > 0) throw new UsageError(`no help on '${rest[0]}'; 'ring3 help' shows what there is`);
       say(1, HELP);
       return 0;

@@ -37,11 +37,27 @@ function text(rows: readonly SyscallRow[]): string {
   return `${'name'.padEnd(24)} x86_64 aarch64  support  note\n${lines.join('\n')}\n\n${counts(rows)}\n`;
 }
 
+/** What each level means, in the order of the page. */
+const LEVELS: readonly (readonly [level: SyscallRow['support']['level'], title: string, text: string])[] = [
+  ['partial', 'Partial', 'What is missing stands beside each.'],
+  ['refused', 'Refused', 'They answer as an unprivileged kernel, or one built without them, does.'],
+  ['absent', 'Absent', 'They return ENOSYS and are reported once.'],
+  ['full', 'Full', 'As Linux 6.1 documents them.'],
+];
+
 function markdown(rows: readonly SyscallRow[]): string {
   const cell = (s: string): string => s.replaceAll('|', '\\|');
-  const lines = rows.map(
-    (r) =>
-      `| \`${r.name}\` | ${number(r.x86_64)} | ${number(r.aarch64)} | ${r.support.level} | ${cell(r.support.note ?? '')} |`,
-  );
-  return `# System calls\n\n${counts(rows)}. *Absent* calls return ENOSYS and are reported once; *refused* ones answer as an unprivileged\nkernel does.\n\n| call | x86_64 | aarch64 | support | note |\n|---|---:|---:|---|---|\n${lines.join('\n')}\n`;
+  const section = ([level, title, about]: (typeof LEVELS)[number]): string => {
+    const list = rows.filter((r) => r.support.level === level);
+    const noted = list.some((r) => r.support.note !== undefined);
+    const lines = list.map(
+      (r) =>
+        `| \`${r.name}\` | ${number(r.x86_64)} | ${number(r.aarch64)} |${noted ? ` ${cell(r.support.note ?? '')} |` : ''}`,
+    );
+    const head = noted
+      ? '| call | x86_64 | aarch64 | note |\n|---|---:|---:|---|'
+      : '| call | x86_64 | aarch64 |\n|---|---:|---:|';
+    return `## ${title}: ${list.length}\n\n${about}\n\n${head}\n${lines.join('\n')}\n`;
+  };
+  return `# Compatibility\n\n${counts(rows)}. Made from the table by \`ring3 syscalls --markdown\`;\n\`ring3 preflight PROG\` says which of them a program uses.\n\n${LEVELS.map(section).join('\n')}`;
 }

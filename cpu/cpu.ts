@@ -21,7 +21,8 @@ import {
 } from './layout.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
 import type { BackgroundCompiler, CompileRegion, CompilerStats } from './jit/compiler.ts';
-import { HEAT, Tier, type Heat } from './jit/tier.ts';
+import { HEAT, type Heat } from './jit/heat.ts';
+import { Tier } from './jit/tier.ts';
 import { Memory } from './memory/memory.ts';
 import { ADDRESS_END, PageTable, type PageTableOwner } from './memory/page-table.ts';
 import { Windows } from './jit/windows.ts';

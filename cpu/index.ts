@@ -4,7 +4,7 @@ export { A64Regs } from './a64-regs.ts';
 export type { Cpu, CpuOptions } from './cpu.ts';
 export type { CpuCore } from './port.ts';
 export { hasRelaxedMadd } from './jit/fused.ts';
-export { HEAT, type Heat } from './jit/tier.ts';
+export { HEAT, type Heat } from './jit/heat.ts';
 export type { BackgroundCompiler, Compiled, CompileRegion, CompilerStats } from './jit/compiler.ts';
 export type { CompiledRegion } from './jit/compile.ts';
 export type { CompileJob } from './jit/job.ts';

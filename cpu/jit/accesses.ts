@@ -1,7 +1,7 @@
 /** How the memory accesses of a block are made: which window or the TLB, and which of them are checked together. */
 import { constantOf, termsOf } from '../builder.ts';
-import { R, UNUSUAL, WINDOW_SIZES } from '../layout.ts';
-import { Fn, type Val } from '../wasm/function.ts';
+import { R, UNUSUAL, W, WINDOWS, WINDOW_BYTES, WINDOW_SIZES } from '../layout.ts';
+import { Fn, type Val, type Var } from '../wasm/function.ts';
 import type { Block, DecodedInstruction } from './blocks.ts';
 import { Cells, type Knowledge } from './cells.ts';
 import type { CompileRequest } from './compile.ts';
@@ -147,5 +147,76 @@ export class Planner {
         usesCells: isa.usesCells.bind(isa),
       }); // prettier-ignore
     return { accesses, ...ways };
+  }
+}
+
+interface WindowLocals {
+  readonly lo: Var;
+  readonly delta: Var;
+  /** By size. */
+  readonly limits: (Var | undefined)[];
+}
+
+/** How a region's accesses find their bytes. */
+export class Sites {
+  private readonly fn: Fn;
+  /** Windows' fields are read where they are needed, not once when the region is entered. */
+  private readonly inMemory: boolean;
+  private readonly windows = new Map<number, WindowLocals>();
+
+  constructor(fn: Fn, inMemory: boolean) {
+    this.fn = fn;
+    this.inMemory = inMemory;
+  }
+
+  /** To be asked for each access of a block in their order. */
+  of(accesses: readonly Planned[]): RegionContext['site'] {
+    let next = 0;
+    return () => {
+      const p = accesses[next++];
+      if (p.window < 0) return { kind: 'tlb' };
+      if (p.leader) return { kind: 'known', at: p.leader.at!, by: Number(p.by - p.leader.from) };
+      const field = WINDOW_SIZES.findIndex((size) => size >= Number(p.to - p.from));
+      return {
+        kind: 'window',
+        ...(this.inMemory ? this.fields(p.window, field) : this.locals(p.window, field)),
+        before: Number(p.by - p.from),
+        found: (at) => {
+          p.at = at;
+        },
+      };
+    };
+  }
+
+  private load(name: string, window: number, offset: number): Val {
+    return this.fn.op(name, [this.fn.konst('i32', 0)], WINDOWS + window * WINDOW_BYTES + offset);
+  }
+
+  private fields(window: number, field: number): { lo: Val; delta: Val; limit: Val } {
+    return {
+      lo: this.load('i64.load', window, W.lo),
+      delta: this.load('i32.load', window, W.delta),
+      limit: this.load('i64.load', window, W.limits + 8 * field),
+    };
+  }
+
+  private locals(i: number, field: number): { lo: Val; delta: Val; limit: Val } {
+    const { fn } = this;
+    let w = this.windows.get(i);
+    if (!w) this.windows.set(i, (w = { lo: fn.var('i64'), delta: fn.var('i32'), limits: [] }));
+    const limit = (w.limits[field] ??= fn.var('i64'));
+    return { lo: fn.get(w.lo), delta: fn.get(w.delta), limit: fn.get(limit) };
+  }
+
+  /** The fields into their locals: they only change while no compiled code runs. */
+  fill(): void {
+    const { fn } = this;
+    for (const [i, w] of this.windows) {
+      fn.set(w.lo, this.load('i64.load', i, W.lo));
+      fn.set(w.delta, this.load('i32.load', i, W.delta));
+      w.limits.forEach((limit, k) => {
+        if (limit) fn.set(limit, this.load('i64.load', i, W.limits + 8 * k));
+      });
+    }
   }
 }

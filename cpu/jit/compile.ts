@@ -1,30 +1,17 @@
 /** Turns a region into a WebAssembly module with one function, of the type of the interpreter's handlers. */
-import {
-  COUNTERS,
-  EXIT,
-  EXIT_CAUSES,
-  R,
-  S,
-  STATE,
-  UNUSUAL,
-  W,
-  WINDOWS,
-  WINDOW_BYTES,
-  WINDOW_SIZES,
-  type ExitCause,
-} from '../layout.ts';
+import { COUNTERS, EXIT, EXIT_CAUSES, R, S, STATE, UNUSUAL, type ExitCause } from '../layout.ts';
 import { GO, JUMP_CACHE_ENTRIES, SETTLE } from '../interp/helpers.ts';
 import { Fn, type Label, type Val, type Var } from '../wasm/function.ts';
 import { ModuleWriter } from '../wasm/module.ts';
 import { BlockReader, type DecodedInstruction } from './blocks.ts';
 import { Arithmetic, Cells, type Knowledge } from './cells.ts';
-import { Planner, type Onward, type Plan, type Planned } from './accesses.ts';
+import { Planner, Sites, type Onward, type Plan } from './accesses.ts';
 import { structure, type Structure } from './graph.ts';
 import type { CompileJob } from './job.ts';
 import type { RegionIsa, Signature, StateAccess } from './isa.ts';
 import { regionListing } from './listing.ts';
 import { growRegion, type Exit, type Region, type RegionNode } from './region.ts';
-import type { Callee, Flow, RegionContext, Site } from './region-builder.ts';
+import type { Callee, Flow } from './region-builder.ts';
 
 /** `view`: what holds the job's records, each at its address. */
 export interface CompileRequest extends CompileJob {
@@ -68,13 +55,6 @@ export function compileRegion(isa: RegionIsa, request: CompileRequest): Compiled
   return new RegionEmitter(isa, request, reader, region).emit();
 }
 
-interface WindowLocals {
-  readonly lo: Var;
-  readonly delta: Var;
-  /** By size. */
-  readonly limits: (Var | undefined)[];
-}
-
 /** Instructions of a region that is entered and left more often than it goes round. */
 const LARGE = 200;
 /** A cell is kept in a local when one instruction in so many uses it. */
@@ -110,7 +90,7 @@ class RegionEmitter {
   private readonly labels = new Map<RegionNode, Label>();
   private readonly loopLabels = new Map<RegionNode, Label>();
   private readonly ids = new Map<RegionNode, number>();
-  private readonly windows = new Map<number, WindowLocals>();
+  private readonly sites: Sites;
   private readonly wandering: ReadonlySet<number>;
   private unsettled = false;
   private readonly plans = new Map<RegionNode, Plan>();
@@ -157,6 +137,7 @@ class RegionEmitter {
     plan(null);
     this.uses = planner.uses;
     this.cells = new Cells(fn, isa.cells, this.rarelyUsed());
+    this.sites = new Sites(fn, this.large || this.structure.loops.size === 0);
     this.fuel = fn.var('i32');
     this.next = fn.var('i32');
     this.how = fn.var('i32');
@@ -215,7 +196,7 @@ class RegionEmitter {
     fn.prologue(() => {
       this.cells.fill();
       if (this.cells.derivedUsed) this.derived.fill();
-      this.fillWindows();
+      this.sites.fill();
       fn.set(this.fuel, this.stateLoad('i32.load', S.fuel));
       fn.set(this.next, fn.op('i32.load16_u', [fn.param(0)], R.entry));
       this.count('entered');
@@ -301,7 +282,7 @@ class RegionEmitter {
     if (known) this.cells.resume(known);
     else this.cells.forget();
     const { instructions, cut, end } = n.block;
-    const sites = this.sites(this.plans.get(n)!.accesses);
+    const site = this.sites.of(this.plans.get(n)!.accesses);
     for (const d of instructions) {
       d.instruction.emit({
         fn: this.fn,
@@ -313,7 +294,7 @@ class RegionEmitter {
         callee: (kind, name) => this.callee(kind, name),
         derived: this.derived,
         fails: this.fails(d),
-        site: sites(d.first),
+        site,
         usesCells: this.isa.usesCells.bind(this.isa),
       });
     }
@@ -328,31 +309,6 @@ class RegionEmitter {
     };
   }
 
-  /** How each access of a block is made, in their order. */
-  private sites(plan: readonly Planned[]): (rec: number) => RegionContext['site'] {
-    const { fn } = this;
-    let next = 0;
-    return () => () => {
-      const p = plan[next++];
-      if (p.window < 0) return { kind: 'tlb' };
-      if (p.leader) return { kind: 'known', at: p.leader.at!, by: Number(p.by - p.leader.from) };
-      const field = WINDOW_SIZES.findIndex((size) => size >= Number(p.to - p.from));
-      if (this.large || this.structure.loops.size === 0) return this.windowInMemory(p, field);
-      const window = this.windowOf(p.window);
-      const limit = (window.limits[field] ??= fn.var('i64'));
-      return {
-        kind: 'window',
-        lo: fn.get(window.lo),
-        delta: fn.get(window.delta),
-        limit: fn.get(limit),
-        before: Number(p.by - p.from),
-        found: (at) => {
-          p.at = at;
-        },
-      };
-    };
-  }
-
   /** Vector registers of a large region that few of its instructions touch. */
   private rarelyUsed(): ReadonlySet<number> {
     const rare = new Set<number>();
@@ -361,44 +317,6 @@ class RegionEmitter {
       if (c.type === 'v128' && this.uses[i] * OFTEN < this.region.instructions) rare.add(i);
     });
     return rare;
-  }
-
-  /** A window's fields read where they are needed. */
-  private windowInMemory(p: Planned, field: number): Site {
-    const { fn } = this;
-    const at = WINDOWS + p.window * WINDOW_BYTES;
-    const load = (name: string, offset: number): Val => fn.op(name, [this.i32(0)], at + offset);
-    return {
-      kind: 'window',
-      lo: load('i64.load', W.lo),
-      delta: load('i32.load', W.delta),
-      limit: load('i64.load', W.limits + 8 * field),
-      before: Number(p.by - p.from),
-      found: (linear) => {
-        p.at = linear;
-      },
-    };
-  }
-
-  private windowOf(i: number): WindowLocals {
-    const known = this.windows.get(i);
-    if (known) return known;
-    const w: WindowLocals = { lo: this.fn.var('i64'), delta: this.fn.var('i32'), limits: [] };
-    this.windows.set(i, w);
-    return w;
-  }
-
-  /** The windows' fields into their locals: they only change while no compiled code runs. */
-  private fillWindows(): void {
-    const { fn } = this;
-    for (const [i, w] of this.windows) {
-      const at = WINDOWS + i * WINDOW_BYTES;
-      fn.set(w.lo, fn.op('i64.load', [this.i32(0)], at + W.lo));
-      fn.set(w.delta, fn.op('i32.load', [this.i32(0)], at + W.delta));
-      w.limits.forEach((limit, k) => {
-        if (limit) fn.set(limit, fn.op('i64.load', [this.i32(0)], at + W.limits + 8 * k));
-      });
-    }
   }
 
   private flow(n: RegionNode, d: DecodedInstruction): Flow {

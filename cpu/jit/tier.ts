@@ -20,6 +20,25 @@ import type { Memory } from '../memory/memory.ts';
 import type { CompiledRegion } from './compile.ts';
 import type { BackgroundCompiler, Compiled, CompilerStats, CompileRegion } from './compiler.ts';
 import {
+  COMPILED_SPEED,
+  ENOUGH,
+  FRESH,
+  LARGE,
+  LEAKS,
+  LEAKS_SHARED,
+  LIKELY,
+  LOOKS,
+  MISSES_PER,
+  OFTEN,
+  OVERHEAD,
+  PATIENCE_PER,
+  REGAINED,
+  SETTLED,
+  WASTED,
+  WASTED_MOST,
+  type Heat,
+} from './heat.ts';
+import {
   blockAddresses,
   blockSpace,
   blocksNear,
@@ -37,24 +56,6 @@ const TARGETS = 64;
 const QUEUE = 3;
 /** It is started when so much of the time is over before which nothing is compiled: starting takes it a while. */
 const EARLY = 10;
-
-/** When code is hot. */
-export interface Heat {
-  /** Instructions between samples while code is interpreted. */
-  readonly slice: number;
-  /** The same where compiled code runs. */
-  readonly longest: number;
-  /** Samples that make a place hot; each time it was compiled twice as many are asked. */
-  readonly samples: number;
-  /** Samples before anything is compiled: a short program is over before the compiler is loaded. */
-  readonly warmUp?: number;
-  /** Interpreted instructions that pay for compiling one; none: whatever is hot is compiled. */
-  readonly cost?: number;
-}
-
-/** Compiling an instruction takes about as long as interpreting so many. */
-const COST = 5000;
-export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 6, warmUp: 300, cost: COST };
 
 export interface TierOptions {
   /** Count the regions' exits. */
@@ -96,34 +97,6 @@ interface Region {
   wishes: number;
   readonly patience: number;
 }
-
-/** Samples after which the ways taken since they were forgotten are a picture of what runs, and until which it is good. */
-const SETTLED = 2;
-const FRESH = 24;
-/** Failed suppositions for each of a region's instructions that cost as much as compiling it; and how often one site is to be seen. */
-const MISSES_PER = 500;
-const OFTEN = 3;
-/** How many of the last MISSES are looked at with a sample; they stand for all. */
-const LOOKS = 4;
-/** Ways out to an interpreted place that are worth compiling it, and instructions of a region around it that make it twice that. */
-const LEAKS = 10_000;
-const LEAKS_SHARED = 50;
-/** Instructions that could be compiled in the time a module takes that has none. */
-const OVERHEAD = 50;
-/** Compiled instructions that count as one interpreted. */
-const COMPILED_SPEED = 8;
-/** Instructions of a region for which it gets one more sample's patience. */
-const PATIENCE_PER = 6;
-/** Instructions of a region that others do not repeat. */
-const LARGE = 300;
-/** What a region adds to `wasted` whose code was written over, up to how much, and what a sample in compiled code takes off. */
-const WASTED = 0.25;
-const WASTED_MOST = 8;
-const REGAINED = 1 / 64;
-/** Blocks around a seed that are likely to become part of its region. */
-const LIKELY = 60;
-/** Patience of a region whose jumps always find somewhere new. */
-const ENOUGH = 1000;
 
 /** What is known of a space's code. */
 interface Profile {

@@ -10,8 +10,6 @@ interface IntOption {
   readonly bool?: true;
   /** −1 puts the default back. */
   readonly reset?: true;
-  /** A structure: kept only as having been given (memberships, filters). */
-  readonly opaque?: true;
   readonly admin?: true;
   readonly readOnly?: true;
 }
@@ -19,7 +17,6 @@ type Options = ReadonlyMap<number, IntOption>;
 
 const bool = (initial = 0): IntOption => ({ initial, bool: true });
 const int = (initial: number, min: number, max: number): IntOption => ({ initial, range: [min, max] });
-const opaque: IntOption = { initial: 0, opaque: true };
 const INT_MAX = 0x7fffffff;
 
 /** ip(7). */
@@ -44,22 +41,16 @@ export const IP_OPTIONS: Options = new Map<number, IntOption>([
   [23, bool()], // IP_CHECKSUM
   [24, bool()], // IP_BIND_ADDRESS_NO_PORT
   [25, bool()], // IP_RECVFRAGSIZE
-  [32, opaque], // IP_MULTICAST_IF
   [33, { initial: 1, range: [0, 255], reset: true }], // IP_MULTICAST_TTL
   [34, bool(1)], // IP_MULTICAST_LOOP
-  [35, opaque], // IP_ADD_MEMBERSHIP
-  [36, opaque], // IP_DROP_MEMBERSHIP
   [49, bool(1)], // IP_MULTICAST_ALL
 ]);
 
 /** ipv6(7). */
 export const IPV6_OPTIONS: Options = new Map<number, IntOption>([
   [16, { initial: 64, range: [0, 255], reset: true }], // IPV6_UNICAST_HOPS
-  [17, int(0, 0, INT_MAX)], // IPV6_MULTICAST_IF
   [18, { initial: 1, range: [0, 255], reset: true }], // IPV6_MULTICAST_HOPS
   [19, bool(1)], // IPV6_MULTICAST_LOOP
-  [20, opaque], // IPV6_JOIN_GROUP
-  [21, opaque], // IPV6_LEAVE_GROUP
   [23, int(1, 0, 5)], // IPV6_MTU_DISCOVER
   [24, { initial: 65536, range: [1280, 65536] }], // IPV6_MTU
   [25, bool()], // IPV6_RECVERR
@@ -124,7 +115,6 @@ export function setIntOption(
 ): number {
   const o = options.get(name);
   if (!o || o.readOnly) return -ENOPROTOOPT;
-  if (o.opaque) return value.length < 4 ? -EINVAL : 0;
   const v = intValue(value, level !== IPPROTO_TCP);
   if (v === null) return -EINVAL;
   if (o.admin && v && !(t.creds.capEffective & ((1n << CAP_NET_ADMIN) | (1n << CAP_NET_RAW)))) return -EPERM;
@@ -145,7 +135,7 @@ export function getIntOption(
   length: number,
 ): Uint8Array | number {
   const o = options.get(name);
-  if (!o || o.opaque) return -ENOPROTOOPT;
+  if (!o) return -ENOPROTOOPT;
   const v = values.get(key(level, name)) ?? o.initial;
   // do_ip_getsockopt: a short buffer gets a byte when the value fits one.
   if (level !== IPPROTO_TCP && length < 4 && length > 0 && v >= 0 && v <= 255) return Uint8Array.of(v);

@@ -12,8 +12,10 @@ import {
   AF_INET, AF_INET6, AF_UNSPEC, CAP_NET_BIND_SERVICE, IPPROTO_IP, IPPROTO_IPV6, SOCK_DGRAM, TCP_CLOSE,
 } from './constants.ts'; // prettier-ignore
 import { getIntOption, setIntOption, IP_OPTIONS, IPV6_OPTIONS } from './inet-options.ts';
+import { Multicast } from './multicast.ts';
 import type { Binding, PortTable } from './ports.ts';
 import { Socket } from './socket.ts';
+import type { NetStack } from './stack.ts';
 
 const IP_FREEBIND = 15;
 const IP_TRANSPARENT = 19;
@@ -29,6 +31,12 @@ export abstract class InetSocket extends Socket {
   /** IPV6_V6ONLY. */
   v6only = false;
   uid = 0;
+  readonly multicast: Multicast;
+
+  constructor(net: NetStack, family: number, type: number, protocol: number) {
+    super(net, family, type, protocol);
+    this.multicast = new Multicast(net);
+  }
 
   protected abstract get table(): PortTable;
   /** More for a socket that is connected to just this peer (udp's compute_score). */
@@ -120,6 +128,24 @@ export abstract class InetSocket extends Socket {
     return via === null ? -ENETUNREACH : { to, from: bound ?? via };
   }
 
+  /** The same for a group: also the interface, which an option, the address or the destination's scope names. */
+  protected multicastRoute(to: Endpoint): { to: Ip; from: Ip; index: number } | number {
+    const all = this.net.interfaces();
+    const own = this.local?.ip;
+    const bound = own !== undefined && !isAny(own) && !isMulticast(own) ? own : null;
+    const v4 = typeof to.ip === 'number';
+    const index = (v4 ? 0 : (to.scope ?? 0)) || this.multicast.index;
+    const holder = all.find((i) => i.addresses.some(({ ip }) => ip === bound));
+    // IPv4 leaves by the interface its address is of; without one by the default route, which lo never is.
+    const by = index
+      ? all.find((i) => i.index === index)
+      : ((v4 ? holder : undefined) ?? all.find((i) => !i.loopback));
+    const from = bound ?? by?.addresses.find(({ ip }) => typeof ip === typeof to.ip)?.ip;
+    // IPv6 groups are routed by their prefix, which lo does not have.
+    if (!by || from === undefined || (!v4 && by.loopback)) return -ENETUNREACH;
+    return { to: to.ip, from, index: by.index };
+  }
+
   getname(peer: boolean): Uint8Array | number {
     if (!peer) return formatInet(this.local ?? { ip: this.anyAddress, port: 0 }, this.family);
     if (!this.remote || !this.peerKnown) return -ENOTCONN;
@@ -149,9 +175,16 @@ export abstract class InetSocket extends Socket {
         return 0;
       }
       if (name === IPV6_ADDRFORM) return -EINVAL;
-      return setIntOption(this.options.values, IPV6_OPTIONS, level, name, value, t);
+      return (
+        this.multicast.setOption(level, name, value) ??
+        setIntOption(this.options.values, IPV6_OPTIONS, level, name, value, t)
+      );
     }
-    if (level === IPPROTO_IP) return setIntOption(this.options.values, IP_OPTIONS, level, name, value, t);
+    if (level === IPPROTO_IP)
+      return (
+        this.multicast.setOption(level, name, value) ??
+        setIntOption(this.options.values, IP_OPTIONS, level, name, value, t)
+      );
     return -ENOPROTOOPT;
   }
 
@@ -159,9 +192,16 @@ export abstract class InetSocket extends Socket {
     if (level === IPPROTO_IPV6) {
       if (this.family !== AF_INET6) return -EOPNOTSUPP;
       if (name === IPV6_V6ONLY) return new Uint8Array(Int32Array.of(this.v6only ? 1 : 0).buffer);
-      return getIntOption(this.options.values, IPV6_OPTIONS, level, name, length);
+      return (
+        this.multicast.getOption(level, name) ??
+        getIntOption(this.options.values, IPV6_OPTIONS, level, name, length)
+      );
     }
-    if (level === IPPROTO_IP) return getIntOption(this.options.values, IP_OPTIONS, level, name, length);
+    if (level === IPPROTO_IP)
+      return (
+        this.multicast.getOption(level, name) ??
+        getIntOption(this.options.values, IP_OPTIONS, level, name, length)
+      );
     // do_ip_getsockopt's word for a level it does not know is another than ipv6_getsockopt's.
     return this.family === AF_INET6 ? -ENOPROTOOPT : -EOPNOTSUPP;
   }

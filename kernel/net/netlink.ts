@@ -25,6 +25,13 @@ const RTM_NEWADDR = 20;
 const RTM_GETADDR = 22;
 const RTM_NEWROUTE = 24;
 const RTM_GETROUTE = 26;
+const RTM_GETNEIGH = 30;
+const RTM_NEWRULE = 32;
+const RTM_GETRULE = 34;
+const IFLA_IFNAME = 3;
+const IFLA_ALT_IFNAME = 53;
+/** Bytes of struct ifinfomsg, after which attributes come. */
+const IFINFOMSG = 16;
 const NLM_F_ACK = 4;
 const NLM_F_MULTI = 2;
 /** NLM_F_ROOT | NLM_F_MATCH. */
@@ -58,6 +65,19 @@ class Writer {
 
 const cstr = (s: string): Uint8Array => Uint8Array.from(s + '\0', (c) => c.charCodeAt(0));
 const ipBytes = (ip: Ip): Uint8Array => (typeof ip === 'number' ? ipTo16(ip).slice(12) : ipTo16(ip));
+
+/** The text of the first attribute of one of these types, without its NUL. */
+function attributeText(bytes: Uint8Array, types: readonly number[]): string | null {
+  const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let at = 0; at + 4 <= bytes.length;) {
+    const length = v.getUint16(at, true);
+    if (length < 4 || length > bytes.length - at) break;
+    if (types.includes(v.getUint16(at + 2, true)))
+      return String.fromCharCode(...bytes.subarray(at + 4, at + length)).replace(/\0.*$/s, '');
+    at += Math.ceil(length / 4) * 4;
+  }
+  return null;
+}
 
 export class NetlinkSocket extends Socket {
   private pid = 0;
@@ -157,7 +177,12 @@ export class NetlinkSocket extends Socket {
     let reply = 0;
     if (type === RTM_GETLINK && (dump || m.length >= HEADER + 8)) {
       const index = dump ? 0 : v.getInt32(HEADER + 4, true);
-      const chosen = this.net.interfaces().filter((i) => dump || i.index === index);
+      const name =
+        index === 0 ? attributeText(m.subarray(HEADER + IFINFOMSG), [IFLA_IFNAME, IFLA_ALT_IFNAME]) : null;
+      if (!dump && index === 0 && name === null) return this.fault(m, seq, EINVAL);
+      const chosen = this.net
+        .interfaces()
+        .filter((i) => dump || (name === null ? i.index === index : i.name === name));
       if (chosen.length) parts = chosen.map((i) => this.link(i));
       reply = RTM_NEWLINK;
       if (!parts) return this.fault(m, seq, ENODEV);
@@ -167,6 +192,11 @@ export class NetlinkSocket extends Socket {
     } else if (type === RTM_GETROUTE && dump) {
       parts = this.routes(family);
       reply = RTM_NEWROUTE;
+    } else if (type === RTM_GETRULE && dump) {
+      parts = family === AF_INET6 ? [] : this.rules();
+      reply = RTM_NEWRULE;
+    } else if (type === RTM_GETNEIGH && dump) {
+      parts = []; // nobody was ever asked for an address
     } else {
       // Odd types of each group change something (NEW, DEL), and nothing here may be changed.
       return this.fault(m, seq, (type - RTM_NEWLINK) % 4 < 2 ? EPERM : EOPNOTSUPP);
@@ -208,6 +238,7 @@ export class NetlinkSocket extends Socket {
       .u8(0).u8(0).u16(i.loopback ? 772 : 1).u32(i.index).u32(interfaceFlags(i)).u32(0)
       .attr(3, cstr(i.name)) // IFLA_IFNAME
       .attr(13, 1000) // IFLA_TXQLEN
+      .attr(27, 0) // IFLA_GROUP
       .attr(16, Uint8Array.of(i.loopback ? 0 : 6)) // IFLA_OPERSTATE
       .attr(17, Uint8Array.of(0)) // IFLA_LINKMODE
       .attr(4, i.mtu) // IFLA_MTU
@@ -236,10 +267,27 @@ export class NetlinkSocket extends Socket {
           if (!i.loopback) w.attr(4, ipBytes(((ip as number) | (0xffffffff >>> prefix)) >>> 0)); // IFA_BROADCAST
           w.attr(3, cstr(i.name)); // IFA_LABEL
         }
-        out.push(w.attr(8, 0x80).done()); // IFA_FLAGS: permanent
+        // IFA_FLAGS: permanent; IFA_CACHEINFO: preferred and valid for ever.
+        const forever = new Uint8Array(Uint32Array.of(0xffffffff, 0xffffffff, 0, 0).buffer);
+        out.push(w.attr(8, 0x80).attr(6, forever).done());
       }
     }
     return out;
+  }
+
+  /** Which tables are looked at: local, main and default, for everything. */
+  private rules(): Uint8Array[] {
+    return [
+      [0, 255],
+      [32766, 254],
+      [32767, 253],
+    ].map(([priority, table]) => {
+      const w = new Writer().u8(AF_INET).u8(0).u8(0).u8(0).u8(table).u8(0).u8(0).u8(1).u32(0);
+      w.attr(15, table); // FRA_TABLE
+      w.attr(14, 0xffffffff); // FRA_SUPPRESS_PREFIXLEN: none
+      if (priority > 0) w.attr(6, priority); // FRA_PRIORITY
+      return w.done();
+    });
   }
 
   /** The main table's routes: the link's own network, and a default route when the host's network is open. */

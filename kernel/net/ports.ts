@@ -149,6 +149,11 @@ export class PortTable {
     return group[hash % group.length].socket;
   }
 
+  /** Every socket that takes packets for (ip, port): a group's go to all of them. */
+  *all(ip: Ip, port: number): Iterable<InetSocket> {
+    for (const b of this.ports.get(port) ?? []) if (b.socket !== null && covers(b, ip)) yield b.socket;
+  }
+
   /** Every binding, for /proc/net and the hang explainer. */
   *list(): Iterable<Binding> {
     for (const list of this.ports.values()) yield* list;

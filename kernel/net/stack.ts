@@ -13,6 +13,7 @@ import {
 } from './constants.ts'; // prettier-ignore
 import type { HostDatagramPeer, HostNet } from './host-port.ts';
 import { HostConnection } from './host-port.ts';
+import { Groups } from './multicast.ts';
 import { NetlinkSocket } from './netlink.ts';
 import type { PacketInfo } from './packet-info.ts';
 import { EPHEMERAL_FIRST, EPHEMERAL_LAST, PortTable, portHash } from './ports.ts';
@@ -73,6 +74,7 @@ export class NetStack {
   private readonly hostPeers = new Map<number, HostDatagramPeer>();
   private nextHostPort = EPHEMERAL_FIRST;
 
+  readonly groups = new Groups();
   /** What sockets hold counts here. */
   readonly kmem: KernelMemory;
   /** Files inside of AF_UNIX messages. */
@@ -246,6 +248,24 @@ export class NetStack {
       return true;
     }
     return this.receiveDatagram(from, to, data, info);
+  }
+
+  /** A datagram to a group leaves by an interface: members on it get a copy each, as far as the sender lets it loop. */
+  sendMulticast(
+    table: PortTable,
+    from: Endpoint,
+    to: Endpoint,
+    index: number,
+    loop: boolean,
+    data: Uint8Array,
+    info: PacketInfo,
+  ): void {
+    const { loopback } = this.interfaces().find((i) => i.index === index)!;
+    // What is sent into lo comes out of it, whatever the sender says.
+    if ((loop || loopback) && this.groups.has(index, to.ip))
+      for (const s of table.all(to.ip, to.port) as Iterable<UdpSocket>)
+        if (s.accepts(from) && s.wants(to.ip, index)) s.deliver(data, from, to.ip, info);
+    if (!loopback) this.host?.sendDatagram(from, to, data);
   }
 
   /** A datagram has come to one of the machine's addresses. False: nobody takes it. */

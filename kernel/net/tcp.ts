@@ -499,6 +499,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
   }
 
   override release(): void {
+    this.multicast.release();
     if (this.state === TCP_LISTEN) {
       this.stopListening();
       this.state = TCP_CLOSE;

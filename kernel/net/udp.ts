@@ -10,7 +10,7 @@ import type { Task } from '../task/task.ts';
 import type { Endpoint, Ip } from './address.ts';
 import { BROADCAST4, familyOf, formatInet, isMulticast, parseInet } from './address.ts';
 import {
-  AF_INET, AF_INET6, AF_UNSPEC, IPPROTO_UDP, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC,
+  AF_INET, AF_INET6, AF_UNSPEC, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC,
   RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SOCK_DGRAM, SOL_SOCKET, SO_BROADCAST, SO_TIMESTAMP, SO_TIMESTAMPNS,
   TCP_CLOSE, TCP_ESTABLISHED,
 } from './constants.ts'; // prettier-ignore
@@ -26,6 +26,10 @@ import { truesize } from './truesize.ts';
 
 /** Largest payload: 65535 less the IP and UDP headers. */
 const MAX_PAYLOAD = 65507;
+const IP_MULTICAST_LOOP = 34;
+const IP_MULTICAST_ALL = 49;
+const IPV6_MULTICAST_LOOP = 19;
+const IPV6_MULTICAST_ALL = 29;
 const UDP_CORK = 1;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
@@ -67,6 +71,15 @@ export class UdpSocket extends InetSocket {
   accepts(from: Endpoint): boolean {
     return !this.remote || (this.remote.port === from.port && this.remote.ip === from.ip);
   }
+  /** ip_mc_sf_allow: what comes to a group is for its members, and for who did not say otherwise. */
+  wants(group: Ip, index: number): boolean {
+    if (this.multicast.isMember(group, index)) return true;
+    const all =
+      typeof group === 'number'
+        ? optionKey(IPPROTO_IP, IP_MULTICAST_ALL)
+        : optionKey(IPPROTO_IPV6, IPV6_MULTICAST_ALL);
+    return this.options.values.get(all) !== 0;
+  }
   override score(): number {
     return this.remote ? 4 : 0;
   }
@@ -93,7 +106,7 @@ export class UdpSocket extends InetSocket {
     if (typeof to === 'number') return to;
     const bad = this.checkBroadcast(to.ip);
     if (bad < 0) return bad;
-    const way = this.route(to.ip);
+    const way = isMulticast(to.ip) ? this.multicastRoute(to) : this.route(to.ip);
     if (typeof way === 'number') return way;
     const r = this.autobind(t);
     if (r < 0) return r;
@@ -133,8 +146,9 @@ export class UdpSocket extends InetSocket {
     if (typeof info === 'number') return info;
     const bad = this.checkBroadcast(to.ip);
     if (bad < 0) return bad;
-    if (isMulticast(to.ip) || to.ip === BROADCAST4) return -ENETUNREACH;
-    const way = this.route(to.ip);
+    if (to.ip === BROADCAST4) return -ENETUNREACH;
+    const group = isMulticast(to.ip) ? this.multicastRoute(to) : null;
+    const way = group ?? this.route(to.ip);
     if (typeof way === 'number') return way;
     if (info.from !== null && !this.net.isLocal(info.from)) return -EINVAL;
     if (this.error) return -this.takeError();
@@ -143,6 +157,16 @@ export class UdpSocket extends InetSocket {
     const r = this.autobind(t);
     if (r < 0) return r;
     const from = { ip: info.from ?? way.from, port: this.binding!.port };
+    if (group !== null && typeof group !== 'number') {
+      const loop = this.options.values.get(
+        typeof group.to === 'number'
+          ? optionKey(IPPROTO_IP, IP_MULTICAST_LOOP)
+          : optionKey(IPPROTO_IPV6, IPV6_MULTICAST_LOOP),
+      );
+      const endpoint = { ip: group.to, port: to.port };
+      this.net.sendMulticast(this.table, from, endpoint, group.index, loop !== 0, buf.bytes(), info);
+      return buf.length;
+    }
     if (!this.transmit(from, { ip: way.to, port: to.port }, buf.bytes(), info) && this.remote) {
       // The ICMP "port unreachable" comes back at once; only a connected socket hears of it.
       this.fail(ECONNREFUSED);
@@ -252,6 +276,7 @@ export class UdpSocket extends InetSocket {
     this.rx.length = 0;
     this.net.kmem.uncharge(this.charged);
     this.charged = 0;
+    this.multicast.release();
     if (this.binding) this.portFreed(this.binding.port);
     this.unbind();
   }

@@ -14,7 +14,7 @@ export interface Heat {
 
 /** Compiling an instruction takes about as long as interpreting so many. */
 const COST = 5000;
-export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 6, warmUp: 300, cost: COST };
+export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 6, warmUp: 600, cost: COST };
 
 /** Samples after which the ways taken since they were forgotten are a picture of what runs, and until which it is good. */
 export const SETTLED = 2;

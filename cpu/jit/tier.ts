@@ -54,8 +54,8 @@ const TARGETS = 64;
 
 /** Jobs that wait for another thread. */
 const QUEUE = 3;
-/** It is started when so much of the time is over before which nothing is compiled: starting takes it a while. */
-const EARLY = 10;
+/** It is started at so much of the time before which nothing is compiled: starting takes it a while, and a short program pays for its end. */
+const EARLY = 2 / 3;
 
 export interface TierOptions {
   /** Count the regions' exits. */
@@ -214,7 +214,7 @@ export class Tier {
   sample(space: CodeSpace, from: number, pc: number): void {
     const p = this.profile(space);
     const { warmUp = 0 } = this.options.heat;
-    if (this.taken++ === Math.floor(warmUp / EARLY)) this.background = this.options.background?.() ?? null;
+    if (this.taken++ === Math.floor(warmUp * EARLY)) this.background = this.options.background?.() ?? null;
     if (this.taken <= warmUp) return;
     this.poll();
     this.noteTarget(from, pc);

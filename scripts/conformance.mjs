@@ -9,6 +9,8 @@
 //   --match REGEX        of these, the names that match
 //   --only REGEX         run only these now; the other results stay
 //   --sides native,ring3 where to run (both); --failed: only those that pass natively and failed in ring3
+//   --batch N            N tests one after the other in the same container or machine (1): sooner done. What fails so may
+//                        do better alone: --failed without it
 //   --missing            only what has no result yet
 //   --seconds N          a test may take this long (60)
 //   --env NAME=VALUE     may be repeated; TMPDIR is /tmp and PATH has the tests' folder in any case
@@ -76,28 +78,66 @@ function run(suite) {
   const sides = option('--sides', 'native,ring3').split(',');
   mkdirSync(RESULTS, { recursive: true });
   for (const name of Object.keys(results)) if (!tests.has(name)) delete results[name];
-  for (const [name, command] of tests) {
-    const r = (results[name] ??= { command });
-    if (!only.test(name)) continue;
-    if (flag('--failed') && !(r.native?.verdict === 'pass' && r.ring3?.verdict !== 'pass')) continue;
-    for (const side of sides) {
-      if (flag('--missing') && r[side]) continue;
-      if (side === 'ring3' && r.native?.verdict !== 'pass') continue;
-      const start = performance.now();
-      const got = SIDES[side](root, 'tmp', env, command, seconds, {
+  for (const [name, command] of tests) (results[name] ??= {}).command = command;
+  const save = () => writeFileSync(file, JSON.stringify(results, null, 1));
+  const batch = Number(option('--batch', '1'));
+  for (const side of sides) {
+    const wanted = [...tests.keys()].filter((name) => {
+      const r = results[name];
+      if (!only.test(name) || (flag('--missing') && r[side])) return false;
+      if (flag('--failed') && !(r.native?.verdict === 'pass' && r.ring3?.verdict !== 'pass')) return false;
+      return side === 'native' || r.native?.verdict === 'pass';
+    });
+    const say = (command, limit) =>
+      SIDES[side](root, 'tmp', env, command, limit, {
         launcher: option('--ring3'),
         options: all('--option'),
       });
-      r[side] = {
-        verdict: verdict(got),
-        ms: Math.round(performance.now() - start),
-        checks: count(got.output, 'TPASS'),
-        output: got.output.slice(-KEPT),
-      };
-      console.log(`${name}: ${side} ${r[side].verdict} (${r[side].ms} ms)`);
+    for (let i = 0; i < wanted.length; i += batch) {
+      const names = wanted.slice(i, i + batch);
+      const found =
+        batch === 1
+          ? {}
+          : inOneGo(
+              names,
+              (n) => tests.get(n),
+              seconds,
+              (c) => say(c, seconds + 10 * batch),
+            );
+      for (const name of names) {
+        // Whoever a batch did not come to has a turn of its own.
+        const start = performance.now();
+        const got = found[name] ?? say(tests.get(name), seconds);
+        const ms = Math.round(performance.now() - start);
+        const checks = count(got.output, 'TPASS');
+        results[name][side] = { verdict: verdict(got), ms, checks, output: got.output.slice(-KEPT) };
+        console.log(`${name}: ${side} ${results[name][side].verdict} (${ms} ms)`);
+      }
+      save();
     }
-    writeFileSync(file, JSON.stringify(results, null, 1));
   }
+}
+
+/** Several tests by one shell: name → result, for those that ended. */
+function inOneGo(names, commandOf, seconds, say) {
+  const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const script = names.map(
+    (n, i) =>
+      `echo; echo "@@begin ${i}"; timeout -s KILL ${seconds} sh -c ${quote(commandOf(n))} 2>&1; echo; echo "@@end ${i} $?"`,
+  );
+  const { output } = say(script.join('\n'));
+  const found = {};
+  for (const [i, name] of names.entries()) {
+    const [, text, status] = new RegExp(`@@begin ${i}\\n([^]*?)\\n@@end ${i} (\\d+)\\n`).exec(output) ?? [];
+    if (status !== undefined)
+      found[name] = {
+        status: Number(status),
+        signal: null,
+        timeout: Number(status) === 137,
+        output: text,
+      };
+  }
+  return found;
 }
 
 /** name → reason, of one suite: lines `SUITE NAME REASON`. */

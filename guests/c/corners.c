@@ -120,6 +120,14 @@ static void leases(void) {
   OK(sigtimedwait(&s, NULL, &none) == SIGIO);
   unlink("n");
   R(sigtimedwait(&s, NULL, &none));
+  mkdir("d", 0700);
+  close(open("n", O_CREAT | O_WRONLY, 0600));
+  R(fcntl(fd, F_NOTIFY, DN_RENAME | DN_MULTISHOT));
+  rename("n", "d/n");
+  R(sigtimedwait(&s, NULL, &none));
+  rename("d", "e");
+  OK(sigtimedwait(&s, NULL, &none) == SIGIO);
+  unlink("e/n"), rmdir("e");
   int file = open("/proc/self/exe", O_RDONLY);
   R(fcntl(file, F_NOTIFY, DN_CREATE));
   leave_dir();
@@ -152,6 +160,14 @@ static void memory_arguments(void) {
   R(munmap(odd, 4096));
   R(syscall(SYS_memfd_create, "x", -500));
   R(syscall(SYS_memfd_create, "x", ~0u));
+  int fd = syscall(SYS_memfd_create, "x", 2u);
+  R(ftruncate(fd, 4096));
+  void *open = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+  R(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+  munmap(open, 4096);
+  R(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+  void *sealed = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+  R(mprotect(sealed, 4096, PROT_READ | PROT_WRITE));
 }
 
 static void unknown_options(void) {

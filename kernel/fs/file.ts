@@ -162,6 +162,10 @@ export abstract class File {
   mmap(_t: Task, _prot: number, _flags: number): MemObject | number {
     return -ENODEV;
   }
+  /** Shared mappings of it can never become writable (a memfd's seals). */
+  get writeSealed(): boolean {
+    return false;
+  }
   fsync(): number {
     return -EINVAL;
   }

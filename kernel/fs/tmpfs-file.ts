@@ -32,10 +32,12 @@ export class TmpfsFile extends RegularFile {
   protected override seekData(offset: number, data: boolean): number {
     return this.inode.seek(offset, data);
   }
+  override get writeSealed(): boolean {
+    return (this.inode.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0;
+  }
   override mmap(_t: Task, prot: number, flags: number): MemObject | number {
-    const { seals } = this.inode;
     // Shared and writable (MAP_SHARED 1, PROT_WRITE 2) under a write seal: shmem_mmap.
-    if (flags & 1 && prot & 2 && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) return -EPERM;
+    if (flags & 1 && prot & 2 && this.writeSealed) return -EPERM;
     this.inode.mappedAt = this.path;
     return this.inode;
   }

@@ -12,6 +12,7 @@ import {
   ENOTDIR,
   ENOTEMPTY,
   ENXIO,
+  EBUSY,
   EPERM,
 } from '../abi/errno.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
@@ -492,6 +493,8 @@ export class TmpfsInode extends Inode implements MemObject {
   addSeals(seals: number): number {
     if (seals & ~31) return -EINVAL;
     if (this.seals & F_SEAL_SEAL) return -EPERM;
+    if (seals & F_SEAL_WRITE && !(this.seals & F_SEAL_WRITE))
+      for (const m of this.mappers) if (m.mayWrite?.(this)) return -EBUSY;
     this.seals |= seals;
     return 0;
   }

@@ -487,8 +487,9 @@ export class AddressSpace extends Areas {
     return formatMaps(this);
   }
 
-  /** VM_MAYWRITE areas of a shared file mapping: what a sealed memfd must refuse. */
-  static isWritableShared(v: Vma): boolean {
-    return (v.flags & (VM_SHARED | VM_MAYWRITE)) === (VM_SHARED | VM_MAYWRITE);
+  /** ObjectMapper: what a sealed memfd must refuse. */
+  mayWrite(object: MemObject): boolean {
+    const both = VM_SHARED | VM_MAYWRITE;
+    return this.vmas.all().some((v) => v.object === object && (v.flags & both) === both);
   }
 }

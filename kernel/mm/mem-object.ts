@@ -9,6 +9,8 @@ export interface ObjectMapper {
   dropped(object: MemObject, start: number, end: number, truncated?: boolean): void;
   /** write(2) changed the bytes of these pages behind the cpu's back. */
   changed?(object: MemObject, start: number, end: number): void;
+  /** Whether it has a shared mapping of the object that is or may become writable. */
+  mayWrite?(object: MemObject): boolean;
   /** Calls back for each guest page through which page `index` of the object may be written. */
   writers?(object: MemObject, index: number, fn: (table: PageTable, page: number) => void): void;
 }

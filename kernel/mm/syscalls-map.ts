@@ -94,6 +94,7 @@ function mapFile(
     if (type === MAP_SHARED_VALIDATE && flags & MAP_SYNC) return -EOPNOTSUPP;
     if (prot & PROT_WRITE && !file.writable) return -EACCES;
     if (!file.writable) remove |= VM_MAYWRITE | VM_SHARED;
+    else if (file.writeSealed) remove |= VM_MAYWRITE;
   } else if (type !== MAP_PRIVATE) return -EINVAL;
   if (!file.readable) return -EACCES;
   if (file.path && file.path.mnt.flags & MNT_NOEXEC) {

@@ -7,7 +7,7 @@ import {
   IN_ACCESS, IN_ATTRIB, IN_CREATE, IN_DELETE, IN_MODIFY, IN_MOVED_FROM, IN_MOVED_TO,
 } from '../notify.ts'; // prettier-ignore
 import { POLL_MSG, sendSigio, setOwner } from '../sigio.ts';
-import type { Watch } from './inotify.ts';
+import { IN_RENAMED, type Watch } from './inotify.ts';
 
 const DN_MULTISHOT = 0x80000000;
 /** DN_* → IN_*. */
@@ -16,7 +16,7 @@ const EVENTS: readonly (readonly [number, number])[] = [
   [0x2, IN_MODIFY],
   [0x4, IN_CREATE | IN_MOVED_TO],
   [0x8, IN_DELETE | IN_MOVED_FROM],
-  [0x10, IN_MOVED_FROM],
+  [0x10, IN_RENAMED],
   [0x20, IN_ATTRIB],
 ];
 

@@ -18,6 +18,10 @@ export const IN_MASK_ADD = 0x20000000;
 export const IN_ONESHOT = 0x80000000;
 export const IN_ALL_EVENTS = 0xfff;
 
+/** A name changed within its directory: for F_NOTIFY alone (FS_RENAME). */
+export const IN_RENAMED = 0x10000000;
+const TOLD = IN_ALL_EVENTS | IN_RENAMED;
+
 const FIONREAD = 0x541b;
 /** struct inotify_event without its name; names are padded to this too. */
 const EVENT_SIZE = 16;
@@ -80,6 +84,7 @@ export class Notifier implements FsNotify {
     this.tell(fromDir, IN_MOVED_FROM | isDir, this.cookie, fromName);
     this.tell(toDir, IN_MOVED_TO | isDir, this.cookie, toName);
     this.tell(inode, IN_MOVE_SELF, 0, '');
+    if (fromDir === toDir) this.tell(fromDir, IN_RENAMED, 0, '');
   }
 
   gone(inode: Inode): void {
@@ -104,7 +109,7 @@ export class Notifier implements FsNotify {
     // IN_ISDIR never comes with the two self events (inotify_handle_inode_event).
     const shown = mask & (IN_DELETE_SELF | IN_MOVE_SELF) ? mask & ~IN_ISDIR : mask;
     for (const w of list.length > 1 ? [...list] : list) {
-      if (!(w.mask & mask & IN_ALL_EVENTS) || (unlinked && w.mask & IN_EXCL_UNLINK)) continue;
+      if (!(w.mask & mask & TOLD) || (unlinked && w.mask & IN_EXCL_UNLINK)) continue;
       w.owner.queue(w.wd, shown, cookie, name);
       if (w.mask & IN_ONESHOT) w.owner.ignored(w);
     }

@@ -109,6 +109,8 @@ interface Profile {
   readonly done: Map<number, number>;
   /** How often an instruction's record was among the last misses. */
   readonly misses: Map<number, number>;
+  /** Those that were it often, and are to be wandering when a region is next compiled for its misses. */
+  readonly suspects: Set<number>;
   /** How often a place was reached from a region while it was interpreted, about. */
   readonly leaks: Map<number, number>;
   /** As a job has it. */
@@ -187,6 +189,7 @@ export class Tier {
           sites: new Map(),
           done: new Map(),
           misses: new Map(),
+          suspects: new Set(),
           leaks: new Map(),
           wandering: new Set(),
           sinceForgotten: Infinity,
@@ -293,16 +296,17 @@ export class Tier {
     if (count < MISSES) return;
     for (let k = 0; k < LOOKS; k++) {
       const rec = i32[(MISS_RECORDS >> 2) + ((this.taken + k) % MISSES)];
-      p.misses.set(rec, (p.misses.get(rec) ?? 0) + 1);
+      const seen = (p.misses.get(rec) ?? 0) + 1;
+      p.misses.set(rec, seen);
+      if (seen === OFTEN) p.suspects.add(rec);
       const pc = this.u64(this.options.arena.headOf(rec - (rec % 4)) + R.pc);
       // A copy: a region compiled again takes the old one's place in the set, and would be looked at for ever.
       for (const region of [...(p.regions.get(pc) ?? [])]) {
         region.missed += count / LOOKS;
         if (region.missed < region.compiled.instructions * MISSES_PER || !this.affordable) continue;
-        const known = p.wandering.size;
-        for (const [r, n] of p.misses) if (n >= OFTEN) p.wandering.add(r);
-        // Nothing would be different yet.
-        if (p.wandering.size === known) continue;
+        if (p.suspects.size === 0) continue; // nothing would be different yet
+        for (const r of p.suspects) p.wandering.add(r);
+        p.suspects.clear();
         this.improve(region, p, region.patience);
       }
     }

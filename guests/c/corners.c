@@ -5,7 +5,6 @@
 #include <sys/ioctl.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/timex.h>
 #include <poll.h>
@@ -180,15 +179,13 @@ static void unknown_options(void) {
 
 /* STICKY_TIMEOUTS: select leaves its timeout alone. */
 static void sticky_timeouts(void) {
-  struct timeval tv = {0, 1000};
+  struct timespec left = {0, 1000000}; /* the call itself: libraries hand it a copy */
+  R(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &left, NULL));
+  printf("left %ld\n", (long)left.tv_nsec);
+  left.tv_nsec = 1000000;
   MUST(personality(PER_LINUX | STICKY_TIMEOUTS) >= 0);
-  R(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &(struct timespec){0, 1000}, NULL));
-  R(select(0, NULL, NULL, NULL, &tv));
-#ifdef __x86_64__
-  tv.tv_usec = 1000; /* the call itself: libraries copy the timeout for pselect6 */
-  R(syscall(SYS_select, 0, NULL, NULL, NULL, &tv));
-  printf("left %ld\n", (long)tv.tv_usec);
-#endif
+  R(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &left, NULL));
+  printf("left %ld\n", (long)left.tv_nsec);
   personality(PER_LINUX);
 }
 

@@ -100,7 +100,7 @@ int main(int argc, char **argv) {
           nr == SYS_setrlimit || nr == SYS_prlimit64 || nr == SYS_madvise || nr == SYS_rt_sigaction || nr == SYS_pkey_mprotect ||
           nr == SYS_nanosleep || nr == SYS_clock_nanosleep || nr == SYS_setitimer || nr == SYS_futex || nr == SYS_setpgid || nr == SYS_setsid ||
           nr == SYS_remap_file_pages || nr == SYS_seccomp || nr == SYS_prctl || nr == SYS_rseq || nr == SYS_ptrace || nr == SYS_vhangup || nr == SYS_read ||
-          nr == SYS_readv || nr == SYS_pread64 || nr == SYS_preadv || nr == SYS_preadv2)
+          nr == SYS_readv || nr == SYS_msgrcv || nr == SYS_semop || nr == SYS_semtimedop || nr == SYS_mq_timedreceive || nr == SYS_pread64 || nr == SYS_preadv || nr == SYS_preadv2)
         continue;
       for (unsigned i = 0; i < 9; i++)
         for (unsigned k = 0; k < 9; k++) {

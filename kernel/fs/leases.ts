@@ -82,11 +82,11 @@ export function releaseLease(file: File): void {
   const leases = file.inode?.leases;
   const mine = leases?.of(file);
   if (mine) leases!.set(mine, F_UNLCK);
-  if (leases && leases.held.length === 0 && leases.changed.empty) file.inode!.leases = null;
+  if (leases && leases.held.length === 0 && leases.changed.empty) file.inode.leases = null;
 }
 
 /** Before a file is opened or truncated (break_lease): 0, -EAGAIN with O_NONBLOCK, or a wait for its holders. */
-export function breakLease(t: Task, inode: Inode, write: boolean, flags: number): 0 | number | Park {
+export function breakLease(t: Task, inode: Inode, write: boolean, flags: number): number | Park {
   const { leases } = inode;
   if (!leases) return 0;
   const now = t.kernel.clock.monotonic();

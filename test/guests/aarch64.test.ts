@@ -21,6 +21,7 @@ const NOT_BY_QEMU: Readonly<Record<string, string>> = {
   files: 'checks a buffer nothing is written to',
   ipc: 'takes SHM_REMAP for what it is not, and shmdt of a split mapping',
   memory: 'hangs in mremap of a part',
+  multicast: 'lacks IP_MULTICAST_IF and others',
   'proc-self': "shows the host's /proc, where it is qemu itself",
   procs: 'refuses PR_SET_CHILD_SUBREAPER',
   rlimits: 'leaves RLIMIT_AS and RLIMIT_DATA out',
@@ -28,6 +29,7 @@ const NOT_BY_QEMU: Readonly<Record<string, string>> = {
   seccomp: 'has none',
   selfmod: 'misses writes through another mapping',
   sockets: 'loses MSG_CTRUNC',
+  udp: 'loses MSG_CTRUNC and lacks options',
 };
 
 /** Exit statuses where qemu's is not Linux's. */

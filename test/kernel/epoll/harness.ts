@@ -6,6 +6,7 @@ import { IoBuf } from '../../../kernel/mm/iobuf.ts';
 import { KernelMemory } from '../../../kernel/mm/kernel-memory.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import type { UserMemory } from '../../../kernel/mm/user-memory.ts';
+import { TaskAttributes } from '../../../kernel/task/attributes.ts';
 import { userCredentials } from '../../../kernel/task/creds.ts';
 import type { Task } from '../../../kernel/task/task.ts';
 import { Args } from '../../../kernel/syscall/args.ts';
@@ -143,7 +144,7 @@ export class TestTask {
     this.task = {
       kernel, tid: pid, pid, group, mm: this.mem, fds: new FdTable(), creds: userCredentials(uid, uid), pending,
       sighand, sigmask: 0n, savedSigmask: null, realSigmask: null, parked: null, woken: null, state: 'runnable',
-      regs: { arch }, args: new Args(), comm: 'test', stopRequested: false, sigPending: false,
+      regs: { arch }, args: new Args(), comm: 'test', stopRequested: false, sigPending: false, attrs: new TaskAttributes(),
     } as unknown as Task; // prettier-ignore
     (group.tasks as Set<Task>).add(this.task);
     (this.task.group as { leader: Task }).leader = this.task;

@@ -57,7 +57,11 @@ describe('memory contents', () => {
     for (let op = 0; op < 1500; op++) {
       const p = processes[below(processes.length)];
       const { mm, model } = p;
-      const t = { mm, creds: userCredentials(0, 0), fds: { get: () => undefined } } as unknown as Task;
+      const t = {
+        mm,
+        creds: userCredentials(0, 0),
+        fds: { get: () => undefined, opened: () => undefined },
+      } as unknown as Task;
       const first = below(PAGES);
       const count = Math.min(1 + below(20), PAGES - first);
       const range = Array.from({ length: count }, (_, k) => first + k);

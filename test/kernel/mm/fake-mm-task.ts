@@ -44,7 +44,7 @@ export function mmTask({ frames = 4096, uid = 0 } = {}) {
   const tasks = new Map<number, Task>();
   const group = { rlimits };
   const t = {
-    mm, group, fds: { get: (fd: number) => files.get(fd) }, creds: userCredentials(uid, uid), tid: 1, state: 'runnable',
+    mm, group, fds: { get: (fd: number) => files.get(fd), opened: (fd: number) => files.get(fd) }, creds: userCredentials(uid, uid), tid: 1, state: 'runnable',
     kernel: { memory, ram, processes: { task: (tid: number) => tasks.get(tid) } },
   } as unknown as Task; // prettier-ignore
   tasks.set(1, t);

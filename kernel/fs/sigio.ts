@@ -1,7 +1,7 @@
 /** Signals that files send to their owner: SIGIO, or what F_SETSIG chose instead (fs/fcntl.c, send_sigio). */
 import { EFAULT, EINVAL, ESRCH } from '../abi/errno.ts';
 import type { Kernel } from '../kernel.ts';
-import { SIGIO, SI_KERNEL } from '../signal/numbers.ts';
+import { SIGIO, SIGURG, SI_KERNEL } from '../signal/numbers.ts';
 import { sendSignal, sendToGroup } from '../signal/send.ts';
 import type { SigInfo } from '../signal/state.ts';
 import type { Task } from '../task/task.ts';
@@ -16,13 +16,22 @@ export const POLL_MSG = 3;
 const BAND: readonly number[] = [0, 0x41, 0x304, 0x441];
 
 export function sendSigio(k: Kernel, file: File, fd: number, reason: number): void {
-  const { who, thread, uid, euid } = file.owner;
-  if (who === 0) return;
   const { ownerSignal } = file;
   const info: SigInfo =
     ownerSignal === 0
       ? { signo: SIGIO, code: SI_KERNEL }
       : { signo: ownerSignal, code: reason, band: BAND[reason], fd, poll: true };
+  signalOwner(k, file, info);
+}
+
+/** SIGURG: urgent data came (send_sigurg). */
+export function sendSigurg(k: Kernel, file: File): void {
+  signalOwner(k, file, { signo: SIGURG, code: SI_KERNEL });
+}
+
+function signalOwner(k: Kernel, file: File, info: SigInfo): void {
+  const { who, thread, uid, euid } = file.owner;
+  if (who === 0) return;
   const allowed = (t: Task): boolean => {
     const c = t.creds;
     return euid === 0 || euid === c.suid || euid === c.uid || uid === c.suid || uid === c.uid;

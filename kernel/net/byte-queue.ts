@@ -38,12 +38,18 @@ export class ByteQueue {
     this.push(IoBuf.of(bytes), 0, bytes.length);
   }
 
-  /** Copies up to `dst.length` bytes out; returns how many. With `peek` they stay. */
-  pull(dst: IoBuf, peek = false): number {
-    const n = Math.min(dst.length, this.length);
+  /** The newest byte. There must be one. */
+  get last(): number {
+    return this.chunks[this.chunks.length - 1][this.end - 1];
+  }
+
+  /** Copies up to `dst.length` bytes out; returns how many. With `peek` they stay, and `skip` of them are passed over. */
+  pull(dst: IoBuf, peek = false, skip = 0): number {
+    const n = Math.min(dst.length, this.length - skip);
     let at = 0;
     let i = 0;
-    let start = this.start;
+    let start = this.start + skip;
+    while (i < this.chunks.length - 1 && start >= this.chunks[i].length) start -= this.chunks[i++].length;
     while (at < n) {
       const c = this.chunks[i];
       const stop = i === this.chunks.length - 1 ? this.end : c.length;

@@ -38,7 +38,7 @@ export function socketIoctl(s: Socket, t: Task, cmd: number, arg: number): numbe
     case SIOCOUTQ:
       return putInt(s.outq());
     case SIOCATMARK:
-      return putInt(0);
+      return putInt(s.atMark ? 1 : 0);
     case SIOCGSTAMP:
       return -ENOENT;
     case SIOCGIFCONF:

@@ -133,6 +133,10 @@ export abstract class Socket extends File {
   outq(): number {
     return -EINVAL;
   }
+  /** The next byte to be read is urgent (SIOCATMARK). */
+  get atMark(): boolean {
+    return false;
+  }
   /** Protocol options; -ENOPROTOOPT where the level or name is unknown. */
   abstract setOption(t: Task, level: number, name: number, value: Uint8Array): number;
   abstract getOption(t: Task, level: number, name: number, length: number): Uint8Array | number;

@@ -7,8 +7,9 @@ import {
   ENETUNREACH, ENOENT, ENOTCONN, EOPNOTSUPP, EPIPE, ETIMEDOUT,
 } from '../abi/errno.ts'; // prettier-ignore
 import {
-  POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
+  POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
 } from '../fs/file.ts'; // prettier-ignore
+import { sendSigurg } from '../fs/sigio.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
 import type { Endpoint } from './address.ts';
@@ -16,11 +17,11 @@ import { BROADCAST4, familyOf, isMulticast } from './address.ts';
 import { ByteQueue } from './byte-queue.ts';
 import {
   AF_INET, AF_UNSPEC, IPPROTO_TCP, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN, SEND_SHUTDOWN,
-  SHUTDOWN_MASK, SOCK_STREAM, SOMAXCONN, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_FIN_WAIT2, TCP_LISTEN,
+  SHUTDOWN_MASK, SOCK_STREAM, SOL_SOCKET, SOMAXCONN, SO_OOBINLINE, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_FIN_WAIT2, TCP_LISTEN,
   TCP_SYN_SENT,
 } from './constants.ts'; // prettier-ignore
 import type { HostConnection } from './host-port.ts';
-import { InetSocket } from './inet.ts';
+import { InetSocket, optionKey } from './inet.ts';
 import { getIntOption, intValue, setIntOption, TCP_OPTIONS } from './inet-options.ts';
 import { portHash } from './ports.ts';
 import type { PortTable } from './ports.ts';
@@ -28,6 +29,7 @@ import { WAKE_READABLE } from './socket.ts';
 import type { Received, Sending } from './socket.ts';
 import type { NetStack } from './stack.ts';
 import { LOOPBACK_MSS, tcpInfo } from './tcp-info.ts';
+import { Urgent } from './urgent.ts';
 
 /** net.ipv4.tcp_wmem and tcp_rmem defaults, and what autotuning makes of the send buffer once connected on loopback. */
 const TCP_WMEM_DEFAULT = 16384;
@@ -53,6 +55,8 @@ export interface StreamPeer {
   readonly window: number;
   /** Takes bytes [from, to) of `src`. */
   push(src: IoBuf, from: number, to: number): void;
+  /** The last byte pushed is urgent. */
+  urgent?(): void;
   /** FIN. */
   fin(): void;
   /** RST. */
@@ -91,6 +95,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
   private paid = 0;
   bytesSent = 0;
   bytesReceived = 0;
+  private readonly oob = new Urgent();
 
   constructor(net: NetStack, family: number) {
     super(net, family, SOCK_STREAM, IPPROTO_TCP);
@@ -261,6 +266,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     this.unbind();
     this.local = this.remote = null;
     this.rx.clear();
+    this.oob.clear();
     this.settle();
     this.state = TCP_CLOSE;
     this.phase = 'unconnected';
@@ -361,6 +367,21 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     return kmem.max - kmem.used;
   }
 
+  urgent(): void {
+    if (this.orphan || this.rx.length === 0) return;
+    // An urgent byte the reader stands at is lost to the next one.
+    if (this.oob.atMark && !this.inline && this.rx.length > 1) this.rx.skip(1);
+    this.oob.arrived(this.rx.length, this.rx.last);
+    this.waiters.wake(POLLPRI);
+  }
+  override get atMark(): boolean {
+    return this.oob.atMark;
+  }
+  /** SO_OOBINLINE: the urgent byte is read in its place. */
+  private get inline(): boolean {
+    return this.options.values.get(optionKey(SOL_SOCKET, SO_OOBINLINE)) === 1;
+  }
+
   fin(): void {
     this.finReceived = true;
     this.down |= RCV_SHUTDOWN;
@@ -403,8 +424,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     return this.inFlight * 3 <= this.options.sndbuf * 2;
   }
 
-  send(_t: Task, buf: IoBuf, s: Sending): number {
-    if (s.flags & MSG_OOB) return -EOPNOTSUPP;
+  send(t: Task, buf: IoBuf, s: Sending): number {
     if (this.state === TCP_SYN_SENT) return -EAGAIN;
     if (this.error || this.down & SEND_SHUTDOWN) return -(this.takeError() || EPIPE);
     if (this.state !== TCP_ESTABLISHED && this.state !== TCP_CLOSE_WAIT) return -EPIPE;
@@ -424,27 +444,37 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     if (n < buf.length) this.nospace = true;
     this.bytesSent += n;
     peer.push(buf, 0, n);
+    if (s.flags & MSG_OOB && n === buf.length) {
+      peer.urgent?.();
+      if (peer instanceof TcpSocket) sendSigurg(t.kernel, peer);
+    }
     return n;
   }
 
-  receive(_t: Task, buf: IoBuf, flags: number, _r: Received): number {
+  receive(_t: Task, buf: IoBuf, flags: number, r: Received): number {
     if (flags & MSG_ERRQUEUE) return -EAGAIN;
     if (this.state === TCP_LISTEN) return -ENOTCONN;
-    if (flags & MSG_OOB) return -EINVAL;
+    if (flags & MSG_OOB) return this.inline ? -EINVAL : this.oob.receive(buf, flags, r);
     if (buf.length === 0) return 0;
-    if (this.rx.length === 0) {
+    const peek = (flags & MSG_PEEK) !== 0;
+    // The urgent byte is left out of the stream.
+    let hole = this.oob.atMark && !this.inline ? 1 : 0;
+    if (hole > 0 && !peek) {
+      this.rx.skip(1);
+      this.oob.advance(1);
+      hole = 0;
+    }
+    if (this.rx.length <= hole) {
       if (this.finReceived) return 0;
       if (this.error) return -this.takeError();
       if (this.down & RCV_SHUTDOWN) return 0;
       if (this.state === TCP_CLOSE) return -ENOTCONN;
       return -EAGAIN;
     }
-    const peek = (flags & MSG_PEEK) !== 0;
-    let n: number;
-    if (flags & MSG_TRUNC && !peek) {
-      n = Math.min(buf.length, this.rx.length);
-      this.rx.skip(n);
-    } else n = this.rx.pull(buf, peek);
+    const n = Math.min(buf.length, this.rx.length - hole, this.oob.before);
+    if (flags & MSG_TRUNC && !peek) this.rx.skip(n);
+    else this.rx.pull(n < buf.length ? buf.slice(0, n) : buf, peek, hole);
+    if (!peek) this.oob.advance(n);
     this.settle();
     if (!peek) this.peer?.drained();
     return n;
@@ -452,7 +482,8 @@ export class TcpSocket extends InetSocket implements StreamPeer {
 
   override inq(): number {
     if (this.state === TCP_LISTEN) return -EINVAL;
-    return Math.min(this.rx.length, Math.max(this.window, 1));
+    const urgent = this.inline ? Infinity : this.oob.atMark ? 0 : this.oob.before;
+    return Math.min(this.rx.length, Math.max(this.window, 1), urgent);
   }
   override outq(): number {
     return this.state === TCP_LISTEN ? -EINVAL : this.inFlight;
@@ -535,7 +566,9 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     if (this.down === SHUTDOWN_MASK || this.state === TCP_CLOSE) mask |= POLLHUP;
     if (this.down & RCV_SHUTDOWN) mask |= POLLIN | POLLRDNORM | POLLRDHUP;
     if (this.state !== TCP_SYN_SENT) {
-      if (this.rx.length >= Math.min(this.options.rcvlowat, this.window)) mask |= POLLIN | POLLRDNORM;
+      const hole = this.oob.atMark && !this.inline ? 1 : 0;
+      if (this.rx.length >= Math.min(this.options.rcvlowat, this.window) + hole) mask |= POLLIN | POLLRDNORM;
+      if (this.oob.waiting) mask |= POLLPRI;
       if (this.down & SEND_SHUTDOWN || this.writableNow) mask |= POLLOUT | POLLWRNORM;
       else this.nospace = true;
     }

@@ -4,7 +4,14 @@ import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
 import { park } from '../wait.ts';
 import type { SysResult } from '../wait.ts';
-import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, MSG_WAITALL, RCV_SHUTDOWN } from './constants.ts';
+import {
+  MSG_DONTWAIT,
+  MSG_ERRQUEUE,
+  MSG_NOSIGNAL,
+  MSG_PEEK,
+  MSG_WAITALL,
+  RCV_SHUTDOWN,
+} from './constants.ts';
 import type { Received, Sending, Socket } from './socket.ts';
 
 /** How far a call that parked has come; `index` counts whole messages of sendmmsg and recvmmsg. */
@@ -40,7 +47,8 @@ const mustStop = (t: Task, s: Socket, flags: number): boolean =>
 export function receive(t: Task, s: Socket, buf: IoBuf, flags: number, r: Received, p: Progress): SysResult {
   const wait = (done: number): SysResult => {
     if (done > 0 && mustStop(t, s, flags)) return done;
-    if (nonblocking(s, flags)) return -EAGAIN;
+    // Nobody waits for the error queue.
+    if (nonblocking(s, flags) || flags & MSG_ERRQUEUE) return -EAGAIN;
     return waitOn(t, s, s.options.rcvtimeo, { done: flags & MSG_PEEK ? 0 : done, index: p.index });
   };
   if (!s.stream) {

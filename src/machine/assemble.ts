@@ -18,7 +18,8 @@ import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
 import { Loop } from './loop.ts';
 import type { BootOptions, Output, OutputSink, TerminalPort } from './options.ts';
 import { hostRoot, mountHost } from './mounts.ts';
-import { chooseArch } from './program-arch.ts';
+import { openImage } from '../image/image.ts';
+import { chooseArch, platformArch } from './program-arch.ts';
 import { findInRoot, findProgram, spawnError } from './program.ts';
 import { populateRoot } from './root.ts';
 import { Capture, hostOutput, InputQueue } from './stdio.ts';
@@ -73,7 +74,10 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   const entropy = seeded ? new SeededEntropy(options.seed) : new HostEntropy();
   const cpus = options.cpus ?? 1;
   const env = options.env ?? defaultEnvironment(options);
-  const arch = chooseArch(options, program, env.PATH ?? '');
+  const image = root === undefined ? null : await openImage(root, platformArch(options));
+  if (image && options.rootReadWrite)
+    throw new BootError('setup', `option '--rw': ${root} is no folder; changes to an image stay in memory`);
+  const arch = chooseArch(options, program, env.PATH ?? '', image);
   const bytes = Math.ceil(memory / 65536) * 65536;
   const core = options.cpu ?? 'jit';
   const {
@@ -101,7 +105,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
       cpus, hostname: options.hostname ?? 'ring3', seeded, aslr: options.aslr ?? false, ...cpuOptions,
       report: options.report ?? (() => {}),
     },
-    root === undefined ? undefined : (vfs, mem) => hostRoot(root, options.rootReadWrite === true, vfs, mem),
+    root === undefined ? undefined : (vfs, mem) => hostRoot(image ?? root, options.rootReadWrite === true, vfs, mem),
   ); // prettier-ignore
   const loop = new Loop(kernel, cpu);
   let heard = (): void => {};

@@ -1,6 +1,7 @@
 /** Host folders in the guest: `-v` mounts and `--root`. */
 import { Dentry, MNT_READONLY, MNT_RELATIME } from '../../kernel/fs/dentry.ts';
 import type { FileSystem } from '../../kernel/fs/inode.ts';
+import type { HostFs } from '../../kernel/fs/host-port.ts';
 import { HostFileSystem } from '../../kernel/fs/host-fs.ts';
 import type { Vfs } from '../../kernel/fs/vfs.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
@@ -10,8 +11,13 @@ import { BootError } from './errors.ts';
 import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
 import type { MountSpec } from './options.ts';
 
-/** The guest's root file system in a host folder; its changes go there with `readWrite`, else they stay in memory. */
-export function hostRoot(folder: string, readWrite: boolean, vfs: Vfs, memory: Memory): FileSystem {
+/** The guest's root file system in a host folder or an image; its changes go there with `readWrite`, else they stay in memory. */
+export function hostRoot(folder: string | HostFs, readWrite: boolean, vfs: Vfs, memory: Memory): FileSystem {
+  if (typeof folder !== 'string') {
+    return vfs.newOverlay(
+      new HostFileSystem(folder, { dev: vfs.newDev(), memory, readOnly: true, stable: true }),
+    );
+  }
   const { host, file } = openHostFolder(folder, '--root');
   if (file !== null) throw new BootError('setup', `option '--root': ${folder} is no directory`);
   const fs = new HostFileSystem(host, {

@@ -128,7 +128,8 @@ export interface BootOptions {
   readonly files?: Readonly<Record<string, FileContent>>;
   readonly mounts?: readonly MountSpec[];
   /**
-   * Host folder that is the guest's root file system; changes stay in memory unless `rootReadWrite`. It must not change
+   * Host folder that is the guest's root file system, or a tar archive of one, an OCI image layout or `docker save` archive;
+   * changes stay in memory unless `rootReadWrite`, which only a folder can have. It must not change
    * meanwhile. Missing /dev, /proc, /sys and /tmp are made (with `rootReadWrite`: in the folder).
    */
   readonly root?: string;

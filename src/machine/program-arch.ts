@@ -3,11 +3,11 @@
  * the guest will see (`--root`, `-v`), through symlinks and `#!` lines. No link is followed by the host: each name is
  * looked up in the folder it is in, so nothing outside of them is read.
  */
-import type { HostDir } from '../../kernel/fs/host-port.ts';
+import type { HostDir, HostFs } from '../../kernel/fs/host-port.ts';
 import type { Arch } from '../../kernel/ports.ts';
 import { BINPRM_BUF_SIZE, parseScript } from '../../loader/script.ts';
 import { openHostFolder } from '../host/folder.ts';
-import type { NodeHostFs } from '../host/host-fs.ts';
+import { NodeHostFs } from '../host/host-fs.ts';
 import { BootError } from './errors.ts';
 import { toBinary } from './guest-files.ts';
 import type { BootOptions } from './options.ts';
@@ -21,10 +21,19 @@ const MAX_SCRIPTS = 5;
 
 const PLATFORMS: Readonly<Record<string, Arch>> = { 'linux/amd64': 'x86_64', 'linux/arm64': 'aarch64' };
 
-/** The architecture for these options; `program` where it was read already. Throws BootError. */
-export function chooseArch(options: BootOptions, program: Program | null, path: string): Arch {
-  const wanted = options.platform === undefined ? null : (PLATFORMS[options.platform] ?? null);
-  const found = program?.arch ?? lookForArch(options, program, path);
+/** The architecture `platform` names; null when it is not given. */
+export const platformArch = (options: BootOptions): Arch | null =>
+  options.platform === undefined ? null : (PLATFORMS[options.platform] ?? null);
+
+/** The architecture for these options; `program` where it was read already, `image` what `root` names unless that is a folder. Throws BootError. */
+export function chooseArch(
+  options: BootOptions,
+  program: Program | null,
+  path: string,
+  image: HostFs | null = null,
+): Arch {
+  const wanted = platformArch(options);
+  const found = program?.arch ?? lookForArch(options, program, path, image);
   if (found !== null && wanted !== null && found !== wanted) {
     const name = program?.name ?? String(options.program);
     throw new BootError('not-executable', `${name} is for ${found}, not for ${options.platform}`);
@@ -32,8 +41,13 @@ export function chooseArch(options: BootOptions, program: Program | null, path: 
   return found ?? wanted ?? 'x86_64';
 }
 
-function lookForArch(options: BootOptions, program: Program | null, path: string): Arch | null {
-  const view = new GuestView(options);
+function lookForArch(
+  options: BootOptions,
+  program: Program | null,
+  path: string,
+  image: HostFs | null,
+): Arch | null {
+  const view = new GuestView(options, image);
   try {
     if (program) return archOf(view, program.bytes, 1);
     const name = options.program as string;
@@ -61,7 +75,7 @@ function archOf(view: GuestView, head: Uint8Array, scripts: number): Arch | null
 interface Layer {
   /** Where it is mounted. */
   readonly at: readonly string[];
-  readonly host: NodeHostFs;
+  readonly host: HostFs;
   /** The mount is this one file of the folder. */
   readonly file: string | null;
 }
@@ -71,9 +85,10 @@ class GuestView {
   private readonly layers: Layer[] = [];
   private readonly files: ReadonlyMap<string, string | Uint8Array>;
 
-  constructor(options: BootOptions) {
+  constructor(options: BootOptions, image: HostFs | null) {
     const { root } = options;
-    if (root !== undefined) this.layers.push({ at: [], ...openHostFolder(root, '--root') });
+    if (image) this.layers.push({ at: [], host: image, file: null });
+    else if (root !== undefined) this.layers.push({ at: [], ...openHostFolder(root, '--root') });
     for (const m of options.mounts ?? []) {
       this.layers.push({ at: split(toBinary(m.guest)), ...openHostFolder(m.host, '-v', m.fs) });
     }
@@ -86,7 +101,7 @@ class GuestView {
   }
 
   close(): void {
-    for (const l of this.layers) l.host.dispose();
+    for (const l of this.layers) if (l.host instanceof NodeHostFs) l.host.dispose();
   }
 
   /** A bare name's first executable on a PATH, else the name. */
@@ -119,7 +134,7 @@ class GuestView {
   private walk<T>(
     path: string,
     cwd: string,
-    use: (host: NodeHostFs, parent: HostDir, last: string) => T,
+    use: (host: HostFs, parent: HostDir, last: string) => T,
   ): T | null {
     const rest = split(path);
     let at = path.startsWith('/') ? [] : split(toBinary(cwd));
@@ -146,10 +161,7 @@ class GuestView {
   }
 
   /** Finds the layer a resolved path is in, and opens the folder that holds its last name. */
-  private in<T>(
-    path: readonly string[],
-    use: (host: NodeHostFs, parent: HostDir, last: string) => T,
-  ): T | null {
+  private in<T>(path: readonly string[], use: (host: HostFs, parent: HostDir, last: string) => T): T | null {
     let layer: Layer | null = null;
     for (const l of this.layers) {
       const holds = l.at.length <= path.length && l.at.every((name, i) => name === path[i]);

@@ -149,6 +149,8 @@ export class HostNetwork implements HostNet {
       if (!socket.destroyed) socket.resetAndDestroy();
     };
     const later = (): void => {
+      // At the latest when the host has its turn again.
+      if (this.written.size === 0) setImmediate(() => { this.flush(); }); // prettier-ignore
       this.written.add(pump);
     };
     c.handler = { data: later, end: later, drain: () => socket.resume(), reset: kill, refused: kill };

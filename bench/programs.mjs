@@ -30,6 +30,7 @@ export const PROGRAMS = [
   { name: 'lua', path: 'usr/bin/lua5.4', args: ['mix.lua', '12'], kind: 'real' },
   { name: 'sqlite', path: 'usr/bin/sqlite3', args: [':memory:', '.read sort.sql'], kind: 'real' },
   { name: 'openssl', path: 'usr/bin/openssl', args: ['dgst', '-sha256', 'text-64m'], kind: 'real' },
+  { name: 'python start', path: 'usr/bin/python3.11', args: ['-c', 'print(1)'], kind: 'applet' },
   { name: 'hello', guest: 'hello', kind: 'start' },
   { name: 'busybox true', path: 'bin/busybox', args: ['true'], kind: 'applet' },
   { name: 'busybox ls', path: 'bin/busybox', args: ['ls', '-s'], kind: 'applet' },
@@ -39,6 +40,15 @@ export const PROGRAMS = [
   { name: 'busybox sh', path: 'bin/busybox', args: ['sh', 'loop.sh'], kind: 'applet' },
   { name: 'busybox md5sum', path: 'bin/busybox', args: ['md5sum', 'text-64k'], kind: 'applet' },
   { name: 'getpid', guest: 'bench-getpid-loop', size: 2_000_000, unit: 'calls', kind: 'rate' },
+  // Under qemu's user mode an exec'ed program runs natively, unless it is started through the emulator again.
+  {
+    name: 'fork, exec, wait',
+    guest: 'bench-spawn',
+    size: 1000,
+    unit: 'processes',
+    kind: 'rate',
+    again: true,
+  },
   {
     name: 'futex ping-pong',
     guest: 'bench-futex-pingpong',

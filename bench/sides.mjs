@@ -78,7 +78,7 @@ export function commandOf(side, p, arch, size, trace) {
       ...(p.path ? ['-L', debianRoot(arch)] : []),
       ...(traced ? ['-strace', '-D', trace] : []),
     ];
-    return [qemuOf(arch), ...options, file, ...argsOf(p, size)];
+    return [qemuOf(arch), ...options, file, ...argsOf(p, size), ...(p.again ? [qemuOf(arch)] : [])];
   }
   // Unicorn alone knows few system calls; where it runs, ring3's kernel over it says nothing more.
   if (side.id === 'unicorn')

@@ -5,6 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -72,6 +73,19 @@ async function answering(ports: Ports): Promise<void> {
       await sleep(100);
     }
   }
+}
+
+/** A player that asks for the stream, or does not, and goes away in one of the ways there are. */
+function leave(ports: Ports, n: number): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect(ports.http, '127.0.0.1', () => {
+      if (n % 5 > 0) socket.write('GET /live/test.live.flv HTTP/1.1\r\nHost: ring3\r\n\r\n');
+      setTimeout(() => (n % 2 ? socket.resetAndDestroy() : socket.destroy()), n * 10);
+    });
+    socket.on('data', () => undefined);
+    socket.on('error', () => undefined);
+    socket.on('close', () => resolve());
+  });
 }
 
 function run(args: string[]): Promise<void> {
@@ -230,6 +244,10 @@ describe.skipIf(!there || !busybox || !ffmpeg)('MediaServer -d & in a shell', ()
           console.log(`MediaServer ${SECONDS / 3} s after its first player: ${JSON.stringify(early)}, ${SECONDS / 2} s later: ${JSON.stringify(late)}`); // prettier-ignore
           expect(late.fds).toBeLessThanOrEqual(early.fds + 2); // a file of HLS may be open
           expect(late.kB).toBeLessThan(early.kB * 1.1 + 1024);
+          // Players that are gone, some before they were answered, leave nothing behind.
+          await Promise.all(Array.from({ length: 50 }, (_, i) => leave(ports, i)));
+          for (let i = 0; i < 100 && (await state()).fds > late.fds; i++) await sleep(500);
+          expect((await state()).fds).toBeLessThanOrEqual(late.fds + 1);
         } finally {
           publisher.kill('SIGKILL');
         }

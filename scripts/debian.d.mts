@@ -1,0 +1,1 @@
+export function unpackDebian(base: string, into: string, packages: readonly string[]): void;

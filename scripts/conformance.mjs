@@ -123,7 +123,7 @@ function inOneGo(names, commandOf, seconds, say) {
   const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const script = names.map(
     (n, i) =>
-      `echo; echo "@@begin ${i}"; timeout -s KILL ${seconds} sh -c ${quote(commandOf(n))} 2>&1; echo; echo "@@end ${i} $?"`,
+      `echo; echo "@@begin ${i}"; timeout -s KILL ${seconds} sh -c ${quote(commandOf(n))} 2>&1; s=$?; echo; echo "@@end ${i} $s"`,
   );
   const { output } = say(script.join('\n'));
   const found = {};

@@ -120,7 +120,11 @@ describe('ring3 run', () => {
       /^ring3: option '--max-memory': '1k' is out of range; give 16m to 4g\n$/,
     ],
     [['run', '-w', 'there', './hello'], 2, /^ring3: option '-w': 'there' must start with \/; .*\n$/],
-    [['run', '--root', './hello', '/hello'], 125, /^ring3: option '--root': \.\/hello is no directory\n$/],
+    [
+      ['run', '--root', './hello', '/hello'],
+      125,
+      /^ring3: option '--root': \.\/hello cannot be read as a folder, an archive or an image: .*\n$/,
+    ],
     [['help', 'nonsense'], 2, /^ring3: no help on 'nonsense'; 'ring3 help' shows what there is\n$/],
     [['strace', '-c', '-C', './hello'], 2, /^ring3: -c and -C exclude each other; .*\n$/],
   ])('answers %j with one line and the status a shell expects', (args, status, message) => {

@@ -15,6 +15,7 @@ const QEMU_ARGS = ['-cpu', 'max,sve=off'];
 
 /** Guests qemu-aarch64 (7.2) runs differently from Linux: held against their x86_64 twin, run natively. */
 const NOT_BY_QEMU: Readonly<Record<string, string>> = {
+  'bench-spawn': 'starts aarch64 programs only through binfmt_misc',
   corners: 'knows no ioctls of namespaces, and has no F_NOTIFY',
   epoll: 'checks a buffer nothing is written to',
   'exec-chain': 'starts aarch64 programs only through binfmt_misc',

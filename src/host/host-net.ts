@@ -65,12 +65,13 @@ export class HostNetwork implements HostNet {
     return this.servers.length + this.sockets.size + this.datagrams.length + this.outgoing.size > 0;
   }
 
-  /** Passes on what the guest sent: an answer written in pieces leaves as one. */
-  flush(): void {
-    if (this.written.size === 0) return;
+  /** Passes on what the guest sent: an answer written in pieces leaves as one. True: there was something. */
+  flush(): boolean {
+    if (this.written.size === 0) return false;
     const all = [...this.written];
     this.written.clear();
     for (const pump of all) pump();
+    return true;
   }
 
   async publish(list: readonly Publication[]): Promise<void> {
@@ -149,8 +150,8 @@ export class HostNetwork implements HostNet {
       if (!socket.destroyed) socket.resetAndDestroy();
     };
     const later = (): void => {
-      // At the latest when the host has its turn again.
-      if (this.written.size === 0) setImmediate(() => { this.flush(); }); // prettier-ignore
+      // At the latest when the host has its turn again. There is room then, which somebody may wait for.
+      if (this.written.size === 0) setImmediate(() => { if (this.flush()) this.onActivity(); }); // prettier-ignore
       this.written.add(pump);
     };
     c.handler = { data: later, end: later, drain: () => socket.resume(), reset: kill, refused: kill };

@@ -26,8 +26,8 @@ export interface LoopHooks {
   afterSyscall?(t: Task): boolean;
   /** Instructions retired by the cpu (the virtual clock). */
   ran?(instructions: number): void;
-  /** Now and then between system calls, and before `run` returns: what the guest sent may leave. */
-  flush?(): void;
+  /** Now and then between system calls, and before `run` returns: what the guest sent may leave. True: something did. */
+  flush?(): boolean;
   /** An instruction the cpu does not know; its bytes at t.regs.pc. */
   undefinedInstruction?(t: Task): void;
 }
@@ -86,6 +86,8 @@ export class Loop {
       }
       const t = scheduler.pick();
       if (t === null) {
+        // What leaves makes room, which somebody may wait for.
+        if (this.hooks.flush?.()) continue;
         const now = clock.monotonic();
         if (kernel.nextDeadline() > now) return 'idle';
         kernel.expire(now);

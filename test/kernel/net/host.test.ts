@@ -136,6 +136,7 @@ describe('published ports', () => {
           refused++;
           return;
         }
+        if ((r as number) < 0) throw new Error(`sendto: ${r}`);
         sent += r as number;
         if (sent === total) t.close(fd);
       }

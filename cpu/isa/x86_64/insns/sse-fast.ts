@@ -112,6 +112,14 @@ function allExact(b: X86Builder, guess: Speculation, form: Lanes, op: Operation,
   return allLanes(b, form, ok);
 } // prettier-ignore
 
+/** The host's result for numbers (f64…) or whole vectors (f64x2…). */
+const compute = (b: X86Builder, type: string, op: Operation, x: Val, y: Val): Val =>
+  op === 'sqrt' ? b.op(`${type}.sqrt`, y) : b.op(`${type}.${op}`, x, y);
+/** A sum is exact where it is tiny. Other results must be too large to have been before they were rounded. */
+const leastExponent = (op: Operation): number => (op === 'mul' || op === 'div' ? 2 : 1);
+const operandsOf = (op: Operation, x: Val, y: Val): readonly Val[] =>
+  op === 'sqrt' || x === y ? [y] : [x, y];
+
 /** x op y (sqrt: of y). A scalar result is merged into `into`. */
 export function inPlace(
   b: X86Builder,
@@ -125,8 +133,7 @@ export function inPlace(
   const { t, scalar, vector } = form;
   const { facts } = guess;
   const property = `no denormal ${scalar ? t : vector}`;
-  const operands = op === 'sqrt' ? [y] : x === y ? [x] : [x, y];
-  const unknown = operands.filter(
+  const unknown = operandsOf(op, x, y).filter(
     (v) => !facts.knows(v, property) && !facts.knows(v, `no denormal ${vector}`),
   );
   guess.leaveIf(b.eqz(guess.atEntry(SETTLED, 'i32', isSettled(b))));
@@ -134,14 +141,13 @@ export function inPlace(
   if (scalar) {
     const one = new Scalar(b, t);
     for (const v of unknown) guess.leaveIf(one.denormal(one.of(v)));
-    const r = op === 'sqrt' ? b.op(`${t}.sqrt`, one.of(y)) : b.op(`${t}.${op}`, one.of(x), one.of(y));
-    // A sum is exact where it is tiny. Other results must be too large to have been before they were rounded.
-    b.fn.if(exponentOutside(b, t, r, op === 'mul' || op === 'div' ? 2 : 1), () => {
+    const r = compute(b, t, op, one.of(x), one.of(y));
+    b.fn.if(exponentOutside(b, t, r, leastExponent(op)), () => {
       guess.leaveIf(b.eqz(exactZero(b, t, op, r, one.of(x), one.of(y))));
     });
     result = b.lane(`${vector}.replace_lane`, 0, into, r);
   } else {
-    result = op === 'sqrt' ? b.op(`${vector}.sqrt`, y) : b.op(`${vector}.${op}`, x, y);
+    result = compute(b, vector, op, x, y);
     b.fn.if(b.eqz(allLarge(b, guess, form, result, unknown)), () => {
       guess.leaveIf(b.eqz(allExact(b, guess, form, op, result, x, y, unknown)));
     });
@@ -168,13 +174,13 @@ export function guarded(
     b.block((otherwise) => {
       b.brIf(otherwise, b.eqz(guess.atEntry(SETTLED, 'i32', isSettled(b))));
       if (scalar) {
-        for (const v of op === 'sqrt' ? [y] : [x, y]) b.brIf(otherwise, one.denormal(one.of(v)));
-        const r = op === 'sqrt' ? b.op(`${t}.sqrt`, one.of(y)) : b.op(`${t}.${op}`, one.of(x), one.of(y));
-        b.brIf(otherwise, exponentOutside(b, t, r, op === 'mul' || op === 'div' ? 2 : 1));
+        for (const v of operandsOf(op, x, y)) b.brIf(otherwise, one.denormal(one.of(v)));
+        const r = compute(b, t, op, one.of(x), one.of(y));
+        b.brIf(otherwise, exponentOutside(b, t, r, leastExponent(op)));
         b.set(out, r);
       } else {
-        const r = op === 'sqrt' ? b.op(`${vector}.sqrt`, y) : b.op(`${vector}.${op}`, x, y);
-        b.brIf(otherwise, b.eqz(allLarge(b, guess, form, r, op === 'sqrt' ? [y] : [x, y])));
+        const r = compute(b, vector, op, x, y);
+        b.brIf(otherwise, b.eqz(allLarge(b, guess, form, r, operandsOf(op, x, y))));
         b.set(out, r);
       }
       b.br(done);

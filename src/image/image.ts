@@ -49,7 +49,7 @@ export async function openImage(path: string, arch: Arch | null): Promise<ImageF
     const why = e instanceof Error ? e.message : String(e);
     throw new BootError(
       'setup',
-      `option '--root': ${path} cannot be read as a folder, an archive or an image: ${why}`,
+      `option '--root': ${path} is no folder, and no tar archive (plain, gzip, xz, zstd) or image: ${why}`,
     );
   }
 }

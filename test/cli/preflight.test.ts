@@ -1,11 +1,11 @@
 /** `ring3 preflight` on programs made here, each lacking one thing. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { elfNeeds } from '../../src/preflight/elf-needs.ts';
 import { guestPath } from '../support/guests.ts';
-import { CLI, withFolder } from '../support/run.ts';
+import { CLI, hostTool, withFolder } from '../support/run.ts';
 import { Random } from '../support/random.ts';
 
 function preflight(...args: string[]): { text: string; status: number | null } {
@@ -32,7 +32,8 @@ describe('preflight', () => {
       expect(preflight(join(dir, 'text')).text).toContain('no 64-bit ELF program');
     }));
 
-  const gcc = process.arch === 'x64' && existsSync('/usr/bin/gcc');
+  const gcc =
+    hostTool('/usr/bin/gcc', 'gcc', 'preflight of programs made here') !== null && process.arch === 'x64';
   it.runIf(gcc)('names a call that is not implemented, and a processor that is not there', () =>
     withFolder(async (dir) => {
       const source = join(dir, 'p.c');

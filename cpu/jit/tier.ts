@@ -96,6 +96,8 @@ interface Region {
   readonly wanted: Map<number, number>;
   wishes: number;
   readonly patience: number;
+  /** How many wandering instructions were known when it was compiled. */
+  readonly knew: number;
 }
 
 /** What is known of a space's code. */
@@ -113,8 +115,8 @@ interface Profile {
   readonly suspects: Set<number>;
   /** How often a place was reached from a region while it was interpreted, about. */
   readonly leaks: Map<number, number>;
-  /** As a job has it. */
-  readonly wandering: Set<number>;
+  /** As a job has it, with how many there were before. */
+  readonly wandering: Map<number, number>;
   /** Samples since the ways taken were forgotten. */
   sinceForgotten: number;
   /** How often what is hot must be seen, as a power of two: a guest that keeps writing code compiles it in vain. */
@@ -191,7 +193,7 @@ export class Tier {
           misses: new Map(),
           suspects: new Set(),
           leaks: new Map(),
-          wandering: new Set(),
+          wandering: new Map(),
           sinceForgotten: Infinity,
           wasted: 0,
         }),
@@ -304,9 +306,10 @@ export class Tier {
       for (const region of [...(p.regions.get(pc) ?? [])]) {
         region.missed += count / LOOKS;
         if (region.missed < region.compiled.instructions * MISSES_PER || !this.affordable) continue;
-        if (p.suspects.size === 0) continue; // nothing would be different yet
-        for (const r of p.suspects) p.wandering.add(r);
+        for (const r of p.suspects) p.wandering.set(r, p.wandering.size);
         p.suspects.clear();
+        // Nothing would be different unless it was compiled before this was known.
+        if ((p.wandering.get(rec) ?? -1) < region.knew) continue;
         this.improve(region, p, region.patience);
       }
     }
@@ -404,7 +407,7 @@ export class Tier {
       settled: this.options.settled(),
       stack: this.options.windowOf(space, this.options.stackPointer(), true),
       windows: this.options.windows(),
-      wandering: [...p.wandering],
+      wandering: [...p.wandering.keys()],
       bytes: onRegion ? bytes : null,
       pages: memory.memory.buffer.byteLength / 65536,
       counts: this.options.counts ?? false,
@@ -485,7 +488,7 @@ export class Tier {
       {
         slot: job.slot, space, seeds, compiled: region,
         patience: old ? patience : samples + Math.floor(region.instructions / PATIENCE_PER),
-        strays: 0, missed: 0, wanted: new Map(), wishes: 0,
+        strays: 0, missed: 0, wanted: new Map(), wishes: 0, knew: job.wandering.length,
       },
       p,
     ); // prettier-ignore

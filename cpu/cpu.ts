@@ -80,6 +80,8 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   private readonly translator: Translator;
   /** The compiler's side, if there is one. */
   private readonly tier: Tier | null = null;
+  /** The same while it is to be used. */
+  private compiling: Tier | null = null;
   /** Of address spaces that run compiled code. */
   private readonly windows = new Map<PageTable, Windows>();
   private shown: Windows | null = null;
@@ -148,7 +150,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
         },
         () => performance.now(),
       );
-      this.tier = tier;
+      this.tier = this.compiling = tier;
       this.arena.onInvalidate = (space, pcs): void => {
         tier.invalidated(space, pcs);
       };
@@ -403,8 +405,9 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     let space = this.activate(regs, table);
     const { i32 } = this.memory;
     const fuelAt = (STATE + S.fuel) >> 2;
-    if (this.tier && this.untilSample <= 0) this.untilSample = this.tier.slice;
-    const given = this.tier ? Math.min(fuel, this.untilSample) : fuel;
+    const tier = this.compiling;
+    if (tier && this.untilSample <= 0) this.untilSample = tier.slice;
+    const given = tier ? Math.min(fuel, this.untilSample) : fuel;
     this.reserve = fuel - given;
     this.beyond = this.untilSample - given;
     i32[fuelAt] = given;
@@ -462,7 +465,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
           return this.leave(fuel, exit);
         }
         case EXIT.preempt: {
-          const { tier, reserve } = this;
+          const { reserve } = this;
           this.onSample?.(regs, fuel - reserve - i32[fuelAt]);
           if (tier) tier.sample(space, i32[(STATE + S.exitRec) >> 2], regs.pc);
           if (!tier || i32[fuelAt] + reserve < 0 || reserve === 0) return this.leave(fuel, exit);
@@ -477,6 +480,18 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
         default:
           return this.leaveMidBlock(regs, i32[(STATE + S.exitRec) >> 2], fuel, exit);
       }
+    }
+  }
+
+  /** As `run`, past all compiled code. */
+  interpret(regs: R, table: PageTable, fuel: number): number {
+    this.tier?.suspend();
+    this.compiling = null;
+    try {
+      return this.run(regs, table, fuel);
+    } finally {
+      this.compiling = this.tier;
+      this.tier?.resume();
     }
   }
 

@@ -26,4 +26,4 @@ export {
 export { undefinedFlags } from './isa/x86_64/undefined-flags.ts';
 export { CPU_FLAGS, HWCAP, HWCAP2, UNICORN_FLAGS } from './isa/x86_64/cpuid.ts';
 export * as aarch64 from './isa/aarch64/sysregs.ts';
-export { LockstepCpu, LockstepDifference, type SteppingCore } from './lockstep.ts';
+export { interpreterOf, LockstepCpu, LockstepDifference, type SteppingCore } from './lockstep.ts';

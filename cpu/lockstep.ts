@@ -5,16 +5,21 @@
 import { EXIT } from './layout.ts';
 import { PageTable, type PageTableOwner } from './memory/page-table.ts';
 import type { Memory } from './memory/memory.ts';
+import type { CompilerStats } from './jit/compiler.ts';
 import type { CpuCore } from './port.ts';
 import type { TaskRegs } from './regs.ts';
 
-/** What lockstep asks of a core. Both work in one memory. */
+/** What lockstep asks of a core. Both work in one memory, or are the same one run in two ways. */
 export type LockstepCore = CpuCore & PageTableOwner;
 /** The first one can also go one instruction. */
 export type SteppingCore = LockstepCore & { step(regs: TaskRegs, table: PageTable): number };
 
 /** Instructions a stretch has at most: what must be gone through singly when it differs. */
 const STRETCH = 4096;
+/** Where it is narrowed down by halves: compiled loops are to get going in it. */
+const STRETCH_ALIKE = 16_384;
+/** Instructions of the smallest stretch that are named. */
+const NAMED = 24;
 
 /** Rounds of REP instructions the second core may need more than the first counts, in a stretch. */
 const ROUNDS = 1_000_000;
@@ -23,9 +28,12 @@ const ROUNDS = 1_000_000;
 export class LockstepDifference extends Error {}
 
 interface Snapshot {
+  readonly block: Uint8Array;
   readonly regs: readonly bigint[];
   readonly fp: Uint8Array;
   readonly ranges: readonly (readonly [start: number, bytes: Uint8Array])[];
+  /** Pages that can be written, by their frames. */
+  readonly pages: ReadonlyMap<number, number>;
 }
 
 interface Result {
@@ -47,10 +55,40 @@ export interface LockstepOptions {
   readonly countsRounds: boolean;
   /** Bytes of the image that are not compared, [from, to). */
   readonly fpIgnored: readonly (readonly [number, number])[];
+  /** Both stop after the same instructions when they are given the same fuel, and only the first can go one by one. */
+  readonly alike?: boolean;
   /** Called before each stretch: time stands still in it, so that both cores see the same. */
   readonly tick?: () => void;
   /** Bits of a register that the instruction with these bytes leaves undefined: the first core's are taken. */
   readonly undefinedFlags?: { readonly register: string; of(code: ArrayLike<number>): number };
+}
+
+/** A core that interprets and compiles, as one that only interprets: what its compiled code is held against. */
+export function interpreterOf(cpu: SteppingCore & { interpret: SteppingCore['run'] }): SteppingCore {
+  const nothing = (): void => undefined; // the core itself is told as well
+  return {
+    get memory() {
+      return cpu.memory;
+    },
+    get retired() {
+      return cpu.retired;
+    },
+    get faultAddress() {
+      return cpu.faultAddress;
+    },
+    get faultAccess() {
+      return cpu.faultAccess;
+    },
+    newRegs: () => cpu.newRegs(),
+    newPageTable: () => cpu.newPageTable(),
+    run: (regs, table, fuel) => cpu.interpret(regs, table, fuel),
+    step: (regs, table) => cpu.step(regs, table),
+    flush: nothing,
+    codeChanged: nothing,
+    codeRemapped: nothing,
+    isCodeFrame: () => false,
+    destroyed: nothing,
+  };
 }
 
 export class LockstepCpu implements CpuCore, PageTableOwner {
@@ -77,7 +115,16 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
     return new PageTable(this.memory, this);
   }
 
+  /** Of the core that compiles, if one does. */
+  get compilerStats(): CompilerStats | null {
+    return this.options.second.compilerStats ?? null;
+  }
+
   // What page tables tell goes to both.
+  added(table: PageTable, page: number): void {
+    this.options.first.added?.(table, page);
+    this.options.second.added?.(table, page);
+  }
   flush(table: PageTable, page: number): void {
     this.options.first.flush(table, page);
     this.options.second.flush(table, page);
@@ -93,6 +140,10 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
   isCodeFrame(frame: number): boolean {
     return this.options.first.isCodeFrame(frame) || this.options.second.isCodeFrame(frame);
   }
+  abandoned(table: PageTable): void {
+    this.options.first.abandoned?.(table);
+    this.options.second.abandoned?.(table);
+  }
   destroyed(table: PageTable): void {
     this.options.first.destroyed(table);
     this.options.second.destroyed(table);
@@ -100,16 +151,65 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
 
   run(regs: TaskRegs, table: PageTable, fuel: number): number {
     this.options.tick?.();
+    const { alike } = this.options;
     const before = this.take(regs, table);
-    const one = this.first(regs, table, Math.min(fuel, STRETCH));
-    this.put(regs, before);
-    const two = this.whole(regs, table, before, one, this.second(regs, table, one));
-    if (this.differences(one, two).length > 0) {
-      this.find(regs, table, before, one);
-      this.put(regs, one.after);
+    const given = Math.min(fuel, alike ? STRETCH_ALIKE : STRETCH);
+    const one = this.first(regs, table, given);
+    this.put(regs, table, before);
+    if (alike) {
+      if (this.differences(one, this.alike(regs, table, given)).length > 0)
+        this.narrow(regs, table, before, given);
+    } else {
+      const two = this.whole(regs, table, before, one, this.second(regs, table, one));
+      if (this.differences(one, two).length > 0) {
+        this.find(regs, table, before, one);
+        this.put(regs, table, one.after);
+      }
     }
     this.retired = one.retired;
     return one.exit;
+  }
+
+  /** A stretch on the second core that stops where the first one does. */
+  private alike(regs: TaskRegs, table: PageTable, fuel: number): Result {
+    const { second } = this.options;
+    const exit = second.run(regs, table, fuel);
+    const { retired } = second;
+    return { exit, retired, fault: faultOf(second, exit), after: this.take(regs, table), counted: retired };
+  }
+
+  /** Looks for the least fuel with which the cores differ; names what ran behind the last place where they did not. */
+  private narrow(regs: TaskRegs, table: PageTable, before: Snapshot, fuel: number): never {
+    const differ = (given: number): { one: Result; lines: string[] } => {
+      this.put(regs, table, before);
+      const one = this.first(regs, table, given);
+      this.put(regs, table, before);
+      return { one, lines: this.differences(one, this.alike(regs, table, given)) };
+    };
+    let agreed = 0;
+    let least = fuel;
+    while (least - agreed > 1) {
+      const middle = (agreed + least) >>> 1;
+      if (differ(middle).lines.length > 0) least = middle;
+      else agreed = middle;
+    }
+    const from = agreed > 0 ? differ(agreed).one : null;
+    const { one, lines } = differ(least);
+    if (lines.length === 0)
+      throw new LockstepDifference(
+        `the cores differ within ${one.retired} instructions from ${hex(before.regs[this.pcIndex])}, but not each time`,
+      );
+    this.put(regs, table, from?.after ?? before);
+    const steps: string[] = [];
+    const count = one.retired - (from?.retired ?? 0);
+    for (let i = 0; i < Math.min(count + 1, NAMED); i++) {
+      steps.push(this.instructionAt(table, regs.pc));
+      if (this.options.first.step(regs, table) !== EXIT.stop) break;
+    }
+    const more = count + 1 > NAMED ? `\n  and ${count + 1 - NAMED} more` : '';
+    throw new LockstepDifference(
+      `the cores differ after one of these instructions:\n  ${steps.join('\n  ')}${more}\nin\n  ${lines.join('\n  ')}`,
+    );
   }
 
   private first(regs: TaskRegs, table: PageTable, fuel: number): Result {
@@ -127,7 +227,7 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
     const { second } = this.options;
     if (one.exit !== EXIT.fault || two.exit !== EXIT.fault || this.differences(one, two).length === 0)
       return two;
-    this.put(regs, before);
+    this.put(regs, table, before);
     for (let left = two.counted, idle = 0; left > 0 && idle < 8;) {
       second.run(regs, table, left);
       idle = second.retired === 0 ? idle + 1 : 0;
@@ -164,14 +264,14 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
   /** Goes through a stretch instruction by instruction; throws at the first one that differs in what is defined. */
   private find(regs: TaskRegs, table: PageTable, before: Snapshot, stretch: Result): void {
     const { first, second } = this.options;
-    this.put(regs, before);
+    this.put(regs, table, before);
     let at = before;
     for (let i = 0; i <= stretch.retired; i++) {
       const { pc } = regs;
       const exit = first.step(regs, table);
       const stepped = exit === EXIT.stop ? EXIT.preempt : exit;
       const one: Result = { exit: stepped, retired: 1, fault: faultOf(first, exit), after: this.take(regs, table), counted: 1 };
-      this.put(regs, at);
+      this.put(regs, table, at);
       let other = second.run(regs, table, 1);
       let counted = second.retired;
       const again = (): boolean =>
@@ -186,7 +286,7 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
       const lines = this.differences(one, two);
       if (lines.length > 0 && !this.undefinedOnly(table, pc, one, two))
         throw new LockstepDifference(this.describe(table, pc, lines));
-      this.put(regs, one.after);
+      this.put(regs, table, one.after);
       at = one.after;
       if (stepped !== EXIT.preempt || i + 1 === stretch.retired) {
         // What went on from undefined flags may differ at the end of the stretch, but not from the first core's run.
@@ -225,9 +325,13 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
     return bytes;
   }
 
-  private describe(table: PageTable, pc: number, lines: readonly string[]): string {
+  private instructionAt(table: PageTable, pc: number): string {
     const bytes = this.code(table, pc).map((b) => b.toString(16).padStart(2, '0'));
-    return `the cores differ after the instruction at 0x${pc.toString(16)} (${bytes.join(' ')}):\n  ${lines.join('\n  ')}`;
+    return `0x${pc.toString(16)} (${bytes.join(' ')})`;
+  }
+
+  private describe(table: PageTable, pc: number, lines: readonly string[]): string {
+    return `the cores differ after the instruction at ${this.instructionAt(table, pc)}:\n  ${lines.join('\n  ')}`;
   }
 
   /** Registers, and the pages of this address space that can be written. */
@@ -241,12 +345,11 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
     const flush = (): void => {
       if (start >= 0) ranges.push([start, this.memory.u8.slice(start, end)]);
     };
-    const frames: number[] = [];
-    table.forEach(0, 2 ** 47, (_page, frame, prot) => {
-      if (prot & 2) frames.push(frame);
+    const pages = new Map<number, number>();
+    table.forEach(0, 2 ** 47, (page, frame, prot) => {
+      if (prot & 2) pages.set(frame, page);
     });
-    for (const frame of frames.sort((a, b) => a - b)) {
-      if (frame >= start && frame < end) continue; // mapped twice
+    for (const frame of [...pages.keys()].sort((a, b) => a - b)) {
       if (frame !== end) {
         flush();
         start = frame;
@@ -254,21 +357,29 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
       end = frame + 4096;
     }
     flush();
-    return { regs: names.map((_, i) => regs.get(i)), fp, ranges };
+    return { block: regs.save(), regs: names.map((_, i) => regs.get(i)), fp, ranges, pages };
   }
 
-  private put(regs: TaskRegs, s: Snapshot): void {
-    s.regs.forEach((v, i) => {
-      regs.set(i, v);
-    });
-    regs.loadFp(s.fp);
-    for (const [start, bytes] of s.ranges) this.memory.u8.set(bytes, start);
+  private put(regs: TaskRegs, table: PageTable, s: Snapshot): void {
+    regs.load(s.block);
+    for (const [start, bytes] of s.ranges) {
+      for (let at = 0; at < bytes.length; at += 4096) {
+        const page = bytes.subarray(at, at + 4096);
+        const frame = start + at;
+        if (!this.isCodeFrame(frame)) this.memory.u8.set(page, frame);
+        else if (firstDifference(page, this.memory.u8.subarray(frame, frame + 4096)) >= 0) {
+          // What was decoded meanwhile came from other bytes.
+          this.memory.u8.set(page, frame);
+          const address = s.pages.get(frame)!;
+          this.codeChanged(table, address, address + 1);
+        }
+      }
+    }
   }
 
   private differences(one: Result, two: Result): string[] {
     const { names, fpIgnored } = this.options;
     const out: string[] = [];
-    const hex = (v: bigint | number): string => `0x${v.toString(16)}`;
     if (one.exit !== two.exit) out.push(`ends by ${exitName(one.exit)} and by ${exitName(two.exit)}`);
     else if (one.fault !== two.fault) out.push(`faults at ${one.fault} and at ${two.fault}`);
     if (!this.options.countsRounds && one.retired !== two.retired)
@@ -283,12 +394,22 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
     });
     one.after.ranges.forEach(([start, bytes], k) => {
       const other = two.after.ranges[k][1];
-      if (bytes.length === other.length && bytes.every((b, i) => b === other[i])) return;
-      const i = bytes.findIndex((b, n) => b !== other[n]);
+      const i = firstDifference(bytes, other);
+      if (i < 0) return;
       out.push(`memory (frame ${hex(start + i - (i % 4096))} + ${hex(i % 4096)}): ${hex(bytes[i])} and ${hex(other[i])}`);
     });
     return out.slice(0, 12);
   } // prettier-ignore
+}
+
+const hex = (v: bigint | number): string => `0x${v.toString(16)}`;
+
+/** Of two runs of bytes of one length, both multiples of four and aligned so; −1: they are equal. */
+function firstDifference(one: Uint8Array, two: Uint8Array): number {
+  const [a, b] = [one, two].map((x) => new Int32Array(x.buffer, x.byteOffset, x.length >> 2));
+  for (let i = 0; i < a.length; i++)
+    if (a[i] !== b[i]) return one.findIndex((byte, n) => n >= 4 * i && byte !== two[n]);
+  return -1;
 }
 
 /** A core may look at the instruction behind its last one already, and fail to: it got as far as it was to. */

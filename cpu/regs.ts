@@ -83,6 +83,14 @@ export abstract class TaskRegs {
     this.memory.u8.copyWithin(this.base, other.base, other.base + this.size);
   }
 
+  /** Everything there is, also what no register shows (pending flags, the exclusive monitor). */
+  save(): Uint8Array {
+    return this.memory.u8.slice(this.base, this.base + this.size);
+  }
+  load(saved: Uint8Array): void {
+    this.memory.u8.set(saved, this.base);
+  }
+
   release(): void {
     this.onRelease(this);
   }

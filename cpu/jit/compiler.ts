@@ -32,6 +32,8 @@ export interface CompilerStats {
   /** Guest instructions in all of them (one in two regions counts twice), and their bytes of WebAssembly. */
   readonly instructions: number;
   readonly bytes: number;
+  /** Regions that went to make room for others. */
+  readonly evicted: number;
   /** Time spent making them, mostly in another thread. */
   readonly milliseconds: number;
   /** What kept code from being compiled, if the compiler ever failed. */

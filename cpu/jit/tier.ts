@@ -17,12 +17,12 @@ import {
   type ExitCause,
 } from '../layout.ts';
 import type { Memory } from '../memory/memory.ts';
-import type { CompiledRegion } from './compile.ts';
 import type { BackgroundCompiler, Compiled, CompilerStats, CompileRegion } from './compiler.ts';
 import {
   COMPILED_SPEED,
   ENOUGH,
   FRESH,
+  KEPT,
   LARGE,
   LEAKS,
   LEAKS_SHARED,
@@ -47,6 +47,7 @@ import {
   type CompileJob,
   type WindowExtent,
 } from './job.ts';
+import { Regions, type Places, type Region } from './regions.ts';
 
 const PAGE = 4096;
 /** Places an indirect jump is remembered to go to. */
@@ -83,30 +84,9 @@ export interface TierOptions {
   windows(): readonly WindowExtent[];
 }
 
-interface Region {
-  readonly slot: number;
-  readonly space: CodeSpace;
-  readonly seeds: readonly number[];
-  readonly compiled: CompiledRegion;
-  /** Samples of its indirect jumps going where it does not, and how many of them make it be compiled again. */
-  strays: number;
-  /** Instructions left to the interpreter because something was not as supposed. */
-  missed: number;
-  /** Samples in its middle: by place, and in all since it was compiled. */
-  readonly wanted: Map<number, number>;
-  wishes: number;
-  readonly patience: number;
-  /** How many wandering instructions were known when it was compiled. */
-  readonly knew: number;
-}
-
 /** What is known of a space's code. */
-interface Profile {
+interface Profile extends Places {
   readonly samples: Map<number, number>;
-  /** Regions a block is part of, by guest address. */
-  readonly regions: Map<number, Set<Region>>;
-  /** Regions by the records of their indirect jumps. */
-  readonly sites: Map<number, Set<Region>>;
   /** Guest addresses where nothing could be compiled, or often enough. */
   readonly done: Map<number, number>;
   /** How often an instruction's record was among the last misses. */
@@ -150,12 +130,10 @@ export class Tier {
   private failure: string | null = null;
   private readonly made = { regions: 0, instructions: 0, bytes: 0, milliseconds: 0 };
   private readonly options: TierOptions;
-  private readonly table: WebAssembly.Table;
-  private readonly free: number[] = [];
+  /** Place in the interpreter's table behind which regions are. */
+  private readonly firstSlot: number;
+  private readonly regions: Regions;
   private profiles = new WeakMap<CodeSpace, Profile>();
-  private readonly live = new Set<Region>();
-  /** Handlers of head records whose place a region took. */
-  private readonly replaced = new Map<number, number>();
   /** Where the indirect jump at a record goes, with counts. */
   private readonly targets = new Map<number, Map<number, number>>();
   private compile: CompileRegion | null = null;
@@ -168,16 +146,31 @@ export class Tier {
     this.options = options;
     this.average = options.heat.slice;
     this.now = now;
-    this.table = options.interpreter['table'] as WebAssembly.Table;
-    for (let slot = this.table.length - 1; slot >= this.table.length - REGION_SLOTS; slot--)
-      this.free.push(slot);
+    const table = options.interpreter['table'] as WebAssembly.Table;
+    this.firstSlot = table.length - REGION_SLOTS;
+    this.regions = new Regions({
+      memory: options.memory,
+      table,
+      slots: REGION_SLOTS,
+      bytes: options.heat.bytes ?? KEPT,
+      placesOf: (space) => this.profiles.get(space),
+      // What was hot may be so again: it is asked no more of than the first time.
+      onEvicted: ({ space, seeds }) => {
+        for (const pc of seeds) this.profiles.get(space)?.done.delete(pc);
+      },
+    });
   }
 
   get stats(): CompilerStats {
     const { view } = this.options.memory;
     const count = (i: number): number => Number(view.getBigUint64(COUNTERS + 8 * i, true));
     const exits = Object.fromEntries(EXIT_CAUSES.map((c, i) => [c, count(i)])) as Record<ExitCause, number>;
-    return { ...this.made, failure: this.failure, exits: this.options.counts ? exits : null };
+    return {
+      ...this.made,
+      evicted: this.regions.evicted,
+      failure: this.failure,
+      exits: this.options.counts ? exits : null,
+    };
   }
 
   private profile(space: CodeSpace): Profile {
@@ -226,7 +219,7 @@ export class Tier {
     p.sinceForgotten++;
     const inside = this.around(p, pc);
     const head = space.blocks.get(pc);
-    const compiled = head !== undefined && this.replaced.has(head);
+    const compiled = head !== undefined && this.regions.begins(head);
     this.credit += compiled ? this.average / COMPILED_SPEED : this.average;
     for (const region of [...(p.sites.get(from) ?? [])])
       if (
@@ -266,7 +259,7 @@ export class Tier {
     p.samples.set(pc, 0);
     p.done.set(pc, (p.done.get(pc) ?? 0) + 1);
     if (around)
-      this.enter(around); // another region that began here is gone
+      this.regions.enter(around); // another region that began here is gone
     else this.make(space, p, pc);
   }
 
@@ -329,7 +322,7 @@ export class Tier {
       const size = region ? region.compiled.instructions / LEAKS_SHARED : 0;
       if (n < LEAKS * (1 + size) * 2 ** (p.done.get(pc) ?? 0) || !this.affordable) continue;
       const head = space.blocks.get(pc);
-      if (head === undefined || this.replaced.has(head) || this.isPending(space, pc)) continue;
+      if (head === undefined || this.regions.begins(head) || this.isPending(space, pc)) continue;
       p.leaks.delete(pc);
       p.done.set(pc, (p.done.get(pc) ?? 0) + 1);
       if (region) this.improve(region, p, region.patience, [...region.seeds, pc]);
@@ -364,8 +357,8 @@ export class Tier {
     seeds: readonly number[],
     keep: readonly number[],
   ): CompileJob | null {
-    const slot = this.free.pop();
-    if (slot === undefined) return null;
+    const slot = this.regions.takeSlot();
+    if (slot === null) return null;
     const { memory, arena, bytesOf, onRegion } = this.options;
     const { view } = memory;
     const near = blocksNear(
@@ -385,7 +378,7 @@ export class Tier {
       let elsewhere = false;
       for (const { compiled } of regions ?? [])
         elsewhere ||= compiled.instructions > LARGE && !compiled.copies.has(pc);
-      const handler = this.replaced.get(head) ?? view.getUint16(head + R.handler, true);
+      const handler = this.regions.handlerOf(head);
       writeBlock(blocks, i++, { pc, head, end, handler, compiled: regions !== undefined, elsewhere });
       const seen = this.targets.get(end);
       if (seen) targets.push([end, [...seen].sort((a, b) => b[1] - a[1]).map(([to]) => to)]);
@@ -401,7 +394,7 @@ export class Tier {
       seeds,
       keep,
       slot,
-      firstSlot: this.table.length - REGION_SLOTS,
+      firstSlot: this.firstSlot,
       blocks,
       targets,
       settled: this.options.settled(),
@@ -466,7 +459,7 @@ export class Tier {
     if (region) this.credit -= (region.instructions + OVERHEAD) * (this.options.heat.cost ?? 0);
     const p = this.profiles.get(space);
     if (!region || !module || stale || !p) {
-      this.free.push(job.slot);
+      this.regions.giveSlot(job.slot);
       return;
     }
     if (region.listing !== undefined) this.options.onRegion?.(region.listing);
@@ -478,39 +471,20 @@ export class Tier {
       host: host,
       helper: helper as WebAssembly.ModuleImports,
     });
-    this.table.set(job.slot, instance.exports['region']);
     this.made.regions++;
     this.made.instructions += region.instructions;
     this.made.bytes += region.bytes.length;
-    if (old && this.live.has(old)) this.remove(old, p);
+    if (old) this.regions.remove(old);
     const { samples } = this.options.heat;
-    this.install(
+    const { bytes, listing: _, ...rest } = region;
+    this.regions.install(
       {
-        slot: job.slot, space, seeds, compiled: region,
+        slot: job.slot, space, seeds, compiled: rest, size: bytes.length,
         patience: old ? patience : samples + Math.floor(region.instructions / PATIENCE_PER),
         strays: 0, missed: 0, wanted: new Map(), wishes: 0, knew: job.wandering.length,
       },
-      p,
+      instance.exports['region'],
     ); // prettier-ignore
-  }
-
-  private install(region: Region, p: Profile): void {
-    this.live.add(region);
-    this.enter(region);
-    for (const pc of region.compiled.blocks) addTo(p.regions, pc, region);
-    for (const rec of region.compiled.indirect.keys()) addTo(p.sites, rec, region);
-  }
-
-  /** Lets execution enter a region. */
-  private enter(region: Region, only?: number): void {
-    const { memory } = this.options;
-    for (const { pc, head, id } of region.compiled.entries) {
-      if (only !== undefined && pc !== only) continue;
-      // The newest region knows most: it takes what another one began with.
-      if (!this.replaced.has(head)) this.replaced.set(head, memory.view.getUint16(head + R.handler, true));
-      memory.view.setUint16(head + R.handler, region.slot, true);
-      memory.view.setUint16(head + R.entry, id, true);
-    }
   }
 
   /** Code at these addresses is no longer what was decoded. To be called before their records change. */
@@ -520,64 +494,36 @@ export class Tier {
     const { pending } = this;
     for (const pc of pcs) {
       for (const region of [...(p.regions.get(pc) ?? [])]) {
-        this.remove(region, p);
+        this.regions.remove(region);
         p.wasted = Math.min(WASTED_MOST, p.wasted + WASTED);
       }
       for (const job of pending) if (job.space === space && job.near.has(pc)) job.stale = true;
     }
   }
 
-  private remove(region: Region, p: Profile): void {
-    const { view } = this.options.memory;
-    for (const { head } of region.compiled.entries) {
-      const handler = this.replaced.get(head);
-      if (handler === undefined || view.getUint16(head + R.handler, true) !== region.slot) continue;
-      this.replaced.delete(head);
-      view.setUint16(head + R.handler, handler, true);
-      view.setUint16(head + R.entry, 0, true);
-    }
-    for (const pc of region.compiled.blocks) removeFrom(p.regions, pc, region);
-    // Another one that begins at the same place takes over.
-    for (const { pc } of region.compiled.entries)
-      for (const other of p.regions.get(pc) ?? []) this.enter(other, pc);
-    for (const rec of region.compiled.indirect.keys()) removeFrom(p.sites, rec, region);
-    this.live.delete(region);
-    this.table.set(region.slot, null);
-    this.free.push(region.slot);
-  }
-
   /** Nobody will run on the space again. */
   forget(space: CodeSpace): void {
-    const p = this.profiles.get(space);
-    if (!p) return;
-    for (const region of [...this.live]) if (region.space === space) this.remove(region, p);
+    if (!this.profiles.has(space)) return;
+    this.regions.forget(space);
     for (const job of this.pending) if (job.space === space) job.stale = true;
     this.profiles.delete(space);
   }
 
   /** All decoded code is dropped, records included. */
   reset(): void {
-    for (const { slot } of this.live) {
-      this.table.set(slot, null);
-      this.free.push(slot);
-    }
+    this.regions.reset();
     for (const job of this.pending) job.stale = true;
     this.profiles = new WeakMap(); // what they know is by record
-    this.live.clear();
-    this.replaced.clear();
     this.targets.clear();
   }
-}
 
-function addTo(map: Map<number, Set<Region>>, key: number, region: Region): void {
-  const set = map.get(key);
-  if (set) set.add(region);
-  else map.set(key, new Set([region]));
-}
-
-function removeFrom(map: Map<number, Set<Region>>, key: number, region: Region): void {
-  const set = map.get(key);
-  if (set?.delete(region) && set.size === 0) map.delete(key);
+  /** Execution goes past all that was compiled until `resume`. */
+  suspend(): void {
+    this.regions.suspend();
+  }
+  resume(): void {
+    this.regions.resume();
+  }
 }
 
 function largest(regions: readonly Region[]): Region | null {

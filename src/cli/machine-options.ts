@@ -91,7 +91,7 @@ const oneOf = <T extends string>(value: string, option: string, values: readonly
 function parseCpu(text: string): string {
   return /^(?:unicorn:.|jit:[1-9]\d*:[1-9]\d*$)/.test(text)
     ? text
-    : oneOf(text, '--cpu', ['jit', 'interp', 'unicorn', 'lockstep']);
+    : oneOf(text, '--cpu', ['jit', 'interp', 'unicorn', 'lockstep', 'lockstep:jit']);
 }
 
 const PLATFORMS = ['linux/amd64', 'linux/arm64'] as const;
@@ -125,7 +125,7 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     { names: ['--max-memory'], arg: 'SIZE', apply: (o, v) => (o.maxMemory = parseMemory(v)), help: 'memory the guest may use in all, 16m to 4g (1g)' },
     { names: ['--cpus'], arg: 'N', apply: (o, v) => (o.cpus = parseCount(v, '--cpus', 1, 64)), help: 'processors the guest sees (1)' },
     { names: ['--aslr'], apply: (o) => (o.aslr = true), help: 'randomise the address space' },
-    { names: ['--cpu'], arg: 'jit|interp|unicorn|lockstep', apply: (o, v) => (o.cpu = parseCpu(v)), help: 'what runs the instructions (jit: interpreter and compiler);\nunicorn:FILE.js takes a build of unicorn.js;\nlockstep: interpreter and Unicorn, until they differ' },
+    { names: ['--cpu'], arg: 'jit|interp|unicorn|lockstep', apply: (o, v) => (o.cpu = parseCpu(v)), help: 'what runs the instructions (jit: interpreter and compiler);\nunicorn:FILE.js takes a build of unicorn.js;\nlockstep: interpreter and Unicorn, until they differ;\nlockstep:jit: interpreter and compiler' },
     { names: ['--dump-regions'], arg: 'FILE', apply: (o, v) => (o.dumpRegions = v), help: 'write what is compiled to FILE: instructions beside their WebAssembly' },
     { names: ['--stats'], apply: (o) => (o.stats = true), help: 'at the end, say how many instructions ran, how fast,\nand what was compiled and how it was used' },
     { names: names('-i', '--interactive'), apply: () => {}, help: 'accepted for docker users; stdin is always connected' },

@@ -3,6 +3,7 @@ import {
   A64Cpu,
   CPU_FLAGS,
   LockstepCpu,
+  interpreterOf,
   HWCAP,
   HWCAP2,
   UNICORN_FLAGS,
@@ -49,12 +50,13 @@ export async function makeCpu(
   watch: Watch = {},
 ): Promise<CpuChoice> {
   const heat = heatOf(core);
-  const own = heat !== null || core === 'interp';
-  const cpu = own
-    ? interpreter(arch, memoryBytes, cpus, clock, { heat, ...watch })
-    : core === 'lockstep'
-      ? await lockstep(arch, memoryBytes, cpus, clock)
-      : await unicorn(arch, memoryBytes, cpus, clock, core);
+  const own = heat !== null || core === 'interp' || core === 'lockstep:jit';
+  const cpu =
+    heat !== null || core === 'interp'
+      ? interpreter(arch, memoryBytes, cpus, clock, { heat, ...watch })
+      : core === 'lockstep' || core === 'lockstep:jit'
+        ? await lockstep(arch, memoryBytes, cpus, clock, core === 'lockstep' ? 'unicorn' : 'jit')
+        : await unicorn(arch, memoryBytes, cpus, clock, core);
   const minsigstksz = MINSIGSTKSZ[arch];
   return {
     cpu,
@@ -100,13 +102,43 @@ function heatOf(core: string): Partial<Heat> | null {
 /** aarch64's registers in the order of `Regs.get`. */
 const A64_NAMES = [...Array.from({ length: 31 }, (_, i) => `x${i}`), 'sp', 'pc', 'pstate', 'tpidr'];
 
-/** The interpreter and Unicorn side by side, in the interpreter's memory. */
-async function lockstep(arch: Arch, memoryBytes: number, cpus: number, clock: Clock): Promise<CpuCore> {
+/** Compiled as early as it can be: what lockstep is to see. */
+const AT_ONCE: Partial<Heat> = { slice: 500, longest: 500, samples: 2, warmUp: 0, cost: 0 };
+
+/**
+ * Two cores side by side in one memory, `second` against the interpreter: `jit`, what is compiled by the same cpu, or
+ * `unicorn`.
+ */
+async function lockstep(
+  arch: Arch,
+  memoryBytes: number,
+  cpus: number,
+  clock: Clock,
+  against: 'jit' | 'unicorn',
+): Promise<CpuCore> {
   let now = clock.monotonic();
   const still: Clock = Object.create(clock, { monotonic: { value: () => now } }) as Clock;
   const tick = (): void => {
     now = clock.monotonic();
   };
+  if (against === 'jit') {
+    const second = interpreter(arch, memoryBytes, cpus, still, { heat: AT_ONCE }) as Parameters<
+      typeof interpreterOf
+    >[0];
+    const own = {
+      first: interpreterOf(second),
+      second,
+      tick,
+      alike: true,
+      countsRounds: false,
+      fpIgnored: [],
+    };
+    return new LockstepCpu(
+      arch === 'x86_64'
+        ? { ...own, names: Object.keys(REG), fpBytes: 512 }
+        : { ...own, names: A64_NAMES, fpBytes: 528 },
+    );
+  }
   const first = interpreter(arch, memoryBytes, cpus, still, { likeUnicorn: true }) as SteppingCore;
   const second = (await unicorn(arch, memoryBytes, cpus, still, 'unicorn', first.memory)) as SteppingCore;
   return new LockstepCpu(
@@ -157,7 +189,7 @@ async function unicorn(
   if (core !== 'unicorn' && !path) {
     throw new BootError(
       'setup',
-      `cpu: '${core}' is no core; give jit, interp, unicorn, unicorn:FILE.js or lockstep`,
+      `cpu: '${core}' is no core; give jit, interp, unicorn, unicorn:FILE.js, lockstep or lockstep:jit`,
     );
   }
   const found = await loadUnicorn(path);

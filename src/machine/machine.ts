@@ -258,10 +258,11 @@ export class Machine {
       `${instructions} instructions in ${ms.toFixed(1)} ms (${mips.toFixed(1)} million a second), ${(memory / 2 ** 20).toFixed(1)} MiB in use`,
     ];
     if (!compiler) return lines;
-    const { regions, bytes, milliseconds, failure, exits } = compiler;
+    const { regions, bytes, milliseconds, evicted, failure, exits } = compiler;
     lines.push(
       `compiled ${regions} regions of ${compiler.instructions} instructions into ${bytes} bytes in ${milliseconds.toFixed(1)} ms`,
     );
+    if (evicted > 0) lines.push(`${evicted} of them made room for others`);
     if (failure !== null) lines.push(`some code stays interpreted, the compiler failed: ${failure}`);
     if (!exits) return lines;
     const { instructions: inside, entered, ...causes } = exits;

@@ -1,7 +1,17 @@
 /** Two cores side by side: the first instruction after which they differ is named. */
 import { describe, expect, it } from 'vitest';
-import { A64Cpu, EXIT, LockstepCpu, type A64Regs } from '../../cpu/index.ts';
+import {
+  A64Cpu,
+  EXIT,
+  interpreterOf,
+  LockstepCpu,
+  type A64Regs,
+  type X86Cpu,
+  type X86Regs,
+} from '../../cpu/index.ts';
+import { REG } from '../../kernel/ports.ts';
 import { loadA64Core } from '../../src/host/core-files.ts';
+import { R, Rig } from './rig.ts';
 
 const CODE = 0x10000;
 const DATA = 0x20000;
@@ -90,5 +100,62 @@ describe('lockstep', () => {
     expect(() => r.cpu.run(r.regs, r.table, 10_000)).toThrow(
       /differ after the instruction at 0x10008 [^]*memory \(frame 0x[0-9a-f]+ \+ 0x40\): 0x0 and 0x1$/,
     );
+  });
+});
+
+/** add eax, 1; dec ecx; jnz back; syscall */
+const LOOP = [0x83, 0xc0, 1, 0xff, 0xc9, 0x75, 0xf9, 0x0f, 0x05];
+const HEAT = { slice: 40, longest: 40, samples: 1 };
+
+describe('lockstep of what one core interprets and compiles', () => {
+  const boot = (wrong: (cpu: X86Cpu, regs: X86Regs) => void) => {
+    const rig = new Rig({ heat: HEAT });
+    const second = Object.create(rig.cpu, {
+      retired: { get: () => rig.cpu.retired },
+      run: {
+        value: (...args: Parameters<X86Cpu['run']>) => {
+          const exit = rig.cpu.run(...args);
+          wrong(rig.cpu, args[0]);
+          return exit;
+        },
+      },
+    }) as X86Cpu;
+    const names = Object.keys(REG);
+    const options = { names, fpBytes: 512, countsRounds: false, fpIgnored: [], alike: true };
+    const cpu = new LockstepCpu({ first: interpreterOf(rig.cpu), second, ...options });
+    const table = cpu.newPageTable();
+    const frame = cpu.memory.alloc(1);
+    table.set(CODE, frame, 5);
+    cpu.memory.u8.set(LOOP, frame);
+    const regs = cpu.newRegs() as X86Regs;
+    regs.setNum(R.rcx, 10_000);
+    regs.pc = CODE;
+    return { cpu, regs, table };
+  };
+
+  it('runs what both do alike, compiled', () => {
+    const { cpu, regs, table } = boot(() => undefined);
+    let retired = 0;
+    for (;;) {
+      const exit = cpu.run(regs, table, 100_000);
+      retired += cpu.retired;
+      if (exit === EXIT.syscall) break;
+      expect(exit).toBe(EXIT.preempt);
+    }
+    expect(regs.num(R.rax)).toBe(10_000);
+    expect(retired).toBe(30_001);
+    expect(cpu.compilerStats!.regions).toBe(1);
+  });
+
+  it('names the round after which they differ', () => {
+    // Behind 600 rounds or more.
+    const { cpu, regs, table } = boot((_, r) => {
+      if (r.num(R.rax) >= 600) r.setNum(R.rbx, 7);
+    });
+    expect(() => cpu.run(regs, table, 100_000)).toThrow(
+      /^the cores differ after one of these instructions:\n {2}0x10000 \(83 c0 01 [^]*0x10005 \(75 f9 [^]*\nin\n {2}rbx: 0x0 and 0x7$/,
+    );
+    expect(regs.num(R.rax)).toBeGreaterThanOrEqual(599);
+    expect(regs.num(R.rax)).toBeLessThanOrEqual(602);
   });
 });

@@ -1,5 +1,6 @@
 /** Puts the mechanisms together into a Kernel, and starts the first process in it. */
 import { ENOENT } from './abi/errno.ts';
+import { CoreSettings } from './coredump/settings.ts';
 import { PseudoFs } from './fs/anon/pseudo-fs.ts';
 import { Notifier } from './fs/anon/inotify.ts';
 import { Devices } from './fs/dev/devices.ts';
@@ -48,6 +49,7 @@ export const defaultOptions: KernelOptions = {
   hwcap2: 0,
   minsigstksz: 1520,
   cpuFlags: ['fpu', 'tsc', 'cx8', 'cmov', 'fxsr', 'sse', 'sse2', 'syscall', 'nx', 'lm'],
+  core: null,
   report: () => {},
 };
 
@@ -84,6 +86,7 @@ export class KernelInstance implements Kernel {
   readonly options: KernelOptions;
   readonly memory: Memory;
   readonly kmem: KernelMemory;
+  readonly coredump = new CoreSettings();
   readonly scheduler: Scheduler;
   readonly processes: ProcessTable;
   readonly programs = new RunningPrograms();

@@ -6,6 +6,7 @@ import type { Arch, Clock, CpuFactory, Entropy, Limits, Ram } from './ports.ts';
 import type { Scheduler } from './task/scheduler.ts';
 import type { ProcessTable } from './task/process-table.ts';
 import type { RunningPrograms } from './task/programs.ts';
+import type { CorePort, CoreSettings } from './coredump/settings.ts';
 import type { Task } from './task/task.ts';
 import type { KernelMemory } from './mm/kernel-memory.ts';
 import type { Memory } from './mm/memory.ts';
@@ -52,6 +53,8 @@ export interface KernelOptions {
   readonly minsigstksz: number;
   /** "flags" (x86_64) or "Features" (aarch64) of /proc/cpuinfo: the cpu's own list. */
   readonly cpuFlags: readonly string[];
+  /** Takes core files instead of the guest's own file system; null: they go where core_pattern says. */
+  readonly core: CorePort | null;
   /** Takes lines for the person running the machine. */
   readonly report: (line: string) => void;
 }
@@ -75,6 +78,7 @@ export interface Kernel extends KernelPorts {
   readonly memory: Memory;
   /** What the kernel holds for its guests outside of RAM, counted. */
   readonly kmem: KernelMemory;
+  readonly coredump: CoreSettings;
   readonly scheduler: Scheduler;
   readonly processes: ProcessTable;
   /** Files that running programs came from. */

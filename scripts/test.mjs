@@ -49,6 +49,7 @@ const NEEDS = [
     file: '/usr/lib/x86_64-linux-gnu/libunicorn.so.2',
     suites: 'guests on Unicorn (--cpu unicorn)',
   },
+  { pkg: 'gdb-multiarch', file: '/usr/bin/gdb-multiarch', suites: 'core files in gdb' },
   { pkg: 'procps', file: '/usr/bin/ps', suites: 'guest process listing against the host' },
 ];
 const present = (n) =>

@@ -116,7 +116,7 @@ export class AddressSpace extends Areas {
     child.payAreas(0);
     for (const k of [
       'startBrk', 'brk', 'startStack', 'argStart', 'argEnd', 'envStart', 'envEnd', 'startCode', 'endCode',
-      'startData', 'endData', 'vdso',
+      'startData', 'endData', 'vdso', 'coredumpFilter',
     ] as const) child[k] = this[k]; // prettier-ignore
     child.mmapBase = this.mmapBase;
     child.bottomUp = this.bottomUp;

@@ -72,6 +72,8 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
   startData = 0;
   endData = 0;
   auxv: Uint8Array = new Uint8Array(0);
+  /** /proc/PID/coredump_filter. */
+  coredumpFilter = 0x33;
   /** Address of the vDSO, 0: none. */
   vdso = 0;
   /** VM_LOCKED / VM_LOCKONFAULT for mappings to come (mlockall MCL_FUTURE). */

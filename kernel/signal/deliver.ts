@@ -3,6 +3,7 @@
  * arch_do_signal_or_restart): default actions, handler frames, and the fate of an interrupted system call.
  */
 import { EINTR, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS, ERESTART_RESTARTBLOCK } from '../abi/errno.ts';
+import { dumpCore } from '../coredump/coredump.ts';
 import type { Task } from '../task/task.ts';
 import { checkCpuTimers } from '../time/itimer.ts';
 import { timerSignalDelivered } from '../time/posix-timer.ts';
@@ -16,9 +17,8 @@ import { dequeue, dequeueSynchronous } from './queue.ts';
 import { beginGroupExit, forceSignal, recalcSigPending, setSigmask } from './send.ts';
 import type { SigAction, SigInfo, TimerSignal } from './state.ts';
 
-const RLIMIT_CORE = 4;
-/** Linux writes no core file shorter than a page. */
-const MIN_COREDUMP = 4096;
+/** In a wait status: a core was dumped. */
+const WCOREFLAG = 0x80;
 
 /** What deliverSignals left the task in. 'gone': it must exit now, with wait status `group.groupExit`. */
 export type Delivery = 'user' | 'gone' | 'stopped';
@@ -90,15 +90,9 @@ function act(t: Task, info: SigInfo): Delivery {
     t.kernel.tracer?.stopped(t, info.signo);
     return 'stopped';
   }
-  beginGroupExit(t.group, exitStatus(t, info.signo), t);
+  const core = (bit & SIG_KERNEL_COREDUMP) !== 0n && dumpCore(t, info);
+  beginGroupExit(t.group, core ? info.signo | WCOREFLAG : info.signo, t);
   return 'gone';
-}
-
-/** Wait status of a death by signal: WCOREDUMP when RLIMIT_CORE would have let Linux write a core file. */
-function exitStatus(t: Task, signo: number): number {
-  const core = (sigbit(signo) & SIG_KERNEL_COREDUMP) !== 0n;
-  const limit = t.group.rlimits[RLIMIT_CORE]?.cur ?? 0;
-  return core && limit >= MIN_COREDUMP && t.group.dumpable === 1 ? signo | 0x80 : signo;
 }
 
 /** Builds the frame (handle_signal). */

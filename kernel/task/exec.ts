@@ -109,11 +109,14 @@ export function execProgram(t: Task, req: ExecRequest): number {
 
   deThread(t);
   leaveMemory(t);
+  image.mm.coredumpFilter = t.mm.coredumpFilter;
   dropMemory(t);
   t.mm = image.mm;
   k.programs.hold(image.mm, file);
   t.group.exe = { inode: file.inode, path: at.name };
   becomeFresh(t, creds, req.filename);
+  // Whoever may not read a program may not read it in its core either (would_dump).
+  if (file.inode!.access(t, 4) < 0) t.group.dumpable = k.coredump.suidDumpable;
 
   if (t.regs.arch === program.plan.arch) t.regs.reset();
   else {

@@ -42,7 +42,7 @@ export function commitCreds(t: Task, next: Credentials): void {
     (next.capPermitted & ~old.capPermitted) !== 0n
   ) {
     // prettier-ignore
-    t.group.dumpable = 0;
+    t.group.dumpable = t.kernel.coredump.suidDumpable;
     t.attrs.parentDeathSignal = 0;
   }
   t.creds = next;

@@ -26,12 +26,13 @@ export interface MachineArgs {
   dumpRegions: string | null;
   argv0: string | null;
   platform: 'linux/amd64' | 'linux/arm64' | null;
+  core: string | null;
 }
 
 export const machineDefaults = (): MachineArgs => ({
   help: false, root: null, readWrite: false, env: [], workdir: null, user: null, mounts: [], publish: [], seed: null,
   timeout: null, maxMemory: null, cpus: null, hostname: null, aslr: false, cpu: 'jit', hostNetwork: false,
-  stats: false, dumpRegions: null, argv0: null, platform: null,
+  stats: false, dumpRegions: null, argv0: null, platform: null, core: null,
 }); // prettier-ignore
 
 /** `host:guest[:ro|rw]`. */
@@ -127,6 +128,7 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     { names: ['--aslr'], apply: (o) => (o.aslr = true), help: 'randomise the address space' },
     { names: ['--cpu'], arg: 'jit|interp|unicorn|lockstep', apply: (o, v) => (o.cpu = parseCpu(v)), help: 'what runs the instructions (jit: interpreter and compiler);\nunicorn:FILE.js takes a build of unicorn.js;\nlockstep: interpreter and Unicorn, until they differ;\nlockstep:jit: interpreter and compiler' },
     { names: ['--dump-regions'], arg: 'FILE', apply: (o, v) => (o.dumpRegions = v), help: 'write what is compiled to FILE: instructions beside their WebAssembly' },
+    { names: ['--core'], arg: 'FILE', apply: (o, v) => (o.core = v), help: 'write the core of a process that dies of SIGSEGV and the like to FILE, for gdb;\n%p, %e and so on in it as in core(5)' },
     { names: ['--stats'], apply: (o) => (o.stats = true), help: 'at the end, say how many instructions ran, how fast,\nand what was compiled and how it was used' },
     { names: names('-i', '--interactive'), apply: () => {}, help: 'accepted for docker users; stdin is always connected' },
     { names: names('-t', '--tty'), apply: () => {}, help: 'accepted for docker users; a terminal on stdin is always used as one' },

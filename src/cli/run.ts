@@ -207,6 +207,7 @@ async function execute(
     cpu: args.cpu,
     stats: args.stats,
     ...(dump === null ? {} : { onRegion: (listing: string) => void writeSync(dump, `${listing}\n`) }),
+    ...(args.core === null ? {} : { core: args.core }),
     ...(args.platform === null ? {} : { platform: args.platform }),
     ...(args.seed === null ? {} : { seed: args.seed }),
     ...(args.hostname === null ? {} : { hostname: args.hostname }),

@@ -10,6 +10,7 @@ import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { HostClock, VirtualClock } from '../host/clock.ts';
 import { HostNetwork, PublishError } from '../host/host-net.ts';
+import { hostCores } from '../host/core-dump.ts';
 import { HostEntropy, SeededEntropy } from '../host/entropy.ts';
 import { type InputPump, pumpSource, pumpStdin } from '../host/input.ts';
 import { makeCpu } from './cpus.ts';
@@ -89,6 +90,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
     ...(options.onSample ? { onSample: options.onSample } : {}),
     ...(options.onRegion ? { onRegion: options.onRegion } : {}),
   });
+  const report = options.report ?? ((): void => {});
   const kernel = bootKernel(
     {
       ram: factory.memory,
@@ -103,7 +105,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
     },
     {
       cpus, hostname: options.hostname ?? 'ring3', seeded, aslr: options.aslr ?? false, ...cpuOptions,
-      report: options.report ?? (() => {}),
+      core: options.core === undefined ? null : hostCores(options.core, report), report,
     },
     root === undefined ? undefined : (vfs, mem) => hostRoot(image ?? root, options.rootReadWrite === true, vfs, mem),
   ); // prettier-ignore

@@ -150,6 +150,12 @@ export interface BootOptions {
   readonly cpus?: number;
   readonly aslr?: boolean;
   readonly limits?: MachineLimits;
+  /**
+   * Where on the host the core of a process goes that dies of a signal like SIGSEGV: a path, with the % specifiers of core(5)
+   * (`core.%e.%p`). RLIMIT_CORE does not count then. Default: cores go where the guest's core_pattern says ("core", in the
+   * working directory), for processes that have raised RLIMIT_CORE from 0.
+   */
+  readonly core?: string;
   /** Sees every call, for strace. */
   readonly tracer?: Tracer;
   /** Lines for the person running the machine: missing system calls, deadlock reports. Default: dropped. */

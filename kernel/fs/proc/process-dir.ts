@@ -1,5 +1,6 @@
 /** /proc/PID and /proc/PID/task/TID (proc(5), fs/proc/base.c). */
-import { EACCES, EINVAL, ENOENT, EPERM } from '../../abi/errno.ts';
+import { EACCES, EINVAL, ENOENT, EPERM, ESRCH } from '../../abi/errno.ts';
+import { COREDUMP_FILTER_MASK } from '../../coredump/segments.ts';
 import type { AddressSpace } from '../../mm/address-space.ts';
 import type { Task } from '../../task/task.ts';
 import type { Path } from '../dentry.ts';
@@ -167,8 +168,8 @@ export class TaskDir extends GeneratedDir {
       this.file(
         'coredump_filter',
         0o644,
-        () => '00000033\n',
-        () => 0,
+        this.withMemory((mm) => `${mm.coredumpFilter.toString(16).padStart(8, '0')}\n`),
+        (text) => this.setCoredumpFilter(text),
       );
       this.file('timers', 0o444, () => '');
       this.file(
@@ -227,6 +228,15 @@ export class TaskDir extends GeneratedDir {
     return 0;
   }
 
+  private setCoredumpFilter(text: string): number {
+    const n = parseUnsigned(text);
+    if (n === null) return -EINVAL;
+    const mm = memoryOf(this.task);
+    if (mm === null) return -ESRCH;
+    mm.coredumpFilter = n & COREDUMP_FILTER_MASK;
+    return 0;
+  }
+
   private setTimerSlack(text: string): number {
     const n = parseDecimal(text);
     if (n === null || n < 0) return -EINVAL;
@@ -264,6 +274,15 @@ function strings(mm: AddressSpace, start: number, end: number): Uint8Array {
 export function parseDecimal(text: string): number | null {
   const s = text.trim();
   return /^[+-]?\d{1,15}$/.test(s) ? Number(s) : null;
+}
+
+/** kstrtouint with base 0: decimal, 0x… or 0…; null: no number. */
+function parseUnsigned(text: string): number | null {
+  const s = text.trim();
+  if (!/^\+?(0[xX][0-9a-fA-F]{1,8}|0[0-7]{0,11}|[1-9]\d{0,9})$/.test(s)) return null;
+  const digits = s.replace('+', '');
+  const n = /^0\d/.test(digits) ? parseInt(digits, 8) : Number(digits);
+  return n < 2 ** 32 ? n : null;
 }
 
 /** /proc/PID/task. */

@@ -107,8 +107,14 @@ function settings(k: Kernel): Record<string, Setting> {
     'kernel/overflowgid': kept(65534, 0, 65535),
     'kernel/randomize_va_space': kept(k.options.aslr ? 2 : 0, 0, 2),
     'kernel/tainted': fixed(0),
-    'kernel/core_pattern': keptText('core', 127),
-    'kernel/core_uses_pid': kept(0),
+    'kernel/core_pattern': {
+      get: () => k.coredump.pattern,
+      set: (text) => {
+        k.coredump.pattern = text.replace(/[\0\n][^]*$/, '').slice(0, 127);
+        return 0;
+      },
+    },
+    'kernel/core_uses_pid': field(k.coredump, 'usesPid', 0, 2 ** 31 - 1),
     'kernel/core_pipe_limit': kept(0),
     'kernel/ctrl-alt-del': kept(0, 0, 1),
     'kernel/dmesg_restrict': kept(1, 0, 1),
@@ -189,7 +195,7 @@ function settings(k: Kernel): Record<string, Setting> {
     'fs/protected_hardlinks': kept(0, 0, 1),
     'fs/protected_regular': kept(0, 0, 2),
     'fs/protected_fifos': kept(0, 0, 2),
-    'fs/suid_dumpable': kept(0, 0, 2),
+    'fs/suid_dumpable': field(k.coredump, 'suidDumpable', 0, 2),
     'fs/lease-break-time': field(k.vfs, 'leaseBreakTime', 0, 2 ** 31 - 1),
     'fs/leases-enable': kept(1),
     'fs/dir-notify-enable': kept(1),

@@ -19,6 +19,9 @@ export abstract class Timer {
   abstract fire(now: number, due: number): void;
 }
 
+/** The next nanosecond, or past 2^53 of them (104 days) the next number: a date that can be reached. */
+const after = (t: number): number => t + Math.max(1, t * Number.EPSILON);
+
 export class Timers {
   private readonly heap: Timer[] = [];
   private readonly onRealtime = new Set<Timer>();
@@ -56,7 +59,7 @@ export class Timers {
   arm(t: Timer, deadline: number): void {
     this.cancel(t);
     if (deadline === Infinity) return;
-    t.deadline = deadline > this.expiring ? deadline : this.expiring + 1;
+    t.deadline = deadline > this.expiring ? deadline : after(this.expiring);
     t.order = this.order++;
     t.slot = this.heap.length;
     this.heap.push(t);

@@ -211,6 +211,10 @@ export class NetStack {
     else c.refused();
     return c;
   }
+  /** Whether the connection waits for a port that nothing has ever listened on. */
+  holds(c: HostConnection): boolean {
+    return this.held.get(c.target.port)?.includes(c) ?? false;
+  }
   private attachable(port: number): boolean {
     return [...this.listeners].some((s) => s.local!.port === port);
   }

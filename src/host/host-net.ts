@@ -31,6 +31,17 @@ export class PublishError extends Error {
 const MAX_DATAGRAM_CLIENTS = 4096;
 const BACKLOG = 1024;
 
+/**
+ * How long a client of a published port waits for the guest to take it. The host has answered its SYN already; here goes what
+ * the client's own retransmissions would do, which end after 127 s (tcp_syn_retries), and sooner when nothing has ever listened
+ * on the port and the machine has had nothing to do for so long: its server is not starting, it is dead or was never there.
+ */
+const PATIENCE_MS = 127_000;
+const IDLE_PATIENCE_MS = 10_000;
+const LOOK_EVERY_MS = 1000;
+/** Clients that wait at once: somaxconn. */
+const MAX_WAITING = 4096;
+
 const ERRNO_OF: Readonly<Record<string, number>> = {
   ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT,
 }; // prettier-ignore
@@ -45,13 +56,22 @@ export class HostNetwork implements HostNet {
   private readonly datagrams: dgram.Socket[] = [];
   /** Sockets for the guest's outgoing datagrams, by guest port. */
   private readonly outgoing = new Map<number, dgram.Socket>();
+  /** Clients the guest has not taken: since when, by the host's clock and by the machine's idle time, and what ends them. */
+  private readonly waiting = new Map<HostConnection, { at: number; idle: number; kill: () => void }>();
+  /** Sockets nothing is read from, since the guest does not: Node does not tell of a reset then. */
+  private readonly paused = new Set<net.Socket>();
+  private timer: NodeJS.Timeout | null = null;
+  private readonly lookEveryMs: number;
+  /** Milliseconds the machine has spent with nothing to do. Set by whoever runs it. */
+  idleTime: () => number = () => 0;
   private closed = false;
   /** Connections the guest wrote to, or ended, since `flush`. */
   private readonly written = new Set<() => void>();
 
-  constructor(stack: NetStack, onActivity: () => void) {
+  constructor(stack: NetStack, onActivity: () => void, lookEveryMs = LOOK_EVERY_MS) {
     this.stack = stack;
     this.onActivity = onActivity;
+    this.lookEveryMs = lookEveryMs;
   }
 
   /** Lets the guest connect to the outside. */
@@ -86,7 +106,9 @@ export class HostNetwork implements HostNet {
 
   private openTcp(p: Publication): Promise<number> {
     const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      this.join(socket, this.stack.hostConnect(p.guestPort, socket.remotePort ?? 0));
+      const c = this.stack.hostConnect(p.guestPort, socket.remotePort ?? 0);
+      this.join(socket, c);
+      this.await(c);
       this.onActivity();
     });
     this.servers.push(server);
@@ -132,6 +154,43 @@ export class HostNetwork implements HostNet {
     });
   }
 
+  /** A client that the guest has not taken is not kept for ever. */
+  private await(c: HostConnection): void {
+    if (c.accepted || c.closed) return;
+    const kill = c.handler.refused!;
+    if (this.waiting.size >= MAX_WAITING) {
+      kill();
+      c.abort();
+      return;
+    }
+    this.waiting.set(c, { at: performance.now(), idle: this.idleTime(), kill });
+    this.lookAgain();
+  }
+
+  private lookAgain(): void {
+    this.timer ??= setInterval(() => this.look(), this.lookEveryMs).unref();
+  }
+
+  private look(): void {
+    // A write of nothing fails where the other side has reset the connection; it says so as any other would.
+    for (const s of this.paused) if (s.writableLength === 0 && !s.writableEnded) s.write('');
+    const [now, idle] = [performance.now(), this.idleTime()];
+    for (const [c, since] of this.waiting) {
+      if (c.accepted || c.closed) this.waiting.delete(c);
+      else if (
+        now - since.at > PATIENCE_MS ||
+        (idle - since.idle > IDLE_PATIENCE_MS && this.stack.holds(c))
+      ) {
+        this.waiting.delete(c);
+        since.kill();
+        c.abort();
+      }
+    }
+    if (this.waiting.size + this.paused.size > 0 || !this.timer) return;
+    clearInterval(this.timer);
+    this.timer = null;
+  }
+
   /** Moves bytes both ways between a host socket and the guest's; each side's fullness stops the other. */
   private join(socket: net.Socket, c: HostConnection): void {
     let full = false;
@@ -154,14 +213,22 @@ export class HostNetwork implements HostNet {
       if (this.written.size === 0) setImmediate(() => { if (this.flush()) this.onActivity(); }); // prettier-ignore
       this.written.add(pump);
     };
-    c.handler = { data: later, end: later, drain: () => socket.resume(), reset: kill, refused: kill };
+    const drain = (): void => {
+      this.paused.delete(socket);
+      socket.resume();
+    };
+    c.handler = { data: later, end: later, drain, reset: kill, refused: kill };
     if (c.closed) {
       kill();
       this.sockets.delete(socket);
       return;
     }
     socket.on('data', (bytes) => {
-      if (!c.write(bytes)) socket.pause();
+      if (!c.write(bytes)) {
+        socket.pause();
+        this.paused.add(socket);
+        this.lookAgain();
+      }
       this.onActivity();
     });
     socket.on('end', () => {
@@ -176,6 +243,7 @@ export class HostNetwork implements HostNet {
     socket.on('error', () => {});
     socket.on('close', () => {
       this.sockets.delete(socket);
+      this.paused.delete(socket);
       this.written.delete(pump);
       if (!c.closed) c.abort();
       this.onActivity();
@@ -238,10 +306,19 @@ export class HostNetwork implements HostNet {
     this.outgoing.delete(port);
   }
 
+  /** The guest is over: nobody will take a client any more. What it said on its connections still leaves. */
+  guestGone(): void {
+    for (const s of this.servers.splice(0)) s.close();
+    // A reset, as from a port where nothing listens, and not an end as from a server.
+    for (const [c, { kill }] of this.waiting) if (!c.accepted && !c.closed) kill();
+    this.waiting.clear();
+  }
+
   /** Closes every port and connection. */
   close(): void {
     this.closed = true;
-    for (const s of this.servers.splice(0)) s.close();
+    this.guestGone();
+    if (this.timer) clearInterval(this.timer);
     for (const s of this.sockets) s.destroy();
     this.sockets.clear();
     for (const s of [...this.datagrams.splice(0), ...this.outgoing.values()]) {

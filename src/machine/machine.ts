@@ -68,6 +68,9 @@ export class Machine {
   /** Ends the wait of an idle machine. */
   private wakeUp: (() => void) | null = null;
   private kicked = false;
+  /** Host milliseconds spent with nothing to do, and since when there has been nothing. */
+  private idleMs = 0;
+  private idleSince: number | null = null;
   private symbolTable: Map<string, number> | null = null;
   private instructions = 0;
   private stoppedCallback: (() => void) | null = null;
@@ -95,6 +98,8 @@ export class Machine {
     if (options.report) this.loop.hooks.undefinedInstruction = undefinedInstructionReporter(options.report);
     this.loop.hooks.flush = () => assembly.network.flush();
     assembly.onInput(() => this.kick());
+    assembly.network.idleTime = () =>
+      this.idleMs + (this.idleSince === null ? 0 : performance.now() - this.idleSince);
     this.watch();
   }
 
@@ -350,6 +355,7 @@ export class Machine {
       this.running = false;
     }
     if (this.kernel.exitStatus !== null) {
+      this.assembly.network.guestGone();
       const status = this.status!;
       for (const f of this.listeners.exit) f({ type: 'end', status });
     }
@@ -389,10 +395,13 @@ export class Machine {
     const { wait, cancel } = sleep(
       deadline === Infinity ? Infinity : (deadline - this.kernel.clock.monotonic()) / 1e6,
     );
+    this.idleSince = performance.now();
     await new Promise<void>((resolve) => {
       this.wakeUp = resolve;
       void wait.then(resolve);
     });
+    this.idleMs += performance.now() - this.idleSince;
+    this.idleSince = null;
     this.wakeUp = null;
     cancel();
     // What else came at the same time comes in first: the guest then sees all of it in one epoll_wait.

@@ -238,6 +238,104 @@ describe('connections from within the process', () => {
   });
 });
 
+it('tells the guest of a reset while it reads nothing', async () => {
+  const n = network();
+  const { t } = n;
+  const l = t.socket(AF_INET, STREAM);
+  t.bind(l, '0.0.0.0', 80);
+  t.call(rows.listen, l, 3);
+  const h = new HostNetwork(n.net, () => {}, 2);
+  open.push(h);
+  await h.publish([{ hostPort: 0, guestPort: 80 }]);
+  const c = nodeNet.connect(h.ports[0], '127.0.0.1');
+  c.on('error', () => undefined);
+  c.write(Buffer.alloc(4 << 20));
+  const paused = (h as unknown as { paused: Set<unknown> }).paused;
+  while (paused.size === 0) await new Promise((r) => setImmediate(r));
+  const fd = t.call(rows.accept, l, 0, 0) as number;
+  expect(t.poll(fd)).toBe('IN|OUT|RDN|WRN');
+  c.resetAndDestroy();
+  while (t.poll(fd).startsWith('IN|OUT|RDN')) await new Promise((r) => setImmediate(r));
+  expect(t.poll(fd)).toBe('IN|OUT|ERR|HUP|RDN|WRN|RDHUP');
+  expect(paused.size).toBe(0);
+});
+
+describe('a client nobody takes', () => {
+  const reset = (c: nodeNet.Socket): Promise<string | undefined> =>
+    new Promise((resolve) => {
+      let code: string | undefined;
+      c.on('error', (e: NodeJS.ErrnoException) => (code = e.code));
+      c.on('close', () => resolve(code));
+      c.resume();
+    });
+  const connected = async (port: number): Promise<nodeNet.Socket> => {
+    const c = nodeNet.connect(port, '127.0.0.1');
+    await new Promise((r) => c.once('connect', r));
+    c.write('are you there?');
+    return c;
+  };
+  const held = (n: ReturnType<typeof network>): number =>
+    [...(n.net as unknown as { held: Map<number, unknown[]> }).held.values()].flat().length;
+
+  it('waits while the machine works, and is reset once it has long been idle', async () => {
+    const n = network();
+    const h = new HostNetwork(n.net, () => {}, 2);
+    open.push(h);
+    let idle = 5000;
+    h.idleTime = () => idle;
+    await h.publish([{ hostPort: 0, guestPort: 80 }]);
+    const c = await connected(h.ports[0]);
+    const end = reset(c);
+    while (held(n) === 0) await new Promise((r) => setImmediate(r));
+    idle += 10_000;
+    for (let i = 0; i < 5; i++) await new Promise((r) => setTimeout(r, 3));
+    expect(c.destroyed).toBe(false);
+    idle += 1;
+    expect(await end).toBe('ECONNRESET');
+    expect(held(n)).toBe(0);
+    // Whoever comes later waits as long.
+    const next = await connected(h.ports[0]);
+    while (held(n) === 0) await new Promise((r) => setImmediate(r));
+    const server = echoServer(n.t, 80);
+    expect(held(n)).toBe(0);
+    server.run();
+    idle += 100_000;
+    expect(server.conns.size).toBe(1);
+    next.destroy();
+  });
+
+  it('is reset, not ended, when the machine goes', async () => {
+    const n = network();
+    const h = host(n, () => {});
+    await h.publish([{ hostPort: 0, guestPort: 80 }]);
+    const c = await connected(h.ports[0]);
+    const end = reset(c);
+    while (held(n) === 0) await new Promise((r) => setImmediate(r));
+    h.close();
+    expect(await end).toBe('ECONNRESET');
+  });
+
+  it('is one of few where the guest listens and accepts nobody', async () => {
+    const n = network();
+    const l = n.t.socket(AF_INET, STREAM);
+    n.t.bind(l, '0.0.0.0', 80);
+    n.t.call(rows.listen, l, 3);
+    const h = host(n, () => {});
+    await h.publish([{ hostPort: 0, guestPort: 80 }]);
+    const clients = await Promise.all(Array.from({ length: 20 }, () => connected(h.ports[0])));
+    const ends = clients.map(reset);
+    const waiting = (h as unknown as { waiting: Map<unknown, unknown> }).waiting;
+    while (waiting.size < 16) await new Promise((r) => setImmediate(r));
+    // Half of those that wait give up: nothing of them is left.
+    const syns = (n.t.at(l) as unknown as { syns: unknown[] }).syns;
+    expect(syns.length).toBe(16);
+    for (const c of clients.slice(0, 10)) c.resetAndDestroy();
+    while (syns.length > 10) await new Promise((r) => setImmediate(r));
+    n.t.close(l);
+    expect(await Promise.all(ends.slice(10))).toEqual(Array(10).fill('ECONNRESET'));
+  });
+});
+
 describe('the way out', () => {
   it('is closed unless it was opened', async () => {
     const outside = nodeNet.createServer((c) => c.end('from outside')).listen(0, '127.0.0.1');

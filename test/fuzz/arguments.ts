@@ -58,6 +58,8 @@ export class Arguments {
   private readonly rows: readonly SyscallRow[];
 
   private readonly paths: readonly string[];
+  /** Paths as they lie in memory. */
+  private readonly strings = new Map<string, Uint8Array>();
 
   constructor(r: Random, rows: readonly SyscallRow[], paths: readonly string[] = PATHS) {
     this.r = r;
@@ -184,10 +186,10 @@ export class Arguments {
   }
 
   private string(t: Task, at: number, text: string): void {
-    t.mm.copyOut(
-      at,
-      Uint8Array.from(`${text}\0`, (c) => c.charCodeAt(0)),
-    );
+    let bytes = this.strings.get(text);
+    if (bytes === undefined)
+      this.strings.set(text, (bytes = Uint8Array.from(`${text}\0`, (c) => c.charCodeAt(0))));
+    t.mm.copyOut(at, bytes);
   }
 
   /** A pointer; what it leads to is often a structure. */

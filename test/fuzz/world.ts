@@ -153,8 +153,8 @@ export class World {
     let ready = false;
     this.timed('prepareUser', () => (ready = kernel.prepareUser(t)));
     if (!ready) return true;
-    const k = r.below(100);
-    if (k === 0) this.fault(t);
+    // Rarely: most faults end the process, and a new one costs as much as hundreds of calls.
+    if (r.below(200) === 0) this.fault(t);
     else this.call(t);
     kernel.scheduler.ran(t, r.below(60_000));
     this.clock.now += r.below(100_000);

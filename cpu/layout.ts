@@ -111,6 +111,11 @@ export const MISS_RECORDS = 0x20880;
 export const LEAK_COUNT = 0x208c0;
 export const LEAK_RECORDS = 0x208e0;
 
+/** The same for ways from one region to another: the record of the entry there, and the slot of the one that was left. */
+export const CROSSING_COUNT = 0x20920;
+export const CROSSINGS = 0x20940;
+export const CROSSING_SIZE = 8;
+
 /** First byte after the fixed areas. */
 export const FIXED_END = 0x30000;
 

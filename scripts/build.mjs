@@ -63,6 +63,7 @@ async function buildCompilers(ifStale) {
     const outfile = `dist/${name}.cjs`;
     if (ifStale && existsSync(outfile) && statSync(outfile).mtimeMs > Math.max(newest('cpu'), newest('src')))
       continue;
+    rmSync(`dist/${name}.cache`, { force: true }); // V8 would take it for the new script's if the lengths agree
     await build({ ...minified, format: 'cjs', entryPoints: [entry], outfile });
   }
 }
@@ -71,7 +72,7 @@ const minified = { ...common, minify: true, keepNames: false, legalComments: 'no
 
 /** The command line: a plain script, which a code cache can be made of, and a small module that starts it. */
 async function buildCli() {
-  rmSync('dist/cli.cache', { force: true }); // V8 would take it for the new script's if the lengths happen to agree
+  rmSync('dist/cli.cache', { force: true });
   await build({
     ...minified,
     format: 'cjs',
@@ -84,7 +85,14 @@ async function buildCli() {
   copyFileSync('scripts/launcher.cjs', 'dist/ring3.cjs');
   chmodSync('dist/ring3.cjs', 0o755);
   const guest = 'guests/prebuilt/x86_64/hello';
-  const args = existsSync(guest) ? ['run', guest] : ['version'];
+  makeCodeCache(existsSync(guest) ? ['run', guest] : ['version']);
+  for (const arch of ['x86_64', 'aarch64']) {
+    const busy = `guests/prebuilt/${arch}/stdio-musl`;
+    if (existsSync(busy)) makeCodeCache(['run', '--cpu', 'jit:200:1', busy]);
+  }
+}
+
+function makeCodeCache(args) {
   const made = spawnSync(process.execPath, ['scripts/code-cache.mjs', ...args], { encoding: 'utf8' });
   if (made.status !== 0) console.warn(`no code cache: ${made.stderr}`);
 }

@@ -1,5 +1,7 @@
 /** Turns a region into a WebAssembly module with one function, of the type of the interpreter's handlers. */
-import { COUNTERS, EXIT, EXIT_CAUSES, R, S, STATE, UNUSUAL, type ExitCause } from '../layout.ts';
+import {
+  COUNTERS, CROSSINGS, CROSSING_COUNT, CROSSING_SIZE, EXIT, EXIT_CAUSES, MISSES, R, S, STATE, UNUSUAL, type ExitCause,
+} from '../layout.ts'; // prettier-ignore
 import { GO, JUMP_CACHE_ENTRIES, SETTLE } from '../interp/helpers.ts';
 import { Fn, type Label, type Val, type Var } from '../wasm/function.ts';
 import { ModuleWriter } from '../wasm/module.ts';
@@ -16,6 +18,8 @@ import type { Callee, Flow } from './region-builder.ts';
 /** `view`: what holds the job's records, each at its address. */
 export interface CompileRequest extends CompileJob {
   readonly view: DataView;
+  /** Instructions it may have. */
+  readonly most?: number;
 }
 
 export interface CompiledRegion {
@@ -47,11 +51,11 @@ const MISSED = 3;
 /** On at a record, which may be another region's. */
 const JUMP = 4;
 
-/** null: there is nothing to compile at the seeds. */
+/** null: there is nothing to compile at the seeds, or too much. */
 export function compileRegion(isa: RegionIsa, request: CompileRequest): CompiledRegion | null {
   const reader = new BlockReader(isa, request);
   const region = growRegion(reader, request.seeds, new Set(request.keep));
-  if (region.nodes.length === 0) return null;
+  if (region.nodes.length === 0 || region.instructions > (request.most ?? Infinity)) return null;
   return new RegionEmitter(isa, request, reader, region).emit();
 }
 
@@ -482,10 +486,16 @@ class RegionEmitter {
       fn.call(this.callee('helper', name).index, null, args);
     };
     const goOn = (to: Val, handler: Val): void => {
-      fn.if(this.op('i32.lt_u', handler, this.i32(this.request.firstSlot)), () => {
-        call('leaked', to);
-        call(SETTLE);
-      });
+      fn.if(
+        this.op('i32.lt_u', handler, this.i32(this.request.firstSlot)),
+        () => {
+          call('leaked', to);
+          call(SETTLE);
+        },
+        () => {
+          this.noteCrossing(to);
+        },
+      );
       fn.tailCall(go, [to, handler]);
     };
     fn.if(this.op('i32.eq', how, this.i32(JUMP)), () => {
@@ -511,6 +521,15 @@ class RegionEmitter {
     // Where a link is to be written when the target is found; none for an indirect jump.
     this.stateStore('i32.store', S.faultAccess, fn.select(follows, info, this.i32(0)));
     fn.return(fn.select(follows, this.i32(EXIT.lookup), info));
+  }
+
+  private noteCrossing(to: Val): void {
+    const { fn } = this;
+    const n = fn.op('i32.load', [this.i32(0)], CROSSING_COUNT);
+    fn.effect('i32.store', [this.i32(0), this.op('i32.add', n, this.i32(1))], CROSSING_COUNT);
+    const at = this.op('i32.mul', this.op('i32.and', n, this.i32(MISSES - 1)), this.i32(CROSSING_SIZE));
+    fn.effect('i32.store', [at, to], CROSSINGS);
+    fn.effect('i32.store', [at, this.i32(this.request.slot)], CROSSINGS + 4);
   }
 
   // ---- shorthand

@@ -19,8 +19,8 @@ export interface Compiled {
 export interface BackgroundCompiler {
   /** `records`: copies of the job's, which it may keep. */
   post(job: CompileJob, records: Uint8Array): void;
-  /** It takes jobs. */
-  readonly alive: boolean;
+  /** It takes jobs: it has come up, and nothing went wrong. */
+  readonly ready: boolean;
   /** The next answer. */
   poll(): Compiled | null;
 }

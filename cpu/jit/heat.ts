@@ -30,6 +30,8 @@ export const LOOKS = 4;
 /** Ways out to an interpreted place that are worth compiling it, and instructions of a region around it that make it twice that. */
 export const LEAKS = 10_000;
 export const LEAKS_SHARED = 50;
+/** Part of LEAKS that makes a place worth compiling along with another one. */
+export const LEAKS_ALONG = 16;
 /** Instructions that could be compiled in the time a module takes that has none. */
 export const OVERHEAD = 50;
 /** Compiled instructions that count as one interpreted. */
@@ -42,7 +44,13 @@ export const LARGE = 300;
 export const WASTED = 0.25;
 export const WASTED_MOST = 8;
 export const REGAINED = 1 / 64;
+/** Instructions of a region that is compiled in the guest's own thread while the compiler's is not there yet. */
+export const SMALL = 120;
+/** How many of them. */
+export const EARLY = 3;
 /** Blocks around a seed that are likely to become part of its region. */
 export const LIKELY = 60;
 /** Patience of a region whose jumps always find somewhere new. */
 export const ENOUGH = 1000;
+/** Ways from one region to another, for each of their instructions, that make it worth compiling both as one. */
+export const CROSSINGS_PER = 2000;

@@ -22,6 +22,8 @@ export interface Region {
   readonly patience: number;
   /** How many wandering instructions were known when it was compiled. */
   readonly knew: number;
+  /** How often execution went from it to others, about. */
+  readonly crossings: WeakMap<Region, number>;
 }
 
 /** Regions of one address space's code. */
@@ -58,16 +60,28 @@ export class Regions {
   private readonly free: number[] = [];
   /** Oldest first. */
   private readonly live = new Set<Region>();
+  private readonly bySlot = new Map<number, Region>();
   private readonly heads = new Map<number, Head>();
   private suspended = false;
   /** Of the regions there are. */
   private bytes = 0;
   evicted = 0;
+  /** How many there are whose arithmetic could be faster once results are known to have been inexact. */
+  unsettled = 0;
 
   constructor(options: RegionsOptions) {
     this.options = options;
     const { length } = options.table;
     for (let slot = length - 1; slot >= length - options.slots; slot--) this.free.push(slot);
+  }
+
+  at(slot: number): Region | null {
+    return this.bySlot.get(slot) ?? null;
+  }
+
+  /** The region that begins with the block at this record. */
+  beginning(head: number): Region | null {
+    return this.heads.get(head)?.region ?? null;
   }
 
   /** Does a region begin with the block at this record? */
@@ -98,7 +112,9 @@ export class Regions {
   install(region: Region, code: unknown): void {
     this.options.table.set(region.slot, code);
     this.live.add(region);
+    this.bySlot.set(region.slot, region);
     this.bytes += region.size;
+    if (region.compiled.unsettled) this.unsettled++;
     this.enter(region);
     const places = this.options.placesOf(region.space);
     if (places) {
@@ -132,6 +148,7 @@ export class Regions {
 
   remove(region: Region): void {
     if (!this.live.delete(region)) return;
+    this.bySlot.delete(region.slot);
     for (const { head } of region.compiled.entries) {
       const taken = this.heads.get(head);
       if (taken?.region !== region) continue;
@@ -147,6 +164,7 @@ export class Regions {
       for (const rec of region.compiled.indirect.keys()) removeFrom(places.sites, rec, region);
     }
     this.bytes -= region.size;
+    if (region.compiled.unsettled) this.unsettled--;
     this.options.table.set(region.slot, null);
     this.free.push(region.slot);
   }
@@ -173,8 +191,9 @@ export class Regions {
       this.free.push(slot);
     }
     this.live.clear();
+    this.bySlot.clear();
     this.heads.clear();
-    this.bytes = 0;
+    this.bytes = this.unsettled = 0;
   }
 }
 

@@ -5,6 +5,9 @@
 import type { CodeArena, CodeSpace } from '../code-space.ts';
 import {
   COUNTERS,
+  CROSSINGS,
+  CROSSING_COUNT,
+  CROSSING_SIZE,
   EXIT_CAUSES,
   LEAK_COUNT,
   LEAK_RECORDS,
@@ -20,11 +23,13 @@ import type { Memory } from '../memory/memory.ts';
 import type { BackgroundCompiler, Compiled, CompilerStats, CompileRegion } from './compiler.ts';
 import {
   COMPILED_SPEED,
+  CROSSINGS_PER,
   ENOUGH,
   FRESH,
   KEPT,
   LARGE,
   LEAKS,
+  LEAKS_ALONG,
   LEAKS_SHARED,
   LIKELY,
   LOOKS,
@@ -33,7 +38,9 @@ import {
   OVERHEAD,
   PATIENCE_PER,
   REGAINED,
+  EARLY,
   SETTLED,
+  SMALL,
   WASTED,
   WASTED_MOST,
   type Heat,
@@ -47,16 +54,17 @@ import {
   type CompileJob,
   type WindowExtent,
 } from './job.ts';
+import { LIMITS } from './region.ts';
 import { Regions, type Places, type Region } from './regions.ts';
 
 const PAGE = 4096;
+/** Pages a job's windows are remembered of. */
+const RECENT = 256;
 /** Places an indirect jump is remembered to go to. */
 const TARGETS = 64;
 
 /** Jobs that wait for another thread. */
 const QUEUE = 3;
-/** It is started at so much of the time before which nothing is compiled: starting takes it a while, and a short program pays for its end. */
-const EARLY = 2 / 3;
 
 export interface TierOptions {
   /** Count the regions' exits. */
@@ -108,8 +116,8 @@ interface Pending {
   readonly job: CompileJob;
   readonly space: CodeSpace;
   readonly seeds: readonly number[];
-  /** The region it is to replace. */
-  readonly old: Region | null;
+  /** The regions it is to replace. */
+  readonly old: readonly Region[];
   readonly patience: number;
   /** Blocks it may hold. */
   readonly near: ReadonlySet<number>;
@@ -138,6 +146,10 @@ export class Tier {
   private readonly targets = new Map<number, Map<number, number>>();
   private compile: CompileRegion | null = null;
   private background: BackgroundCompiler | null = null;
+  /** Places whose regions were too large to be compiled before the thread has come up. */
+  private readonly large = new Set<number>();
+  /** How often one was compiled, or tried to be, before. */
+  private early = 0;
   /** What is being compiled in another thread, oldest first. */
   private readonly pending: Pending[] = [];
   private readonly now: () => number;
@@ -212,37 +224,33 @@ export class Tier {
   sample(space: CodeSpace, from: number, pc: number): void {
     const p = this.profile(space);
     const { warmUp = 0 } = this.options.heat;
-    if (this.taken++ === Math.floor(warmUp * EARLY)) this.background = this.options.background?.() ?? null;
-    if (this.taken <= warmUp) return;
+    if (++this.taken <= warmUp) return;
     this.poll();
     this.noteTarget(from, pc);
     p.sinceForgotten++;
-    const inside = this.around(p, pc);
     const head = space.blocks.get(pc);
     const compiled = head !== undefined && this.regions.begins(head);
     this.credit += compiled ? this.average / COMPILED_SPEED : this.average;
-    for (const region of [...(p.sites.get(from) ?? [])])
-      if (
-        !region.compiled.indirect.get(from)!.includes(pc) &&
-        ++region.strays >= region.patience &&
-        region.patience < ENOUGH &&
-        this.affordable
-      )
-        this.improve(region, p, region.patience * 2);
+    const jumping = p.sites.get(from);
+    if (jumping) this.lookAtStrays([...jumping], p, from, pc);
     this.lookAtMisses(p);
     this.lookAtLeaks(space, p);
+    this.lookAtCrossings(p);
     if (compiled) {
       p.wasted = Math.max(0, p.wasted - REGAINED);
-      const unsettled = inside.find((r) => r.compiled.unsettled);
-      if (unsettled && this.affordable && this.options.settled())
-        this.improve(unsettled, p, unsettled.patience);
+      if (this.regions.unsettled > 0 && this.affordable && this.options.settled())
+        for (const region of p.regions.get(pc) ?? [])
+          if (region.compiled.unsettled && !region.compiled.copies.has(pc)) {
+            this.improve(region, p, region.patience);
+            break;
+          }
       this.average = Math.min(this.average * 2, this.options.heat.longest);
       return;
     }
     this.average = this.options.heat.slice;
     const n = (p.samples.get(pc) ?? 0) + 1;
     p.samples.set(pc, n);
-    const around = largest(inside);
+    const around = this.around(p, pc);
     if (around && !around.seeds.includes(pc)) {
       this.want(around, p, pc);
       return;
@@ -260,7 +268,7 @@ export class Tier {
     p.done.set(pc, (p.done.get(pc) ?? 0) + 1);
     if (around)
       this.regions.enter(around); // another region that began here is gone
-    else this.make(space, p, pc);
+    else this.make(space, p, [pc]);
   }
 
   /** Is a region being compiled that begins here, or is likely to hold the place? */
@@ -268,9 +276,26 @@ export class Tier {
     return this.pending.some((job) => job.space === space && (job.seeds.includes(pc) || job.likely.has(pc)));
   }
 
-  /** Regions a block is part of by itself. */
-  private around(p: Profile, pc: number): Region[] {
-    return [...(p.regions.get(pc) ?? [])].filter(({ compiled }) => !compiled.copies.has(pc));
+  /** The largest region a block is part of by itself. */
+  private around(p: Profile, pc: number): Region | null {
+    let found: Region | null = null;
+    for (const region of p.regions.get(pc) ?? []) {
+      const { copies, instructions } = region.compiled;
+      if (!copies.has(pc) && (!found || instructions > found.compiled.instructions)) found = region;
+    }
+    return found;
+  }
+
+  /** An indirect jump of these regions goes to `pc`. When that was often enough new to one it is compiled again. */
+  private lookAtStrays(regions: readonly Region[], p: Profile, from: number, pc: number): void {
+    for (const region of regions)
+      if (
+        !region.compiled.indirect.get(from)!.includes(pc) &&
+        ++region.strays >= region.patience &&
+        region.patience < ENOUGH &&
+        this.affordable
+      )
+        this.improve(region, p, region.patience * 2);
   }
 
   /** A region is reached in its middle: when that was often enough it gets entries for all such places at once. */
@@ -318,16 +343,52 @@ export class Tier {
       const pc = this.u64(i32[(LEAK_RECORDS >> 2) + ((this.taken + k) % MISSES)] + R.pc);
       const n = (p.leaks.get(pc) ?? 0) + count / LOOKS;
       p.leaks.set(pc, n);
-      const region = largest(this.around(p, pc));
+      if (n < LEAKS) continue;
+      const region = this.around(p, pc);
       const size = region ? region.compiled.instructions / LEAKS_SHARED : 0;
       if (n < LEAKS * (1 + size) * 2 ** (p.done.get(pc) ?? 0) || !this.affordable) continue;
       const head = space.blocks.get(pc);
       if (head === undefined || this.regions.begins(head) || this.isPending(space, pc)) continue;
-      p.leaks.delete(pc);
-      p.done.set(pc, (p.done.get(pc) ?? 0) + 1);
-      if (region) this.improve(region, p, region.patience, [...region.seeds, pc]);
-      else this.make(space, p, pc);
+      const places = [pc, ...this.alsoLeaking(space, p, pc, region)];
+      for (const at of places) {
+        p.leaks.delete(at);
+        p.done.set(at, (p.done.get(at) ?? 0) + 1);
+      }
+      if (region) this.improve(region, p, region.patience, [...region.seeds, ...places]);
+      else this.make(space, p, places);
     }
+  }
+
+  /** Two regions that keep going to each other become one, if that is not too long. */
+  private lookAtCrossings(p: Profile): void {
+    const { i32 } = this.options.memory;
+    const count = i32[CROSSING_COUNT >> 2];
+    i32[CROSSING_COUNT >> 2] = 0;
+    if (count < MISSES) return;
+    for (let k = 0; k < LOOKS; k++) {
+      const at = (CROSSINGS + ((this.taken + k) % MISSES) * CROSSING_SIZE) >> 2;
+      const to = this.regions.beginning(i32[at]);
+      const from = this.regions.at(i32[at + 1]);
+      if (!from || !to || from === to || from.space !== to.space) continue;
+      const n = (from.crossings.get(to) ?? 0) + count / LOOKS;
+      from.crossings.set(to, n);
+      const size = from.compiled.instructions + to.compiled.instructions;
+      if (size > LIMITS.instructions || n < size * CROSSINGS_PER || !this.affordable) continue;
+      from.crossings.delete(to);
+      this.improve(from, p, from.patience, [...from.seeds, ...to.seeds], to);
+    }
+  }
+
+  /** Other places of the same region, or of none, that are reached often enough to be compiled along with `pc`. */
+  private alsoLeaking(space: CodeSpace, p: Profile, pc: number, region: Region | null): number[] {
+    const found: number[] = [];
+    for (const [at, n] of p.leaks) {
+      if (at === pc || n < LEAKS / LEAKS_ALONG || this.around(p, at) !== region) continue;
+      const head = space.blocks.get(at);
+      if (head === undefined || this.regions.begins(head) || this.isPending(space, at)) continue;
+      found.push(at);
+    }
+    return found;
   }
 
   private noteTarget(from: number, pc: number): void {
@@ -336,27 +397,41 @@ export class Tier {
     if (seen.size < TARGETS || seen.has(pc)) seen.set(pc, (seen.get(pc) ?? 0) + 1);
   }
 
-  private make(space: CodeSpace, p: Profile, pc: number): void {
-    const job = this.job(space, p, [pc], []);
+  private make(space: CodeSpace, p: Profile, seeds: readonly number[]): void {
+    const job = this.job(space, p, seeds, []);
     if (!job) return;
-    this.start(job, { space, seeds: [pc], old: null, patience: 0 });
+    this.start(job, { space, seeds, old: [], patience: 0 });
   }
 
-  /** Compiles a region again with what was seen since. */
-  private improve(region: Region, p: Profile, patience: number, seeds = region.seeds): void {
+  /** Compiles a region again with what was seen since, and another one along with it. */
+  private improve(
+    region: Region,
+    p: Profile,
+    patience: number,
+    seeds = region.seeds,
+    other: Region | null = null,
+  ): void {
     const { space, compiled } = region;
-    if (this.pending.some(({ old }) => old === region)) return;
-    const job = this.job(space, p, seeds, compiled.blocks);
-    if (job) this.start(job, { space, seeds, old: region, patience });
+    const old = other ? [region, other] : [region];
+    if (this.pending.some((job) => job.old.some((r) => old.includes(r)))) return;
+    const keep = other ? [...compiled.blocks, ...other.compiled.blocks] : compiled.blocks;
+    const job = this.job(space, p, [...new Set(seeds)], keep);
+    if (job) this.start(job, { space, seeds: job.seeds, old, patience });
   }
 
-  /** null: all slots are taken. */
+  /** null: all slots are taken, or it has to wait for the thread. */
   private job(
     space: CodeSpace,
     p: Profile,
     seeds: readonly number[],
     keep: readonly number[],
   ): CompileJob | null {
+    if (
+      this.background &&
+      !this.background.ready &&
+      (this.early >= EARLY || seeds.some((pc) => this.large.has(pc)))
+    )
+      return null;
     const slot = this.regions.takeSlot();
     if (slot === null) return null;
     const { memory, arena, bytesOf, onRegion } = this.options;
@@ -408,19 +483,19 @@ export class Tier {
   }
 
   private u64(at: number): number {
-    const { view } = this.options.memory;
-    return view.getUint32(at + 4, true) * 4294967296 + view.getUint32(at, true);
+    const { i32 } = this.options.memory;
+    return (i32[(at + 4) >> 2] >>> 0) * 4294967296 + (i32[at >> 2] >>> 0);
   }
 
   /** Has the addresses it is given covered by windows, as long as there are any left. */
   private windowShower(space: CodeSpace): (address: number) => void {
-    const seen = new Set<number>();
-    let last = 0;
+    // What was asked for lately: most are asked for again and again.
+    const recent = new Float64Array(RECENT);
     return (address) => {
       const page = Math.floor(address / PAGE);
-      if (page === last || seen.has(page)) return;
-      seen.add((last = page));
-      if (page > 0) this.options.windowOf(space, address, false);
+      if (page === 0 || recent[page % RECENT] === page) return;
+      recent[page % RECENT] = page;
+      this.options.windowOf(space, address, false);
     };
   }
 
@@ -432,14 +507,25 @@ export class Tier {
       likely: blockAddresses(job, LIKELY),
       stale: false,
     };
-    if (this.background?.alive) {
+    // Until the thread has come up small regions are compiled here: a loop that is all there is shall not wait for it.
+    this.background ??= this.options.background?.() ?? null;
+    if (this.background?.ready) {
+      this.large.clear();
       this.pending.push(pending);
       this.background.post(job, copyRecords(this.options.memory.u8, job));
       return;
     }
     const start = this.now();
     this.compile ??= this.options.compiler();
-    const region = this.compile({ ...job, view: this.options.memory.view });
+    const most = this.background ? SMALL : Infinity;
+    if (this.background) this.early++;
+    const region = this.compile({ ...job, view: this.options.memory.view, most });
+    if (!region && this.background) {
+      for (const pc of job.seeds) {
+        this.large.add(pc);
+        this.profiles.get(what.space)?.done.delete(pc);
+      }
+    }
     const module = region && new WebAssembly.Module(region.bytes as Uint8Array<ArrayBuffer>);
     this.finish(pending, { region, module, milliseconds: this.now() - start });
   }
@@ -458,7 +544,9 @@ export class Tier {
     this.failure = compiled.failure ?? this.failure;
     if (region) this.credit -= (region.instructions + OVERHEAD) * (this.options.heat.cost ?? 0);
     const p = this.profiles.get(space);
-    if (!region || !module || stale || !p) {
+    const lost = old.length > 1 && region && !isWithin(job.keep, new Set(region.blocks));
+    if (lost) old[0].crossings.set(old[1], -Infinity);
+    if (!region || !module || stale || lost || !p) {
       this.regions.giveSlot(job.slot);
       return;
     }
@@ -474,14 +562,14 @@ export class Tier {
     this.made.regions++;
     this.made.instructions += region.instructions;
     this.made.bytes += region.bytes.length;
-    if (old) this.regions.remove(old);
+    for (const r of old) this.regions.remove(r);
     const { samples } = this.options.heat;
     const { bytes, listing: _, ...rest } = region;
     this.regions.install(
       {
         slot: job.slot, space, seeds, compiled: rest, size: bytes.length,
-        patience: old ? patience : samples + Math.floor(region.instructions / PATIENCE_PER),
-        strays: 0, missed: 0, wanted: new Map(), wishes: 0, knew: job.wandering.length,
+        patience: old.length > 0 ? patience : samples + Math.floor(region.instructions / PATIENCE_PER),
+        strays: 0, missed: 0, wanted: new Map(), wishes: 0, knew: job.wandering.length, crossings: new WeakMap(),
       },
       instance.exports['region'],
     ); // prettier-ignore
@@ -526,8 +614,5 @@ export class Tier {
   }
 }
 
-function largest(regions: readonly Region[]): Region | null {
-  let found: Region | null = null;
-  for (const r of regions) if (!found || r.compiled.instructions > found.compiled.instructions) found = r;
-  return found;
-}
+const isWithin = (some: readonly number[], all: ReadonlySet<number>): boolean =>
+  some.every((x) => all.has(x));

@@ -1,5 +1,11 @@
 /** Compiles hot code in a thread beside the guest: one for each architecture, which all machines of the process share. */
-import { MessageChannel, Worker, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import {
+  MessageChannel,
+  SHARE_ENV,
+  Worker,
+  receiveMessageOnPort,
+  type MessagePort,
+} from 'node:worker_threads';
 import type { BackgroundCompiler, CompileJob, Compiled } from '../../cpu/index.ts';
 import type { ThreadAnswer, ThreadData, ThreadJob } from './compiler-thread.ts';
 
@@ -14,7 +20,8 @@ export interface ThreadFiles {
 
 class CompilerThread {
   private readonly port: MessagePort;
-  private readonly answered = new Int32Array(new SharedArrayBuffer(4));
+  /** What the thread tells without a turn of the event loop: that an answer lies in the port, and that it has come up. */
+  private readonly told = new Int32Array(new SharedArrayBuffer(8));
   private readonly waiting = new Map<number, (compiled: Compiled) => void>();
   private last = 0;
   alive = true;
@@ -22,11 +29,12 @@ class CompilerThread {
   constructor({ thread, bundle, tables }: ThreadFiles) {
     const { port1, port2 } = new MessageChannel();
     this.port = port1;
-    const { answered } = this;
-    const workerData: ThreadData = { port: port2, answered, bundle, tables };
+    const { told } = this;
+    const workerData: ThreadData = { port: port2, told, bundle, tables };
     const worker = new Worker(thread, {
       workerData,
       transferList: [port2],
+      env: SHARE_ENV, // sooner there than with a copy
       resourceLimits: { maxYoungGenerationSizeMb: 64 },
     });
     // It keeps nobody from ending.
@@ -41,6 +49,10 @@ class CompilerThread {
     worker.on('exit', end);
   }
 
+  get ready(): boolean {
+    return this.alive && Atomics.load(this.told, 1) !== 0;
+  }
+
   post(job: CompileJob, records: Uint8Array, answer: (compiled: Compiled) => void): void {
     const id = ++this.last;
     this.waiting.set(id, answer);
@@ -50,7 +62,7 @@ class CompilerThread {
 
   /** Hands out the answers that have come, without a turn of the event loop: a guest that computes takes none. */
   poll(): void {
-    if (Atomics.exchange(this.answered, 0, 0) === 0) return;
+    if (Atomics.exchange(this.told, 0, 0) === 0) return;
     for (let m = receiveMessageOnPort(this.port); m; m = receiveMessageOnPort(this.port)) {
       const { id, compiled } = m.message as ThreadAnswer;
       this.waiting.get(id)?.(compiled);
@@ -68,8 +80,8 @@ export function backgroundCompiler(files: ThreadFiles): BackgroundCompiler {
   const used = thread;
   const answers: Compiled[] = [];
   return {
-    get alive() {
-      return used.alive;
+    get ready() {
+      return used.ready;
     },
     post: (job, records) => {
       used.post(job, records, (compiled) => answers.push(compiled));

@@ -1,16 +1,16 @@
 /** The thread that compiles hot code: entry of dist/compiler-thread.cjs. It gets jobs with copies of their records. */
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { setFlagsFromString } from 'node:v8';
 import { workerData, type MessagePort } from 'node:worker_threads';
 import { placeRecords, recordsEnd } from '../../cpu/jit/job.ts';
 import type { CompileJob, CompileRegion, Compiled } from '../../cpu/index.ts';
+import { loadBundle } from './bundle.ts';
 
 /** What it is started with. */
 export interface ThreadData {
   readonly port: MessagePort;
-  /** An answer lies in the port when this is not 0. */
-  readonly answered: Int32Array;
+  /** An answer lies in the port when the first is not 0; jobs are taken when the second is. */
+  readonly told: Int32Array;
   /** Paths of the compiler's bundle and of the decoder's tables. */
   readonly bundle: string;
   readonly tables: string;
@@ -63,8 +63,8 @@ function answerTo(compile: CompileRegion, job: CompileJob, view: DataView): Comp
   }
 }
 
-function serve({ port, answered, bundle, tables }: ThreadData): void {
-  const { compilerOf } = createRequire(__filename)(bundle) as Bundle;
+function serve({ port, told, bundle, tables }: ThreadData): void {
+  const { compilerOf } = loadBundle(bundle) as Bundle;
   const compile = compilerOf(JSON.parse(readFileSync(tables, 'utf8')));
   const memory = new RecordMemory();
   // The guest's thread shall not have to compile what it calls first.
@@ -73,8 +73,9 @@ function serve({ port, answered, bundle, tables }: ThreadData): void {
     memory.place(message);
     const compiled = answerTo(compile, message.job, memory.view);
     port.postMessage({ id: message.id, compiled } satisfies ThreadAnswer);
-    Atomics.store(answered, 0, 1);
+    Atomics.store(told, 0, 1);
   });
+  Atomics.store(told, 1, 1);
 }
 
 serve(workerData as ThreadData);

@@ -1,6 +1,5 @@
 /** Loads what the build made of the instruction definitions: the interpreter's module and the decoder's tables. */
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import {
@@ -15,6 +14,7 @@ import {
   type SerializedIsa,
 } from '../../cpu/index.ts';
 import { backgroundCompiler } from './background.ts';
+import { loadBundle } from './bundle.ts';
 
 export interface CoreFiles<Isa> {
   readonly module: WebAssembly.Module;
@@ -54,7 +54,7 @@ export const compilerOf =
   (): CompileRegion => {
     allowFusing();
     const path = find(`compiler-${arch}.cjs`);
-    const bundle = createRequire(import.meta.url)(path) as { compiler: (isa: Isa) => CompileRegion };
+    const bundle = loadBundle(path) as { compiler: (isa: Isa) => CompileRegion };
     return bundle.compiler(isa);
   };
 

@@ -38,8 +38,10 @@ describe('a thread that ends', () => {
       targets: [], windows: [], stack: -1, settled: true, wandering: [], bytes: null,
     }; // prettier-ignore
     compiler.post(job, new Uint8Array());
-    while (compiler.alive) await sleep(5);
-    expect(compiler.poll()).toMatchObject({ region: null, module: null });
+    let answer = compiler.poll();
+    for (; !answer; answer = compiler.poll()) await sleep(5);
+    expect(answer).toMatchObject({ region: null, module: null });
+    expect(compiler.ready).toBe(false);
     expect(compiler.poll()).toBeNull();
   });
 });

@@ -44,7 +44,7 @@ class ProcRoot extends GeneratedDir {
     this.file('cpuinfo', () => cpuinfoText(k));
     this.file('devices', () => devicesText(k));
     this.file('diskstats', () => '');
-    this.file('filesystems', () => filesystemsText());
+    this.file('filesystems', () => filesystemsText(k));
     this.file('interrupts', () => '');
     this.file('loadavg', () => loadavgText(k));
     this.file('locks', () => '');

@@ -16,6 +16,7 @@ import { AT_FDCWD, FsContext, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, Vfs } from './fs/
 import { FutexTable } from './futex/futex.ts';
 import type { ExceptionKind, Kernel, KernelOptions, KernelPorts, Utsname } from './kernel.ts';
 import { IpcNamespace } from './ipc/ipc.ts';
+import { KeyTable } from './keys/key.ts';
 import { AddressSpace } from './mm/address-space.ts';
 import type { KernelMemory } from './mm/kernel-memory.ts';
 import { showRealtime } from './mm/image.ts';
@@ -101,6 +102,7 @@ export class KernelInstance implements Kernel {
   readonly notify: Notifier;
   readonly net: NetStack;
   readonly ipc: IpcNamespace;
+  readonly keys: KeyTable;
   readonly syscalls = buildSyscallTable();
   readonly uts: Utsname;
   tracer: Tracer | null = null;
@@ -140,6 +142,7 @@ export class KernelInstance implements Kernel {
     this.pseudo = new PseudoFs(ports.clock, () => this.vfs.newDev());
     this.net = new NetStack({ pseudo: this.pseudo, clock: ports.clock, kmem: this.kmem });
     this.ipc = new IpcNamespace(this);
+    this.keys = new KeyTable(this);
     this.shmem = this.vfs.newTmpfs();
     addMemDevices(this.devices, ports.entropy);
     this.ttys = new Ttys(this, this.vfs.newDev());

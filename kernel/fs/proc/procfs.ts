@@ -3,6 +3,7 @@ import { EIO, ENOENT } from '../../abi/errno.ts';
 import type { Kernel } from '../../kernel.ts';
 import type { Task } from '../../task/task.ts';
 import { S_IFDIR, type DirEntry, type Inode } from '../inode.ts';
+import { keysText, keyUsersText } from '../../keys/keyctl.ts';
 import { GeneratedDir, GeneratedFile, GeneratedFs, GeneratedLink, type Content } from './generated.ts';
 import { netDir, type ProcNetSource } from './net-files.ts';
 import { TaskDir } from './process-dir.ts';
@@ -46,6 +47,8 @@ class ProcRoot extends GeneratedDir {
     this.file('diskstats', () => '');
     this.file('filesystems', () => filesystemsText(k));
     this.file('interrupts', () => '');
+    this.file('key-users', (t) => keyUsersText(t));
+    this.file('keys', (t) => keysText(t));
     this.file('loadavg', () => loadavgText(k));
     this.file('locks', () => '');
     this.file('meminfo', () => meminfoText(k));

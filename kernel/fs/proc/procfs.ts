@@ -72,8 +72,8 @@ class ProcRoot extends GeneratedDir {
     if (!/^[1-9]\d{0,9}$/.test(name)) return -ENOENT;
     const pid = Number(name);
     // A thread's number leads to its process's directory too, though it is not listed.
-    const task = this.kernel.processes.tasks.get(pid);
-    const g = this.kernel.processes.groups.get(pid) ?? task?.group;
+    const task = this.kernel.processes.task(pid);
+    const g = this.kernel.processes.group(pid) ?? task?.group;
     return g ? this.dirOf(task ?? g.leader) : -ENOENT;
   }
 

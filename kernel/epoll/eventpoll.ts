@@ -95,6 +95,19 @@ export class EventPoll extends File {
     return 'anon_inode:[eventpoll]';
   }
 
+  /** ep_show_fdinfo. */
+  override fdinfo(): string {
+    const hex = (n: number): string => (n >>> 0).toString(16);
+    let out = '';
+    for (const i of this.list()) {
+      const { pos, inode } = i.file;
+      const data = (i.hi ? hex(i.hi) + hex(i.lo).padStart(8, '0') : hex(i.lo)).padStart(16);
+      const where = `pos:${pos} ino:${hex(inode?.ino ?? 0)} sdev:${hex(inode?.fs.dev ?? 0)}`;
+      out += `tfd: ${String(i.fd).padStart(8)} events: ${hex(i.events).padStart(8)} data: ${data}  ${where}\n`;
+    }
+    return out;
+  }
+
   find(file: File, fd: number): EpollItem | undefined {
     return this.items.get(fd)?.find((i) => i.file === file);
   }

@@ -56,7 +56,7 @@ function newName(vfs: Vfs, t: Task | null, dirfd: number, path: string, wantDir:
 
 /** may_create: the directory still exists and the caller may write to it. */
 function mayCreate(t: Task | null, dir: Dentry): number {
-  if (dir.dead) return -ENOENT;
+  if (dir.deleted) return -ENOENT;
   return t === null ? 0 : dir.inode.access(t, 3);
 }
 
@@ -80,7 +80,7 @@ function mayDelete(t: Task | null, dir: Dentry, victim: Dentry, wantDir: boolean
     if (!isDir(inode)) return -ENOTDIR;
     if (victim.isRoot) return -EBUSY;
   } else if (isDir(inode)) return -EISDIR;
-  return dir.dead ? -ENOENT : 0;
+  return dir.deleted ? -ENOENT : 0;
 }
 
 function created(t: Task | null, dir: Dentry, name: string, inode: Inode): Inode {
@@ -164,6 +164,8 @@ export function linkAt(
   if (inode.nlink === 0 && !(inode instanceof TmpfsInode && inode.linkable)) return -ENOENT;
   const done = w.dentry.inode.link(w.name, inode, t);
   if (done < 0) return done;
+  // O_TMPFILE's leave to be linked is for once (I_LINKABLE).
+  if (inode instanceof TmpfsInode) inode.linkable = false;
   if (t?.kernel.notify.active) t.kernel.notify.event(IN_ATTRIB, inode, null, '');
   created(t, w.dentry, w.name, inode);
   return 0;

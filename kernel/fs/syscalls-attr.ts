@@ -310,6 +310,12 @@ export function readahead(t: Task, a: Args): number {
 
 const XATTR_NAME_MAX = 255;
 const XATTR_SIZE_MAX = 65536;
+const NAMESPACES: ReadonlySet<string> = new Set(['user.', 'trusted.', 'security.']);
+
+/** security.capability must be a struct vfs_cap_data of revision 2 or 3 (cap_convert_nscap). */
+function validCapabilities(value: Uint8Array): boolean {
+  return (value.length === 20 && value[3] === 2) || (value.length === 24 && value[3] === 3);
+}
 
 function attrName(t: Task, address: number): string | number {
   const name = t.mm.cstring(address, XATTR_NAME_MAX + 1);
@@ -319,13 +325,15 @@ function attrName(t: Task, address: number): string | number {
 
 /** xattr_permission: which namespaces the caller may use on this file. 0 or -errno. */
 function mayUse(t: Task, inode: Inode, name: string, write: boolean): number {
+  // xattr_resolve_name: a namespace alone names nothing.
+  if (NAMESPACES.has(name)) return -EINVAL;
   if (name.startsWith('trusted.')) {
     return capable(t.creds, CAP_SYS_ADMIN) ? 0 : write ? -EPERM : -ENODATA;
   }
   if (name.startsWith('security.')) {
     return write && !capable(t.creds, CAP_SYS_ADMIN) ? -EPERM : 0;
   }
-  if (!name.startsWith('user.') || name.length === 5) return -EOPNOTSUPP;
+  if (!name.startsWith('user.')) return -EOPNOTSUPP;
   const type = inode.mode & S_IFMT;
   if (type !== S_IFREG && type !== S_IFDIR) return write ? -EPERM : -ENODATA;
   if (type === S_IFDIR && inode.mode & 0o1000 && write && !ownsInode(t, inode)) return -EPERM;
@@ -348,6 +356,7 @@ function setAttr(
   if (value === null) return -EFAULT;
   return change(t, target, (inode) => {
     const err = mayUse(t, inode, name, true);
+    if (err === 0 && name === 'security.capability' && !validCapabilities(value)) return -EINVAL;
     return err < 0 ? err : inode.setxattr(name, value.slice(), flags);
   });
 }

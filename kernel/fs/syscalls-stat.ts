@@ -13,7 +13,7 @@ import {
   putDirent64,
 } from './abi-stat.ts';
 import { MNT_NOEXEC, pathName, type Mount, type Path } from './dentry.ts';
-import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Inode } from './inode.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type DirEntry, type Inode } from './inode.ts';
 import { DirFile } from './regular-file.ts';
 import { getname } from './syscalls-open.ts';
 import {
@@ -172,16 +172,28 @@ export function readlinkat(t: Task, a: Args): number {
 /** Most bytes of entries packed in one call, however large the caller's buffer. */
 const MAX_DENTS = 1 << 20;
 
+/** dir_emit_dots: what every directory lists first, where the file system leaves it to the VFS. */
+function withDots(file: DirFile, list: DirEntry[]): DirEntry[] {
+  if (list[0]?.name === '.') return list;
+  const { inode, path } = file;
+  const parent = path?.dentry.parent.inode ?? inode;
+  const dots = [
+    { name: '.', ino: inode.ino, type: S_IFDIR },
+    { name: '..', ino: parent.ino, type: S_IFDIR },
+  ];
+  return dots.concat(list);
+}
+
 /** getdents64(2) and getdents(2). The position is an index into the listing taken when reading began. */
 function listDirectory(t: Task, fd: number, address: number, size: number, old: boolean): number {
   const file = t.fds.opened(fd);
   if (file === undefined) return -EBADF;
   if (!(file instanceof DirFile)) return -ENOTDIR;
   if (file.snapshot === null) {
-    if (file.path?.dentry.dead) return -ENOENT;
+    if (file.path?.dentry.deleted) return -ENOENT;
     const list = file.inode.entries(t);
     if (typeof list === 'number') return list;
-    file.snapshot = list;
+    file.snapshot = withDots(file, list);
   }
   const list = file.snapshot;
   const out = new Uint8Array(Math.min(size, MAX_DENTS));
@@ -212,7 +224,7 @@ export function getdents(t: Task, a: Args): number {
 /** getcwd(2): the length with its NUL. */
 export function getcwd(t: Task, a: Args): number {
   const { cwd, root } = t.fs;
-  if (cwd.dentry.dead) return -ENOENT;
+  if (cwd.dentry.deleted) return -ENOENT;
   const name = pathName(cwd, root);
   if (name.length + 1 > a.size(1)) return -ERANGE;
   const bytes = new Uint8Array(name.length + 1);

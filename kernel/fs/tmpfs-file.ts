@@ -13,6 +13,7 @@ export const F_SEAL_SHRINK = 2;
 export const F_SEAL_GROW = 4;
 export const F_SEAL_WRITE = 8;
 export const F_SEAL_FUTURE_WRITE = 16;
+export const F_SEAL_EXEC = 32;
 
 /** An open tmpfs file. */
 export class TmpfsFile extends RegularFile {

@@ -37,6 +37,7 @@ import {
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, MAX_FILE_SIZE, sizeAllowed } from './regular-file.ts';
 import { openSpecial } from './special.ts';
 import {
+  F_SEAL_EXEC,
   F_SEAL_FUTURE_WRITE,
   F_SEAL_GROW,
   F_SEAL_SEAL,
@@ -289,6 +290,7 @@ export class TmpfsInode extends Inode implements MemObject {
     this.mtime = this.ctime = this.now();
   }
   override chmod(mode: number): number {
+    if (this.seals & F_SEAL_EXEC && (this.mode ^ mode) & 0o111) return -EPERM;
     this.mode = (this.mode & S_IFMT) | (mode & 0o7777);
     this.ctime = this.now();
     return 0;
@@ -384,8 +386,10 @@ export class TmpfsInode extends Inode implements MemObject {
     if (this.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_GROW)) {
       if (this.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) return -EPERM;
       if (offset + length > this.length) {
-        if (offset >= this.length) return -EPERM;
-        length = this.length - offset;
+        // Page by page: one that would end beyond is not written at all (shmem_write_begin).
+        const whole = Math.floor(this.length / PAGE_SIZE) * PAGE_SIZE;
+        if (offset >= whole) return -EPERM;
+        length = whole - offset;
       }
     }
     this.clearTail(offset);
@@ -479,9 +483,7 @@ export class TmpfsInode extends Inode implements MemObject {
   release(): void {
     this.unhold();
   }
-  sync(): number {
-    return 0;
-  }
+  sync(): void {}
   /** The name it was last mapped by. */
   mappedAt: Path | null = null;
   get name(): string {
@@ -493,8 +495,11 @@ export class TmpfsInode extends Inode implements MemObject {
 
   /** F_ADD_SEALS. Writable shared mappings forbid F_SEAL_WRITE (`writableMaps`). */
   addSeals(seals: number): number {
-    if (seals & ~31) return -EINVAL;
+    if (seals & ~63) return -EINVAL;
     if (this.seals & F_SEAL_SEAL) return -EPERM;
+    // What may be executed must not change afterwards either.
+    if (seals & F_SEAL_EXEC && this.mode & 0o111)
+      seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
     if (seals & F_SEAL_WRITE && !(this.seals & F_SEAL_WRITE))
       for (const m of this.mappers) if (m.mayWrite?.(this)) return -EBUSY;
     this.seals |= seals;

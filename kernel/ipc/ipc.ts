@@ -9,8 +9,6 @@ import { SHMMNI, shmLine, type Segment } from './shm.ts';
 export class IpcNamespace {
   readonly shm = new IpcIds<Segment>(SHMMNI);
   readonly sem = new IpcIds<SemSet>(SEMMNI);
-  /** In all sets of `sem`. */
-  semaphores = 0;
   readonly msg = new IpcIds<MsgQueue>(MSGMNI);
   readonly mq: MessageQueues;
 

@@ -12,24 +12,17 @@ export class ByteQueue {
   private start = 0;
   private end = 0;
   length = 0;
-  private held = 0;
-
-  /** Bytes its chunks take, read and unread: none when it is empty, though it may keep a small one to go on with. */
-  get memory(): number {
-    return this.length === 0 ? 0 : this.held;
-  }
+  /** Bytes its chunks take, read and unread. */
+  memory = 0;
 
   /** Copies bytes [from, to) of `src` in. */
   push(src: IoBuf, from: number, to: number): void {
     let at = from;
-    // What fits in one chunk stays in one piece: a host gets it by one write.
-    if (this.length === 0 && this.chunks.length > 0 && this.chunks[0].length - this.end < to - from)
-      this.clear();
     while (at < to) {
       let last = this.chunks[this.chunks.length - 1];
       if (last === undefined || this.end === last.length) {
         last = new Uint8Array(Math.min(Math.max(CHUNK, to - at), MAX_CHUNK));
-        this.held += last.length;
+        this.memory += last.length;
         this.chunks.push(last);
         this.end = 0;
       }
@@ -76,11 +69,10 @@ export class ByteQueue {
   /** Takes up to `max` bytes as one array, without copying where a chunk allows it. */
   take(max: number): Uint8Array {
     const first = this.chunks[0];
-    if (this.length === 0) return new Uint8Array(0);
+    if (first === undefined) return new Uint8Array(0);
     const stop = this.chunks.length === 1 ? this.end : first.length;
     const out = first.subarray(this.start, Math.min(stop, this.start + max));
     const done = this.start + out.length === stop;
-    // Nothing is written over what was given away: the chunk is gone on with behind it.
     this.forget(done ? 1 : 0, done ? 0 : this.start + out.length, out.length);
     return out;
   }
@@ -100,22 +92,16 @@ export class ByteQueue {
 
   clear(): void {
     this.chunks = [];
-    this.start = this.end = this.length = this.held = 0;
+    this.start = this.end = this.length = this.memory = 0;
   }
 
   private forget(chunks: number, start: number, bytes: number): void {
     this.length -= bytes;
     if (this.length === 0) {
-      const last = this.chunks[this.chunks.length - 1];
-      if (last === undefined || last.length > CHUNK || this.end === last.length) this.clear();
-      else {
-        this.chunks.splice(0, this.chunks.length - 1);
-        this.held = last.length;
-        this.start = this.end;
-      }
+      this.clear();
       return;
     }
-    if (chunks > 0) for (const c of this.chunks.splice(0, chunks)) this.held -= c.length;
+    if (chunks > 0) for (const c of this.chunks.splice(0, chunks)) this.memory -= c.length;
     this.start = start;
   }
 }

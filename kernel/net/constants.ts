@@ -72,17 +72,24 @@ export const SO_LOCK_FILTER = 44;
 export const SO_SELECT_ERR_QUEUE = 45;
 export const SO_BUSY_POLL = 46;
 export const SO_INCOMING_CPU = 49;
+export const SO_MAX_PACING_RATE = 47;
 export const SO_MEMINFO = 55;
 export const SO_INCOMING_NAPI_ID = 56;
 export const SO_COOKIE = 57;
 export const SO_PEERGROUPS = 59;
 export const SO_ZEROCOPY = 60;
 export const SO_TXTIME = 61;
+export const SO_BINDTOIFINDEX = 62;
 export const SO_RCVTIMEO_NEW = 66;
 export const SO_SNDTIMEO_NEW = 67;
 export const SO_PREFER_BUSY_POLL = 69;
 export const SO_NETNS_COOKIE = 71;
 export const SO_BUF_LOCK = 72;
+export const SO_RESERVE_MEM = 73;
+export const SO_TXREHASH = 74;
+export const SO_RCVMARK = 75;
+export const SO_PASSPIDFD = 76;
+export const SO_PEERPIDFD = 77;
 
 export const MSG_OOB = 0x1;
 export const MSG_PEEK = 0x2;
@@ -103,6 +110,7 @@ export const MSG_CMSG_COMPAT = 0x80000000 | 0;
 
 export const SCM_RIGHTS = 1;
 export const SCM_CREDENTIALS = 2;
+export const SCM_PIDFD = 4;
 export const SCM_MAX_FD = 253;
 
 export const SHUT_RD = 0;

@@ -1,10 +1,12 @@
 /** Ancillary data: struct cmsghdr in and out (cmsg(3)). */
-import { EBADF, EFAULT, EINVAL, ENOBUFS, EPERM, ETOOMANYREFS } from '../abi/errno.ts';
+import { EBADF, EFAULT, EINVAL, ENOBUFS, EPERM, ESRCH, ETOOMANYREFS } from '../abi/errno.ts';
 import { RLIMIT_NOFILE, installFile } from '../fs/file.ts';
 import type { File } from '../fs/file.ts';
+import { pidfdCreate } from '../task/pidfd.ts';
 import type { Task } from '../task/task.ts';
+import type { ThreadGroup } from '../task/thread-group.ts';
 import {
-  MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOL_SOCKET,
+  MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_CREDENTIALS, SCM_MAX_FD, SCM_PIDFD, SCM_RIGHTS, SOL_SOCKET,
 } from './constants.ts'; // prettier-ignore
 
 const HEADER = 16;
@@ -25,6 +27,8 @@ export interface Ucred {
 export interface Control {
   readonly files: File[];
   readonly creds: Ucred | null;
+  /** The sender, of whom a descriptor is wanted (SO_PASSPIDFD). */
+  readonly sender?: ThreadGroup | null;
   /** Other messages, already encoded: level, type, data. */
   readonly other: readonly { level: number; type: number; data: Uint8Array }[];
 }
@@ -86,11 +90,17 @@ export function readControl(
         gid: v.getInt32(at + 24, true),
       };
       if (!mayClaim(t, creds)) return refuse(EPERM);
+      if (!processOf(t, creds.pid)) return refuse(ESRCH);
+      if (creds.uid === -1 || creds.gid === -1) return refuse(EINVAL);
     } else return refuse(EINVAL);
     at += align8(size);
   }
   return files.length || creds || other.length ? { files, creds, other } : null;
 }
+
+/** The process with this number: mostly the caller. */
+export const processOf = (t: Task, pid: number): ThreadGroup | null =>
+  pid === t.pid ? t.group : (t.kernel.processes.group(pid) ?? null);
 
 /** scm_check_creds: a process may only say who it is, unless it is privileged. */
 function mayClaim(t: Task, c: Ucred): boolean {
@@ -166,6 +176,16 @@ export function writeControl(
       at += Math.min(align8(size), length - at);
     }
     dropFiles(c);
+  }
+  if (c.sender) {
+    // scm_pidfd_recv: a whole one or none.
+    if (address === 0 || length - at < HEADER + 4) out |= MSG_CTRUNC;
+    else {
+      const file = pidfdCreate(c.sender);
+      const fd = installFile(t, file, true);
+      if (fd < 0) file.release();
+      put(SOL_SOCKET, SCM_PIDFD, new Uint8Array(Int32Array.of(fd).buffer));
+    }
   }
   return { used: at, flags: out };
 }

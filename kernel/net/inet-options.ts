@@ -89,7 +89,7 @@ export const TCP_OPTIONS: Options = new Map<number, IntOption>([
   [18, int(0, 0, INT_MAX)], // TCP_USER_TIMEOUT
   [23, int(0, 0, INT_MAX)], // TCP_FASTOPEN
   [24, int(0, -INT_MAX - 1, INT_MAX)], // TCP_TIMESTAMP
-  [25, int(-1, -INT_MAX - 1, INT_MAX)], // TCP_NOTSENT_LOWAT
+  [25, int(0, -INT_MAX - 1, INT_MAX)], // TCP_NOTSENT_LOWAT
   [27, bool()], // TCP_SAVE_SYN
   [30, bool()], // TCP_FASTOPEN_CONNECT
   [34, bool()], // TCP_FASTOPEN_NO_COOKIE

@@ -38,6 +38,8 @@ export abstract class InetSocket extends Socket {
     this.multicast = new Multicast(net);
   }
 
+  /** Bytes or memory that wait to be read, as /proc/net counts them. */
+  abstract get receiving(): number;
   protected abstract get table(): PortTable;
   /** More for a socket that is connected to just this peer (udp's compute_score). */
   score(_ip: Ip): number {
@@ -51,7 +53,7 @@ export abstract class InetSocket extends Socket {
   newBinding(ip: Ip, port: number): Binding {
     return {
       ip, port, v6only: this.v6only, inet4: this.family === AF_INET, reuseAddr: this.options.reuseAddr,
-      reusePort: this.options.reusePort, uid: this.uid, listening: false, socket: this, until: 0,
+      reusePort: this.options.reusePort, uid: this.uid, listening: false, socket: this, until: 0, remote: null,
     }; // prettier-ignore
   }
 

@@ -1,8 +1,8 @@
 /** ioctl(2) on sockets: queue sizes and interface questions (netdevice(7)). */
-import { EFAULT, EINVAL, ENODEV, ENOENT, ENOTTY, EPERM } from '../abi/errno.ts';
+import { EFAULT, EINVAL, ENODEV, ENOENT, ENOTTY, EOPNOTSUPP, EPERM } from '../abi/errno.ts';
 import type { Task } from '../task/task.ts';
 import { ipTo16 } from './address.ts';
-import { AF_INET, FIONREAD, SIOCOUTQ } from './constants.ts';
+import { AF_INET, AF_UNIX, FIONREAD, SIOCOUTQ } from './constants.ts';
 import { interfaceFlags } from './interface-flags.ts';
 import type { Socket } from './socket.ts';
 import type { Interface } from './stack.ts';
@@ -38,6 +38,7 @@ export function socketIoctl(s: Socket, t: Task, cmd: number, arg: number): numbe
     case SIOCOUTQ:
       return putInt(s.outq());
     case SIOCATMARK:
+      if (s.family === AF_UNIX && !s.stream) return -EOPNOTSUPP;
       return putInt(s.atMark ? 1 : 0);
     case SIOCGSTAMP:
       return -ENOENT;

@@ -1,4 +1,7 @@
-/** AF_NETLINK, NETLINK_ROUTE only: dumps of links, addresses and routes, as getifaddrs(3) and `ip` ask for them. */
+/**
+ * AF_NETLINK: NETLINK_ROUTE's dumps of links, addresses and routes, as getifaddrs(3) and `ip` ask for them, and
+ * NETLINK_SOCK_DIAG's of sockets, as `ss` does.
+ */
 import {
   EAGAIN, EADDRINUSE, EINVAL, ENOBUFS, ENODEV, ENOPROTOOPT, EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
 } from '../abi/errno.ts'; // prettier-ignore
@@ -11,12 +14,17 @@ import {
   AF_INET, AF_INET6, AF_NETLINK, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_RAW, SOL_NETLINK,
 } from './constants.ts'; // prettier-ignore
 import { interfaceFlags } from './interface-flags.ts';
+import { attributeText, cstr, Writer } from './netlink-message.ts';
+import { SOCK_DIAG_BY_FAMILY, sockDiag } from './sock-diag.ts';
 import { Socket, WAKE_READABLE } from './socket.ts';
 import type { Received, Sending } from './socket.ts';
 import type { Interface, NetStack } from './stack.ts';
 import { truesize } from './truesize.ts';
 
 const NETLINK_ROUTE = 0;
+const NETLINK_SOCK_DIAG = 4;
+/** Bytes of a dump that one read gives, as far as messages are whole. */
+const DUMP_PART = 8192;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const RTM_NEWLINK = 16;
@@ -38,57 +46,31 @@ const NLM_F_MULTI = 2;
 const NLM_F_DUMP = 0x300;
 const HEADER = 16;
 
-/** Bytes of a netlink message, growing; attributes are padded to four bytes. */
-class Writer {
-  private bytes: number[] = [];
-  u8(v: number): this {
-    this.bytes.push(v & 255);
-    return this;
-  }
-  u16(v: number): this {
-    return this.u8(v).u8(v >> 8);
-  }
-  u32(v: number): this {
-    return this.u16(v & 0xffff).u16(v >>> 16);
-  }
-  attr(type: number, data: Uint8Array | number): this {
-    const body = typeof data === 'number' ? new Uint8Array(Uint32Array.of(data).buffer) : data;
-    this.u16(4 + body.length).u16(type);
-    for (const b of body) this.u8(b);
-    while (this.bytes.length % 4) this.u8(0);
-    return this;
-  }
-  done(): Uint8Array {
-    return Uint8Array.from(this.bytes);
-  }
-}
-
-const cstr = (s: string): Uint8Array => Uint8Array.from(s + '\0', (c) => c.charCodeAt(0));
 const ipBytes = (ip: Ip): Uint8Array => (typeof ip === 'number' ? ipTo16(ip).slice(12) : ipTo16(ip));
 
-/** The text of the first attribute of one of these types, without its NUL. */
-function attributeText(bytes: Uint8Array, types: readonly number[]): string | null {
-  const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let at = 0; at + 4 <= bytes.length;) {
-    const length = v.getUint16(at, true);
-    if (length < 4 || length > bytes.length - at) break;
-    if (types.includes(v.getUint16(at + 2, true)))
-      return String.fromCharCode(...bytes.subarray(at + 4, at + length)).replace(/\0.*$/s, '');
-    at += Math.ceil(length / 4) * 4;
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
+  let at = 0;
+  for (const p of parts) {
+    out.set(p, at);
+    at += p.length;
   }
-  return null;
+  return out;
 }
 
 export class NetlinkSocket extends Socket {
-  private pid = 0;
-  private groups = 0;
+  /** Port id; 0: none yet. */
+  pid = 0;
+  groups = 0;
   private destination = 0;
   private readonly rx: Uint8Array[] = [];
-  private charged = 0;
+  /** What is left of a dump: each part comes when the one before was read (netlink_dump). */
+  private dump: Uint8Array[] = [];
+  charged = 0;
 
   static create(net: NetStack, type: number, protocol: number): NetlinkSocket | number {
     if (type !== SOCK_RAW && type !== SOCK_DGRAM) return -ESOCKTNOSUPPORT;
-    if (protocol !== NETLINK_ROUTE) return -EPROTONOSUPPORT;
+    if (protocol !== NETLINK_ROUTE && protocol !== NETLINK_SOCK_DIAG) return -EPROTONOSUPPORT;
     return new NetlinkSocket(net, AF_NETLINK, type, protocol);
   }
 
@@ -106,12 +88,19 @@ export class NetlinkSocket extends Socket {
   }
   /** Port ids are unique; the process id is the first choice. */
   private take(t: Task, wanted: number): number {
-    if (wanted !== 0 && this.net.netlinkPids.has(wanted)) return -EADDRINUSE;
+    const { netlink } = this.net;
+    const taken = (pid: number): boolean => netlink.get(this.key(pid)) !== undefined;
+    if (wanted !== 0 && taken(wanted)) return -EADDRINUSE;
     let pid = wanted || t.pid;
-    for (let n = -4097; this.net.netlinkPids.has(pid); n--) pid = n >>> 0;
-    this.net.netlinkPids.add(pid);
+    for (let n = -4097; taken(pid); n--) pid = n >>> 0;
+    netlink.set(this.key(pid), this);
     this.pid = pid;
     return 0;
+  }
+
+  /** Each protocol has its own port ids. */
+  private key(pid: number): number {
+    return this.protocol * 2 ** 32 + pid;
   }
 
   connect(t: Task, raw: Uint8Array, _nonblock: boolean): number {
@@ -171,6 +160,7 @@ export class NetlinkSocket extends Socket {
     const flags = v.getUint16(6, true);
     const seq = v.getUint32(8, true);
     if (type < RTM_NEWLINK) return;
+    if (this.protocol === NETLINK_SOCK_DIAG) return this.serveDiag(m, type, flags, seq);
     const family = m.length > HEADER ? m[HEADER] : 0;
     const dump = (flags & NLM_F_DUMP) === NLM_F_DUMP;
     let parts: Uint8Array[] | null = null;
@@ -204,14 +194,35 @@ export class NetlinkSocket extends Socket {
     const multi = dump ? NLM_F_MULTI : 0;
     const all = parts.map((p) => this.message(reply, multi, seq, p));
     if (dump) all.push(this.message(NLMSG_DONE, NLM_F_MULTI, seq, new Uint8Array(4)));
-    const joined = new Uint8Array(all.reduce((n, p) => n + p.length, 0));
-    let at = 0;
-    for (const p of all) {
-      joined.set(p, at);
-      at += p.length;
-    }
-    this.queue(joined);
+    this.queue(join(all));
     if (flags & NLM_F_ACK && !dump) this.fault(m, seq, 0);
+  }
+
+  private serveDiag(m: Uint8Array, type: number, flags: number, seq: number): void {
+    // TCPDIAG_GETSOCK and DCCPDIAG_GETSOCK came before it.
+    if (type < SOCK_DIAG_BY_FAMILY) return this.fault(m, seq, EOPNOTSUPP);
+    if (type !== SOCK_DIAG_BY_FAMILY) return this.fault(m, seq, EINVAL);
+    if ((flags & NLM_F_DUMP) !== NLM_F_DUMP) return this.fault(m, seq, EOPNOTSUPP);
+    const found = sockDiag(this.net, m.subarray(HEADER));
+    if (typeof found === 'number') return this.fault(m, seq, -found);
+    const all = found.map((p) => this.message(SOCK_DIAG_BY_FAMILY, NLM_F_MULTI, seq, p));
+    all.push(this.message(NLMSG_DONE, NLM_F_MULTI, seq, new Uint8Array(4)));
+    const parts: Uint8Array[][] = [[]];
+    let size = 0;
+    for (const one of all) {
+      if (size + one.length > DUMP_PART) {
+        parts.push([]);
+        size = 0;
+      }
+      parts[parts.length - 1].push(one);
+      size += one.length;
+    }
+    this.dump = parts.map(join);
+    this.goOn();
+  }
+  private goOn(): void {
+    const part = this.rx.length === 0 ? this.dump.shift() : undefined;
+    if (part) this.queue(part);
   }
 
   private fault(request: Uint8Array, seq: number, errno: number): void {
@@ -335,6 +346,7 @@ export class NetlinkSocket extends Socket {
     if (!(flags & MSG_PEEK)) {
       this.rx.shift();
       this.free(truesize(m.length));
+      this.goOn();
     }
     return n;
   }
@@ -364,8 +376,8 @@ export class NetlinkSocket extends Socket {
     this.net.kmem.uncharge(bytes);
   }
   override release(): void {
-    this.rx.length = 0;
+    this.rx.length = this.dump.length = 0;
     this.free(this.charged);
-    if (this.pid) this.net.netlinkPids.delete(this.pid);
+    if (this.pid) this.net.netlink.delete(this.key(this.pid));
   }
 }

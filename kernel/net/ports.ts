@@ -1,5 +1,5 @@
 /** Which sockets hold which ports: the bind hash of one protocol, its conflict rules, and ephemeral ports. */
-import type { Ip } from './address.ts';
+import type { Endpoint, Ip } from './address.ts';
 import { ANY4, ANY6, isAny } from './address.ts';
 import type { InetSocket } from './inet.ts';
 
@@ -21,9 +21,10 @@ export interface Binding {
   reusePort: boolean;
   readonly uid: number;
   listening: boolean;
-  /** Null for what is left of a connection in TIME_WAIT, which ends at `until` (monotonic ns). */
+  /** Null for what is left of a connection in TIME_WAIT, to `remote`, which ends at `until` (monotonic ns). */
   socket: InetSocket | null;
   until: number;
+  remote: Endpoint | null;
 }
 
 /** Does a wildcard binding take packets for `ip`? */
@@ -122,6 +123,7 @@ export class PortTable {
       return;
     }
     this.waiting++;
+    b.remote = b.socket?.remote ?? null;
     b.socket = null;
     b.listening = false;
     b.until = until;
@@ -154,9 +156,9 @@ export class PortTable {
     for (const b of this.ports.get(port) ?? []) if (b.socket !== null && covers(b, ip)) yield b.socket;
   }
 
-  /** Every binding, for /proc/net and the hang explainer. */
+  /** Every binding that still holds, for /proc/net, `ss` and the hang explainer. */
   *list(): Iterable<Binding> {
-    for (const list of this.ports.values()) yield* list;
+    for (const port of [...this.ports.keys()]) yield* this.at(port);
   }
 }
 

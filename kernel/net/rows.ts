@@ -15,7 +15,7 @@ import { FAMILIES, SHUT, SOCK_FLAGS } from './trace-names.ts';
 export const netRows = defineSyscalls({
   socket: {
     x86_64: 41, aarch64: 198, run: socket, ret: 'fd',
-    support: partial('AF_UNIX, AF_INET and AF_INET6 streams and datagrams, NETLINK_ROUTE dumps; no raw or packet sockets'),
+    support: partial('AF_UNIX, AF_INET and AF_INET6 streams and datagrams, NETLINK_ROUTE and NETLINK_SOCK_DIAG dumps; no raw or packet sockets'),
     args: [enumOf('domain', FAMILIES, 'AF_???'), socketType('type'), protocol('protocol')],
   },
   connect: {

@@ -47,6 +47,9 @@ export interface SocketOptions {
   rcvtimeo: number;
   sndtimeo: number;
   passcred: boolean;
+  passpidfd: boolean;
+  /** SO_BINDTODEVICE: index of the interface; 0: any. */
+  device: number;
   /** SO_TIMESTAMP 1, SO_TIMESTAMPNS 2. */
   timestamp: number;
   peekOff: number;
@@ -77,6 +80,8 @@ export abstract class Socket extends File {
     rcvtimeo: Infinity,
     sndtimeo: Infinity,
     passcred: false,
+    passpidfd: false,
+    device: 0,
     timestamp: 0,
     peekOff: -1,
     values: new Map(),

@@ -1,5 +1,7 @@
 /** setsockopt(2) and getsockopt(2) of SOL_SOCKET (net/core/sock.c). */
 import { EDOM, EINVAL, ENODATA, ENODEV, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP, EPERM } from '../abi/errno.ts';
+import { installFile } from '../fs/file.ts';
+import { pidfdCreate } from '../task/pidfd.ts';
 import type { Task } from '../task/task.ts';
 import * as C from './constants.ts';
 import { optionKey } from './inet.ts';
@@ -16,6 +18,8 @@ const FOREVER = 9_000_000;
 
 /** Timeouts are kept in timer ticks, 250 a second. */
 const JIFFY_US = 4000;
+/** Longest name of an interface, its NUL included. */
+const IFNAMSIZ = 16;
 
 const admin = (t: Task): boolean => ((t.creds.capEffective >> C.CAP_NET_ADMIN) & 1n) === 1n;
 
@@ -43,6 +47,9 @@ function timeout(value: Uint8Array): number {
   if ((sec === 0 && usec === 0) || sec > FOREVER) return Infinity;
   return sec * 1e9 + Math.ceil(usec / JIFFY_US) * JIFFY_US * 1e3;
 }
+
+/** Only these carry credentials (sk_may_scm_recv). */
+const carriesCredentials = (s: Socket): boolean => s.family === C.AF_UNIX || s.family === C.AF_NETLINK;
 
 export function setSocketOption(s: Socket, t: Task, name: number, value: Uint8Array): number {
   if (name === C.SO_BINDTODEVICE) return bindToDevice(s, value);
@@ -92,7 +99,21 @@ export function setSocketOption(s: Socket, t: Task, name: number, value: Uint8Ar
       break;
     }
     case C.SO_PASSCRED:
+      if (!carriesCredentials(s)) return -EOPNOTSUPP;
       o.passcred = v !== 0;
+      break;
+    case C.SO_PASSPIDFD:
+      if (s.family !== C.AF_UNIX) return -EOPNOTSUPP;
+      o.passpidfd = v !== 0;
+      break;
+    case C.SO_BINDTOIFINDEX:
+      if (v < 0) return -EINVAL;
+      if (v > 0 && !s.net.interfaces().some((i) => i.index === v)) return -ENODEV;
+      o.device = v;
+      break;
+    case C.SO_MAX_PACING_RATE:
+      // All ones: no limit.
+      o.values.set(optionKey(C.SOL_SOCKET, name), v);
       break;
     case C.SO_TIMESTAMP:
       o.timestamp = v ? 1 : 0;
@@ -123,11 +144,12 @@ export function setSocketOption(s: Socket, t: Task, name: number, value: Uint8Ar
   return 0;
 }
 
-/** Every interface is the loopback as far as packets go: the name is only checked. */
 function bindToDevice(s: Socket, value: Uint8Array): number {
   const name = String.fromCharCode(...value).replace(/\0.*$/s, '');
-  if (name === '') return 0;
-  return s.net.interfaces().some((i) => i.name === name) ? 0 : -ENODEV;
+  const device = s.net.interfaces().find((i) => i.name === name);
+  if (name !== '' && !device) return -ENODEV;
+  s.options.device = device?.index ?? 0;
+  return 0;
 }
 
 const int = (...v: number[]): Uint8Array => new Uint8Array(Int32Array.from(v).buffer);
@@ -139,7 +161,7 @@ function timeval(ns: number): Uint8Array {
 }
 
 /** The value, or -errno; the caller cuts it to the length asked for. */
-export function getSocketOption(s: Socket, name: number): Uint8Array | number {
+export function getSocketOption(s: Socket, t: Task, name: number, length: number): Uint8Array | number {
   const o = s.options;
   switch (name) {
     case C.SO_TYPE:
@@ -173,7 +195,17 @@ export function getSocketOption(s: Socket, name: number): Uint8Array | number {
     case C.SO_SNDTIMEO_NEW:
       return timeval(o.sndtimeo);
     case C.SO_PASSCRED:
-      return int(o.passcred ? 1 : 0);
+      return carriesCredentials(s) ? int(o.passcred ? 1 : 0) : -EOPNOTSUPP;
+    case C.SO_PASSPIDFD:
+      return s.family === C.AF_UNIX ? int(o.passpidfd ? 1 : 0) : -EOPNOTSUPP;
+    case C.SO_PEERPIDFD: {
+      const peer = s instanceof UnixSocket ? s.peerIdentity.process : null;
+      if (!peer) return -ENODATA;
+      const file = pidfdCreate(peer);
+      const fd = installFile(t, file, true);
+      if (fd < 0) file.release();
+      return fd < 0 ? fd : int(fd);
+    }
     case C.SO_TIMESTAMP:
       return int(o.timestamp === 1 ? 1 : 0);
     case C.SO_TIMESTAMPNS:
@@ -181,19 +213,43 @@ export function getSocketOption(s: Socket, name: number): Uint8Array | number {
     case C.SO_PEEK_OFF:
       return int(o.peekOff);
     case C.SO_PEERCRED: {
-      const c = s instanceof UnixSocket ? s.peerCreds : { pid: 0, uid: -1, gid: -1 };
+      const c = s instanceof UnixSocket ? s.peerIdentity.ucred : { pid: 0, uid: -1, gid: -1 };
       return int(c.pid, c.uid, c.gid);
     }
     case C.SO_PEERNAME: {
       const a = s.getname(true);
       return typeof a === 'number' ? -ENOTCONN : a;
     }
-    case C.SO_PEERGROUPS:
-      return -ENODATA;
+    case C.SO_PEERGROUPS: {
+      const peer = s instanceof UnixSocket ? s.peerIdentity : null;
+      return peer?.process ? int(...peer.groups) : -ENODATA;
+    }
     case C.SO_PEERSEC:
       return -ENOPROTOOPT;
-    case C.SO_BINDTODEVICE:
+    case C.SO_BINDTODEVICE: {
+      if (o.device === 0) return new Uint8Array(0);
+      if (length < IFNAMSIZ) return -EINVAL;
+      const device = s.net.interfaces().find((i) => i.index === o.device);
+      return device ? Uint8Array.from(`${device.name}\0`, (c) => c.charCodeAt(0)) : -ENODEV;
+    }
+    case C.SO_BINDTOIFINDEX:
+      return int(o.device);
+    case C.SO_MAX_PACING_RATE: {
+      const v = o.values.get(optionKey(C.SOL_SOCKET, name)) ?? -1;
+      const wide = new Uint8Array(BigInt64Array.of(v === -1 ? -1n : BigInt(v >>> 0)).buffer);
+      return length < 8 ? wide.subarray(0, 4) : wide;
+    }
+    case C.SO_TXTIME:
+      return new Uint8Array(8);
+    case C.SO_ATTACH_FILTER: // SO_GET_FILTER
       return new Uint8Array(0);
+    case C.SO_RESERVE_MEM:
+    case C.SO_RCVMARK:
+      return int(0);
+    case C.SO_TXREHASH:
+      return int(1);
+    case C.SO_PASSSEC:
+      return carriesCredentials(s) ? int(o.values.get(optionKey(C.SOL_SOCKET, name)) ?? 0) : -EOPNOTSUPP;
     case C.SO_MEMINFO: {
       const queued = Math.max(s.inq(), 0);
       return int(queued, o.rcvbuf, Math.max(s.outq(), 0), o.sndbuf, 0, 0, 0, 0, 0);

@@ -55,7 +55,7 @@ export class NetStack {
   readonly tcp: PortTable;
   readonly udp: PortTable;
   readonly udplite: PortTable;
-  /** Abstract AF_UNIX names (from their NUL on, binary strings), and sockets by the inode they are bound to. */
+  /** Abstract AF_UNIX names (the type, then the name from its NUL on), and sockets by the inode they are bound to. */
   readonly abstract = new Map<string, UnixSocket>();
   readonly unixNodes = new WeakMap<Inode, UnixSocket>();
   /** Set by the machine before the guest starts. */
@@ -67,8 +67,10 @@ export class NetStack {
   /** Connections waiting for the first listener of their port. */
   private readonly held = new Map<number, HostConnection[]>();
   private readonly everListened = new Set<number>();
-  /** Port ids of netlink sockets. */
-  readonly netlinkPids = new Set<number>();
+  /** Netlink sockets by protocol and port id. */
+  readonly netlink = new Map<number, NetlinkSocket>();
+  /** Every AF_UNIX socket there is, connections nobody accepted included. */
+  readonly unixSockets = new Set<UnixSocket>();
   private autoName = 0;
   /** Datagram clients on the host by the port they have on the gateway. */
   private readonly hostPeers = new Map<number, HostDatagramPeer>();
@@ -110,9 +112,9 @@ export class NetStack {
       case AF_UNIX:
         if (protocol !== 0 && protocol !== AF_UNIX) return -EPROTONOSUPPORT;
         // SOCK_RAW means SOCK_DGRAM here (unix_create).
-        if (type === SOCK_RAW) return new UnixSocket(this, SOCK_DGRAM);
+        if (type === SOCK_RAW) return this.owned(t, new UnixSocket(this, SOCK_DGRAM));
         if (type !== SOCK_STREAM && type !== SOCK_DGRAM && type !== SOCK_SEQPACKET) return -ESOCKTNOSUPPORT;
-        return new UnixSocket(this, type);
+        return this.owned(t, new UnixSocket(this, type));
       case AF_INET:
       case AF_INET6: {
         if (protocol < 0 || protocol >= 263) return -EINVAL;
@@ -137,7 +139,7 @@ export class NetStack {
     }
   }
 
-  private owned<T extends TcpSocket | UdpSocket>(t: Task, s: T): T {
+  private owned<T extends TcpSocket | UdpSocket | UnixSocket>(t: Task, s: T): T {
     s.uid = t.creds.uid;
     return s;
   }
@@ -310,17 +312,21 @@ export class NetStack {
 
   // AF_UNIX names.
 
+  /** Sockets of different types may have the same name (unix_abstract_hash). */
+  abstractKey(type: number, name: string): string {
+    return `${type}${name}`;
+  }
   /** Five hexadecimal digits after a NUL (unix_autobind). */
-  freeAbstractName(): string {
+  freeAbstractName(type: number): string {
     for (;;) {
       this.autoName = (this.autoName + 1) & 0xfffff;
       const name = `\0${this.autoName.toString(16).padStart(5, '0')}`;
-      if (!this.abstract.has(name)) return name;
+      if (!this.abstract.has(this.abstractKey(type, name))) return name;
     }
   }
   /** A socket that owned an abstract name is gone; accepted sockets only carry theirs. */
   forgetAbstract(path: Uint8Array, s: UnixSocket): void {
-    const name = String.fromCharCode(...path);
-    if (this.abstract.get(name) === s) this.abstract.delete(name);
+    const key = this.abstractKey(s.type, String.fromCharCode(...path));
+    if (this.abstract.get(key) === s) this.abstract.delete(key);
   }
 }

@@ -1,6 +1,6 @@
 /** socket(2) and the calls that name, connect and set up sockets (net/socket.c). */
 import {
-  EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EMFILE, ENOTSOCK, EOPNOTSUPP, ERESTARTSYS,
+  EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EMFILE, ENOTSOCK, EOPNOTSUPP, ERANGE, ERESTARTSYS,
 } from '../abi/errno.ts'; // prettier-ignore
 import { installFile } from '../fs/file.ts';
 import { IoBuf } from '../mm/iobuf.ts';
@@ -18,6 +18,7 @@ import {
   SOCK_NONBLOCK,
   SOCK_TYPE_MASK,
   SOL_SOCKET,
+  SO_PEERGROUPS,
 } from './constants.ts';
 import { Socket } from './socket.ts';
 import { getSocketOption, setSocketOption } from './sockopt.ts';
@@ -203,8 +204,11 @@ export function getsockopt(t: Task, a: Args): SysResult {
   if (length === null) return -EFAULT;
   if (length < 0) return -EINVAL;
   const level = a.i32(1);
-  const v = level === SOL_SOCKET ? getSocketOption(s, a.i32(2)) : s.getOption(t, level, a.i32(2), length);
+  const v =
+    level === SOL_SOCKET ? getSocketOption(s, t, a.i32(2), length) : s.getOption(t, level, a.i32(2), length);
   if (typeof v === 'number') return v;
+  if (level === SOL_SOCKET && a.i32(2) === SO_PEERGROUPS && length < v.length)
+    return t.mm.putU32(a.ptr(4), v.length) < 0 ? -EFAULT : -ERANGE;
   const out = v.subarray(0, length);
   if (t.mm.copyOut(a.ptr(3), out) < 0) return -EFAULT;
   return t.mm.putU32(a.ptr(4), out.length) < 0 ? -EFAULT : 0;

@@ -4,7 +4,7 @@
  */
 import {
   EADDRINUSE, EAGAIN, EALREADY, ECONNABORTED, ECONNREFUSED, ECONNRESET, EINPROGRESS, EINVAL, EISCONN,
-  ENETUNREACH, ENOENT, ENOTCONN, EPIPE, ETIMEDOUT,
+  ENETUNREACH, ENOENT, ENOTCONN, EOPNOTSUPP, EPIPE, ETIMEDOUT,
 } from '../abi/errno.ts'; // prettier-ignore
 import {
   POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
@@ -16,7 +16,7 @@ import type { Endpoint } from './address.ts';
 import { BROADCAST4, familyOf, isMulticast } from './address.ts';
 import { ByteQueue } from './byte-queue.ts';
 import {
-  AF_INET, AF_UNSPEC, IPPROTO_TCP, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN, SEND_SHUTDOWN,
+  AF_INET, AF_UNSPEC, IPPROTO_TCP, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_OOB, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN, SEND_SHUTDOWN,
   SHUTDOWN_MASK, SOCK_STREAM, SOL_SOCKET, SOMAXCONN, SO_OOBINLINE, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_FIN_WAIT2, TCP_LISTEN,
   TCP_SYN_SENT,
 } from './constants.ts'; // prettier-ignore
@@ -44,6 +44,14 @@ const TCP_MAXSEG = 2;
 const TCP_INFO = 11;
 const TCP_CONGESTION = 13;
 const TCP_ULP = 31;
+const TCP_DEFER_ACCEPT = 9;
+const TCP_REPAIR = 19;
+const TCP_CC_INFO = 26;
+const TCP_SAVED_SYN = 28;
+const TCP_FASTOPEN_KEY = 33;
+const TCP_ZEROCOPY_RECEIVE = 35;
+const TCP_INQ = 36;
+const TCP_CM_INQ = 36;
 
 const WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND;
 
@@ -71,6 +79,17 @@ export interface StreamPeer {
   readonly target: Endpoint;
 }
 
+/** TCP_DEFER_ACCEPT is kept as a number of SYN-ACK retransmissions (secs_to_retrans), and told as the time they take. */
+function deferredSeconds(seconds: number): number {
+  if (seconds <= 0) return 0;
+  let period = 1;
+  for (let timeout = 1, n = 1; seconds > period && n < 255; n++) {
+    timeout = Math.min(timeout * 2, 120);
+    period += timeout;
+  }
+  return period;
+}
+
 type Phase = 'unconnected' | 'connecting' | 'connected';
 
 export class TcpSocket extends InetSocket implements StreamPeer {
@@ -95,7 +114,11 @@ export class TcpSocket extends InetSocket implements StreamPeer {
   private paid = 0;
   bytesSent = 0;
   bytesReceived = 0;
+  /** Writes of the peer and of this side: what would be segments with data. */
+  private segmentsIn = 0;
+  private segmentsOut = 0;
   private readonly oob = new Urgent();
+  private fastOpenKey = new Uint8Array(0);
 
   constructor(net: NetStack, family: number) {
     super(net, family, SOCK_STREAM, IPPROTO_TCP);
@@ -105,6 +128,26 @@ export class TcpSocket extends InetSocket implements StreamPeer {
 
   get protocolName(): string {
     return this.family === AF_INET ? 'TCP' : 'TCPv6';
+  }
+  get receiving(): number {
+    return this.rx.length;
+  }
+  /** A listener's connections that were not accepted yet, and how many may wait. */
+  get pending(): readonly TcpSocket[] {
+    return this.acceptQueue;
+  }
+  get capacity(): number {
+    return this.backlog;
+  }
+  /** TCP_INFO as getsockopt and `ss` tell it. */
+  info(): Uint8Array {
+    const { state, window, backlog, bytesSent, bytesReceived } = this;
+    const { segmentsIn, segmentsOut } = this;
+    const queued = this.acceptQueue.length;
+    const peerWindow = this.peer?.window ?? 0;
+    return tcpInfo({
+      state, window, backlog, bytesSent, bytesReceived, segmentsIn, segmentsOut, peerWindow, queued,
+    }); // prettier-ignore
   }
   protected get table(): PortTable {
     return this.net.tcp;
@@ -351,6 +394,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     this.rx.push(src, from, to);
     this.settle();
     this.bytesReceived += to - from;
+    this.segmentsIn++;
     this.waiters.wake(WAKE_READABLE);
   }
 
@@ -424,7 +468,23 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     return this.inFlight * 3 <= this.options.sndbuf * 2;
   }
 
+  /**
+   * MSG_FASTOPEN: connects first. No server here gives cookies, as Linux's do not unless net.ipv4.tcp_fastopen says so: the
+   * data follows the handshake. A wait in between leaves the socket connecting, or connected already.
+   */
+  private fastOpen(t: Task, s: Sending): number {
+    if (t.parked !== null && this.phase === 'connected') return 0;
+    const to = s.to ?? new Uint8Array(0);
+    if (to.length >= 2 && familyOf(to) === AF_UNSPEC) return -EOPNOTSUPP;
+    if (this.phase === 'connected') return -EISCONN;
+    return this.connect(t, to, this.nonblocking || (s.flags & MSG_DONTWAIT) !== 0);
+  }
+
   send(t: Task, buf: IoBuf, s: Sending): number {
+    if (s.flags & MSG_FASTOPEN) {
+      const r = this.fastOpen(t, s);
+      if (r < 0) return r;
+    }
     if (this.state === TCP_SYN_SENT) return -EAGAIN;
     if (this.error || this.down & SEND_SHUTDOWN) return -(this.takeError() || EPIPE);
     if (this.state !== TCP_ESTABLISHED && this.state !== TCP_CLOSE_WAIT) return -EPIPE;
@@ -443,6 +503,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     }
     if (n < buf.length) this.nospace = true;
     this.bytesSent += n;
+    this.segmentsOut++;
     peer.push(buf, 0, n);
     if (s.flags & MSG_OOB && n === buf.length) {
       peer.urgent?.();
@@ -477,7 +538,15 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     if (!peek) this.oob.advance(n);
     this.settle();
     if (!peek) this.peer?.drained();
+    if (this.options.values.get(optionKey(IPPROTO_TCP, TCP_INQ))) this.tellRest(r);
     return n;
+  }
+
+  /** TCP_INQ: what is left to read goes beside the bytes; one more when the end was seen. */
+  private tellRest(r: Received): void {
+    const rest = Math.max(this.inq(), 0) || (this.finReceived ? 1 : 0);
+    const data = new Uint8Array(Int32Array.of(rest).buffer);
+    r.control = { files: [], creds: null, other: [{ level: IPPROTO_TCP, type: TCP_CM_INQ, data }] };
   }
 
   override inq(): number {
@@ -583,6 +652,17 @@ export class TcpSocket extends InetSocket implements StreamPeer {
       return text === 'cubic' || text === 'reno' ? 0 : -ENOENT;
     }
     if (name === TCP_ULP) return -ENOENT;
+    if (name === TCP_FASTOPEN_KEY) {
+      if (value.length !== 16 && value.length !== 32) return -EINVAL;
+      this.fastOpenKey = value.slice();
+      return 0;
+    }
+    if (name === TCP_DEFER_ACCEPT) {
+      const v = intValue(value, false);
+      if (v === null) return -EINVAL;
+      this.options.values.set(optionKey(level, name), deferredSeconds(v));
+      return 0;
+    }
     if (name === TCP_MAXSEG) {
       const v = intValue(value, false);
       return v === null || (v !== 0 && (v < 88 || v > 32767)) ? -EINVAL : 0;
@@ -598,11 +678,12 @@ export class TcpSocket extends InetSocket implements StreamPeer {
       const v = this.state === TCP_ESTABLISHED || this.state === TCP_CLOSE_WAIT ? LOOPBACK_MSS : 536;
       return new Uint8Array(Int32Array.of(v).buffer);
     }
-    if (name === TCP_INFO) {
-      const { state, window, backlog, bytesSent, bytesReceived } = this;
-      return tcpInfo({ state, window, backlog, bytesSent, bytesReceived, queued: this.acceptQueue.length });
-    }
-    if (name === TCP_ULP) return new Uint8Array(0);
+    if (name === TCP_INFO) return this.info();
+    if (name === TCP_ULP || name === TCP_SAVED_SYN) return new Uint8Array(0);
+    if (name === TCP_FASTOPEN_KEY) return this.fastOpenKey;
+    if (name === TCP_CC_INFO) return new Uint8Array(20);
+    if (name === TCP_ZEROCOPY_RECEIVE) return -EINVAL;
+    if (name === TCP_REPAIR) return new Uint8Array(4);
     return getIntOption(this.options.values, TCP_OPTIONS, level, name, length);
   }
 

@@ -10,11 +10,12 @@ import type { Task } from '../task/task.ts';
 import type { Endpoint, Ip } from './address.ts';
 import { BROADCAST4, familyOf, formatInet, isMulticast, parseInet } from './address.ts';
 import {
-  AF_INET, AF_INET6, AF_UNSPEC, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC,
+  AF_INET, AF_INET6, AF_UNSPEC, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, MSG_ERRQUEUE, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC,
   RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SOCK_DGRAM, SOL_SOCKET, SO_BROADCAST, SO_TIMESTAMP, SO_TIMESTAMPNS,
   TCP_CLOSE, TCP_ESTABLISHED,
 } from './constants.ts'; // prettier-ignore
 import type { Control } from './control.ts';
+import { ErrorQueue, IPV6_RECVERR, IP_RECVERR } from './error-queue.ts';
 import { packetInfo, packetMessages, type Message, type PacketInfo } from './packet-info.ts';
 import { InetSocket, optionKey } from './inet.ts';
 import { intValue } from './inet-options.ts';
@@ -26,6 +27,7 @@ import { truesize } from './truesize.ts';
 
 /** Largest payload: 65535 less the IP and UDP headers. */
 const MAX_PAYLOAD = 65507;
+const MAX_PACKET = 65535;
 const IP_MULTICAST_LOOP = 34;
 const IP_MULTICAST_ALL = 49;
 const IPV6_MULTICAST_LOOP = 19;
@@ -33,6 +35,7 @@ const IPV6_MULTICAST_ALL = 29;
 const UDP_CORK = 1;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
+const UDP_MAX_SEGMENTS = 128;
 
 interface Datagram {
   readonly data: Uint8Array;
@@ -47,6 +50,16 @@ interface Datagram {
 export class UdpSocket extends InetSocket {
   private readonly rx: Datagram[] = [];
   private charged = 0;
+  private readonly errors = new ErrorQueue();
+  /** A datagram that is being put together. */
+  private pending: {
+    readonly to: Endpoint;
+    readonly from: Endpoint;
+    readonly info: PacketInfo;
+    readonly segment: number;
+    readonly parts: Uint8Array[];
+    length: number;
+  } | null = null;
   /** bind(2) named the address or port: a disconnect leaves them. */
   private named = false;
 
@@ -56,6 +69,9 @@ export class UdpSocket extends InetSocket {
 
   get protocolName(): string {
     return this.family === AF_INET ? 'UDP' : 'UDPv6';
+  }
+  get receiving(): number {
+    return this.charged;
   }
   protected get table(): PortTable {
     return this.net.udp;
@@ -141,19 +157,27 @@ export class UdpSocket extends InetSocket {
       if (d.port === 0) return -EINVAL;
       to = d;
     }
+    to ??= this.pending?.to ?? null;
     if (!to) return -EDESTADDRREQ;
     const info = packetInfo(this.family, this.options.values, to.ip, s.control);
     if (typeof info === 'number') return info;
     const bad = this.checkBroadcast(to.ip);
     if (bad < 0) return bad;
     if (to.ip === BROADCAST4) return -ENETUNREACH;
+    if (this.pending) return this.append(buf, s.flags);
     const group = isMulticast(to.ip) ? this.multicastRoute(to) : null;
     const way = group ?? this.route(to.ip);
     if (typeof way === 'number') return way;
     if (info.from !== null && !this.net.isLocal(info.from)) return -EINVAL;
-    if (this.error) return -this.takeError();
     if (this.down & SEND_SHUTDOWN) return -EPIPE;
-    if (buf.length > MAX_PAYLOAD) return -EMSGSIZE;
+    if (buf.length > MAX_PAYLOAD) {
+      const port = this.remote?.port ?? 0;
+      if (this.wantsErrors(way.to)) this.errors.local(EMSGSIZE, { ip: way.to, port }, MAX_PACKET, this.room);
+      return -EMSGSIZE;
+    }
+    if (this.error) return -this.takeError();
+    const segment = this.segmentSize(s.control);
+    if (segment < 0 || (segment > 0 && buf.length > segment * UDP_MAX_SEGMENTS)) return -EINVAL;
     const r = this.autobind(t);
     if (r < 0) return r;
     const from = { ip: info.from ?? way.from, port: this.binding!.port };
@@ -167,11 +191,82 @@ export class UdpSocket extends InetSocket {
       this.net.sendMulticast(this.table, from, endpoint, group.index, loop !== 0, buf.bytes(), info);
       return buf.length;
     }
-    if (!this.transmit(from, { ip: way.to, port: to.port }, buf.bytes(), info) && this.remote) {
-      // The ICMP "port unreachable" comes back at once; only a connected socket hears of it.
-      this.fail(ECONNREFUSED);
+    const end = { ip: way.to, port: to.port };
+    const data = buf.bytes();
+    if (this.corked(s.flags)) {
+      this.pending = { to: end, from, info, segment, parts: [data], length: data.length };
+      return data.length;
     }
+    this.emit(from, end, data, info, segment);
+    return data.length;
+  }
+
+  /** More of the datagram is to come: MSG_MORE or UDP_CORK. */
+  private corked(flags: number): boolean {
+    return (flags & MSG_MORE) !== 0 || this.options.values.get(optionKey(IPPROTO_UDP, UDP_CORK)) === 1;
+  }
+  /** Adds to the datagram that is being put together, wherever this part was addressed to; sends it if it is the last. */
+  private append(buf: IoBuf, flags: number): number {
+    const p = this.pending!;
+    if (p.length + buf.length > MAX_PAYLOAD) {
+      this.pending = null;
+      return -EMSGSIZE;
+    }
+    p.parts.push(buf.bytes());
+    p.length += buf.length;
+    if (!this.corked(flags)) this.pushPending();
     return buf.length;
+  }
+  private pushPending(): void {
+    const p = this.pending;
+    if (!p) return;
+    this.pending = null;
+    const data = new Uint8Array(p.length);
+    let at = 0;
+    for (const part of p.parts) {
+      data.set(part, at);
+      at += part.length;
+    }
+    this.emit(p.from, p.to, data, p.info, p.segment);
+  }
+
+  /** UDP_SEGMENT, as a message or as an option: bytes of each datagram a send is cut into; 0: it is one. */
+  private segmentSize(control: Control | null): number {
+    let size = this.options.values.get(optionKey(IPPROTO_UDP, UDP_SEGMENT)) ?? 0;
+    for (const m of control?.other ?? []) {
+      if (m.level !== IPPROTO_UDP) continue;
+      if (m.type !== UDP_SEGMENT || m.data.length !== 2) return -EINVAL;
+      size = m.data[0] | (m.data[1] << 8);
+    }
+    return size;
+  }
+
+  private emit(from: Endpoint, end: Endpoint, all: Uint8Array, info: PacketInfo, segment: number): void {
+    const size = segment > 0 && all.length > segment ? segment : Math.max(all.length, 1);
+    let at = 0;
+    do {
+      this.emitOne(from, end, all.subarray(at, at + size), info);
+      at += size;
+    } while (at < all.length);
+  }
+
+  private emitOne(from: Endpoint, end: Endpoint, data: Uint8Array, info: PacketInfo): void {
+    if (!this.transmit(from, end, data, info)) {
+      // The ICMP "port unreachable" comes back at once. A connected socket hears of it, and one that asked (__udp4_lib_err).
+      const asked = this.wantsErrors(end.ip);
+      if (asked) this.errors.portUnreachable(ECONNREFUSED, end, data, this.room);
+      if (asked || this.remote) this.fail(ECONNREFUSED);
+    }
+  }
+
+  /** IP_RECVERR for what went by IPv4, IPV6_RECVERR for IPv6. */
+  private wantsErrors(to: Ip): boolean {
+    const [level, name] = typeof to === 'number' ? [IPPROTO_IP, IP_RECVERR] : [IPPROTO_IPV6, IPV6_RECVERR];
+    return this.options.values.get(optionKey(level, name)) === 1;
+  }
+  /** Memory that is left for what the socket has yet to read. */
+  private get room(): number {
+    return this.options.rcvbuf - this.charged - this.errors.charged;
   }
 
   /** False: nobody takes it (ICMP port unreachable). */
@@ -182,7 +277,7 @@ export class UdpSocket extends InetSocket {
   /** A datagram for this socket; without room for it, it is lost. */
   deliver(data: Uint8Array, from: Endpoint, to: Ip, info: PacketInfo): void {
     const charge = truesize(data.length);
-    if (this.charged + charge > this.options.rcvbuf || this.down & RCV_SHUTDOWN) return;
+    if (charge > this.room || this.down & RCV_SHUTDOWN) return;
     if (!this.net.kmem.charge(charge)) return;
     this.charged += charge;
     this.rx.push({ data, from, to, info, charge, time: this.net.realtime() });
@@ -190,7 +285,10 @@ export class UdpSocket extends InetSocket {
   }
 
   receive(_t: Task, buf: IoBuf, flags: number, r: Received): number {
-    if (flags & MSG_ERRQUEUE) return -EAGAIN;
+    if (flags & MSG_ERRQUEUE)
+      return this.errors.receive(buf, this.family, r, (errno) => {
+        this.error = errno;
+      });
     if (this.error) return -this.takeError();
     const d = this.rx[0];
     if (!d) return this.down & RCV_SHUTDOWN ? 0 : -EAGAIN;
@@ -245,7 +343,7 @@ export class UdpSocket extends InetSocket {
 
   override poll(): number {
     let mask = POLLOUT | POLLWRNORM | POLLWRBAND;
-    if (this.error) mask |= POLLERR;
+    if (this.error || this.errors.length) mask |= POLLERR;
     if (this.down & RCV_SHUTDOWN) mask |= POLLRDHUP | POLLIN | POLLRDNORM;
     if (this.down === SHUTDOWN_MASK) mask |= POLLHUP;
     if (this.rx.length) mask |= POLLIN | POLLRDNORM;
@@ -253,18 +351,25 @@ export class UdpSocket extends InetSocket {
   }
 
   override setOption(t: Task, level: number, name: number, value: Uint8Array): number {
-    if (level !== IPPROTO_UDP) return super.setOption(t, level, name, value);
+    if (level !== IPPROTO_UDP) {
+      const r = super.setOption(t, level, name, value);
+      const errors =
+        (level === IPPROTO_IP && name === IP_RECVERR) || (level === IPPROTO_IPV6 && name === IPV6_RECVERR);
+      if (r === 0 && errors && !this.options.values.get(optionKey(level, name))) this.errors.clear();
+      return r;
+    }
     if (name !== UDP_CORK && name !== UDP_GRO && name !== UDP_SEGMENT) return -ENOPROTOOPT;
     const v = intValue(value, false);
     if (v === null || (name === UDP_SEGMENT && (v < 0 || v > 0xffff))) return -EINVAL;
-    // Datagrams are never merged or split here, so only "off" may be promised.
-    if (v !== 0 && name !== UDP_GRO) return -ENOPROTOOPT;
+    // UDP_GRO lets datagrams be merged; they are not.
+    this.options.values.set(optionKey(level, name), name === UDP_SEGMENT ? v : v ? 1 : 0);
+    if (name === UDP_CORK && v === 0) this.pushPending();
     return 0;
   }
   override getOption(t: Task, level: number, name: number, length: number): Uint8Array | number {
     if (level !== IPPROTO_UDP) return super.getOption(t, level, name, length);
     if (name !== UDP_CORK && name !== UDP_GRO && name !== UDP_SEGMENT) return -ENOPROTOOPT;
-    return new Uint8Array(4);
+    return new Uint8Array(Int32Array.of(this.options.values.get(optionKey(level, name)) ?? 0).buffer);
   }
 
   /** Nothing listens on the port any more. */

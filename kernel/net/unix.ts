@@ -4,25 +4,28 @@ import {
   EPERM, EPIPE, EPROTOTYPE,
 } from '../abi/errno.ts'; // prettier-ignore
 import {
-  POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
+  POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
 } from '../fs/file.ts'; // prettier-ignore
 import type { File } from '../fs/file.ts';
 import type { Inode } from '../fs/inode.ts';
 import { S_IFMT, S_IFSOCK } from '../fs/inode.ts';
 import { mknodAt } from '../fs/names.ts';
+import { sendSigurg } from '../fs/sigio.ts';
 import { AT_FDCWD } from '../fs/vfs.ts';
 import { FD_COST } from '../mm/kernel-memory.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
+import type { ThreadGroup } from '../task/thread-group.ts';
 import { fieldText } from '../trace/args.ts';
 import { quoteBytes } from '../trace/text.ts';
 import { familyOf } from './address.ts';
 import type { Control, Ucred } from './control.ts';
-import { ucredOf } from './control.ts';
+import { processOf, ucredOf } from './control.ts';
 import {
   AF_UNIX, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SOCK_DGRAM,
-  SOCK_SEQPACKET, SOCK_STREAM, SOMAXCONN, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN,
+  SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, SOMAXCONN, SO_OOBINLINE, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN,
 } from './constants.ts'; // prettier-ignore
+import { optionKey } from './inet.ts';
 import { Socket, WAKE_READABLE } from './socket.ts';
 import type { Received, Sending } from './socket.ts';
 import type { NetStack } from './stack.ts';
@@ -44,32 +47,52 @@ interface Message {
   readonly sender: UnixSocket;
   readonly from: Uint8Array | null;
   readonly creds: Ucred;
+  readonly process: ThreadGroup | null;
   control: Control | null;
 }
 
-const NOBODY: Ucred = { pid: 0, uid: -1, gid: -1 };
+/** Who made a connection, or listens: SO_PEERCRED and its kin (sk_peer_cred, sk_peer_pid). */
+interface Identity {
+  readonly ucred: Ucred;
+  readonly process: ThreadGroup | null;
+  readonly groups: readonly number[];
+}
+const NOBODY: Identity = { ucred: { pid: 0, uid: -1, gid: -1 }, process: null, groups: [] };
+const identityOf = (t: Task): Identity => {
+  const { pid, creds, group } = t;
+  return { ucred: { pid, uid: creds.euid, gid: creds.egid }, process: group, groups: creds.groups };
+};
+/** Bytes of a message that were not read. */
+const unread = (m: Message): number => m.data.length - m.at;
+
 const WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND;
 
 export class UnixSocket extends Socket {
   /** sun_path as bound: a path with its NUL, an abstract name from its NUL on; null: unnamed. */
   bound: Uint8Array | null = null;
-  private node: Inode | null = null;
+  /** Where a path leads. */
+  node: Inode | null = null;
   peer: UnixSocket | null = null;
-  peerCreds: Ucred = NOBODY;
-  private ownCreds: Ucred = NOBODY;
+  peerIdentity = NOBODY;
+  private ownIdentity = NOBODY;
   private readonly rx: Message[] = [];
+  /** The message in `rx` that is an urgent byte not read yet (oob_skb). */
+  private oob: Message | null = null;
   /** Bytes this socket's unread messages hold of its send buffer (sk_wmem_alloc). */
   private charged = 0;
-  private backlog = 0;
-  private readonly queue: UnixSocket[] = [];
+  /** Connections a listener lets wait, and those that do. */
+  backlog = 0;
+  readonly queue: UnixSocket[] = [];
   /** Made by connect, not accepted yet. */
-  private embryo = false;
+  embryo = false;
+  uid = 0;
   /** Senders and connecters that found this socket's queue full (peer_wait). */
   private readonly crowd = new Set<UnixSocket>();
   private dead = false;
 
   constructor(net: NetStack, type: number) {
     super(net, AF_UNIX, type, 0);
+    net.unixSockets.add(this);
   }
 
   get protocolName(): string {
@@ -85,6 +108,9 @@ export class UnixSocket extends Socket {
     const abstract = b.length > 0 && b[0] === 0;
     const path = abstract ? `@${quoteBytes(b.subarray(1), b.length - 1)}` : fieldText(b);
     return `${kind}:[${this.inode!.ino}${to},${path}]`;
+  }
+  private get wantsSender(): boolean {
+    return this.options.passcred || this.options.passpidfd;
   }
   private get connected(): boolean {
     return this.type !== SOCK_DGRAM;
@@ -119,8 +145,9 @@ export class UnixSocket extends Socket {
     if (name === null) return this.autobind();
     if (this.bound) return -EINVAL;
     if (name.charCodeAt(0) === 0) {
-      if (this.net.abstract.has(name)) return -EADDRINUSE;
-      this.net.abstract.set(name, this);
+      const key = this.net.abstractKey(this.type, name);
+      if (this.net.abstract.has(key)) return -EADDRINUSE;
+      this.net.abstract.set(key, this);
       this.bound = raw.slice(2);
       return 0;
     }
@@ -135,8 +162,8 @@ export class UnixSocket extends Socket {
 
   private autobind(): number {
     if (this.bound) return 0;
-    const name = this.net.freeAbstractName();
-    this.net.abstract.set(name, this);
+    const name = this.net.freeAbstractName(this.type);
+    this.net.abstract.set(this.net.abstractKey(this.type, name), this);
     this.bound = Uint8Array.from(name, (c) => c.charCodeAt(0));
     return 0;
   }
@@ -147,7 +174,7 @@ export class UnixSocket extends Socket {
     if (typeof name === 'number') return name;
     if (name === null) return -EINVAL;
     let other: UnixSocket | undefined;
-    if (name.charCodeAt(0) === 0) other = this.net.abstract.get(name);
+    if (name.charCodeAt(0) === 0) other = this.net.abstract.get(this.net.abstractKey(this.type, name));
     else {
       const at = t.kernel.vfs.lookup(t, AT_FDCWD, name);
       if (typeof at === 'number') return at;
@@ -161,7 +188,7 @@ export class UnixSocket extends Socket {
 
   connect(t: Task, raw: Uint8Array, _nonblock: boolean): number {
     if (!this.connected) return this.connectDatagram(t, raw);
-    if (this.options.passcred && !this.bound) this.autobind();
+    if (this.wantsSender && !this.bound) this.autobind();
     const other = this.find(t, raw);
     if (typeof other === 'number') return other;
     if (other.state !== TCP_LISTEN || other.down & RCV_SHUTDOWN) return -ECONNREFUSED;
@@ -172,13 +199,18 @@ export class UnixSocket extends Socket {
     }
     if (this.state !== TCP_CLOSE) return this.state === TCP_ESTABLISHED ? -EISCONN : -EINVAL;
     const child = new UnixSocket(this.net, this.type);
-    if (!child.charge(this.net.kmem)) return -ENOMEM;
+    if (!child.charge(this.net.kmem)) {
+      child.release();
+      return -ENOMEM;
+    }
     child.options.sndbuf = other.options.sndbuf;
     child.options.passcred = other.options.passcred;
+    child.options.passpidfd = other.options.passpidfd;
     child.bound = other.bound;
-    child.peerCreds = ucredOf(t);
+    child.peerIdentity = identityOf(t);
     child.embryo = true;
-    this.peerCreds = other.ownCreds;
+    child.uid = other.uid;
+    this.peerIdentity = other.ownIdentity;
     UnixSocket.join(this, child);
     other.queue.push(child);
     other.waiters.wake(WAKE_READABLE);
@@ -193,10 +225,10 @@ export class UnixSocket extends Socket {
     }
     const other = this.find(t, raw);
     if (typeof other === 'number') return other;
-    if (this.options.passcred && !this.bound) this.autobind();
+    if (this.wantsSender && !this.bound) this.autobind();
     this.peer = other;
     this.state = TCP_ESTABLISHED;
-    this.peerCreds = NOBODY;
+    this.peerIdentity = NOBODY;
     return 0;
   }
 
@@ -211,7 +243,8 @@ export class UnixSocket extends Socket {
     const a = new UnixSocket(net, type);
     const b = new UnixSocket(net, type);
     UnixSocket.join(a, b);
-    a.peerCreds = b.peerCreds = ucredOf(t);
+    a.peerIdentity = b.peerIdentity = identityOf(t);
+    a.uid = b.uid = t.creds.uid;
     return [a, b];
   }
 
@@ -220,7 +253,7 @@ export class UnixSocket extends Socket {
     if (!this.bound || (this.state !== TCP_CLOSE && this.state !== TCP_LISTEN)) return -EINVAL;
     this.backlog = Math.min(backlog >>> 0, SOMAXCONN);
     this.state = TCP_LISTEN;
-    this.ownCreds = ucredOf(t);
+    this.ownIdentity = identityOf(t);
     this.wakeCrowd();
     return 0;
   }
@@ -255,9 +288,10 @@ export class UnixSocket extends Socket {
     this.charged += charge;
     this.net.inFlight.sent(files);
     const data = part.bytes();
+    const sender = control?.creds ? processOf(t, control.creds.pid) : t.group;
     to.rx.push({
       data, at: 0, charge, sender: this, from: this.bound ? UnixSocket.address(this.bound) : null,
-      creds: control?.creds ?? ucredOf(t), control: files.length ? control : null,
+      creds: control?.creds ?? ucredOf(t), process: sender, control: files.length ? control : null,
     }); // prettier-ignore
     to.waiters.wake(WAKE_READABLE);
     return 0;
@@ -297,8 +331,8 @@ export class UnixSocket extends Socket {
   }
 
   send(t: Task, buf: IoBuf, s: Sending): number {
-    if (s.flags & MSG_OOB) return -EOPNOTSUPP;
-    if (this.options.passcred && !this.bound) this.autobind();
+    if (s.flags & MSG_OOB && (this.type !== SOCK_STREAM || buf.length === 0)) return -EOPNOTSUPP;
+    if (this.wantsSender && !this.bound) this.autobind();
     return this.type === SOCK_STREAM ? this.sendStream(t, buf, s) : this.sendPacket(t, buf, s);
   }
 
@@ -310,18 +344,29 @@ export class UnixSocket extends Socket {
     if (to.down & RCV_SHUTDOWN || to.dead) return -EPIPE;
     let sent = 0;
     let control = s.control;
-    while (sent < buf.length) {
+    const plain = s.flags & MSG_OOB ? buf.length - 1 : buf.length;
+    while (sent < plain) {
       if (this.charged >= this.options.sndbuf) {
         this.nospace = true;
         return sent || -EAGAIN;
       }
-      const n = Math.min(buf.length - sent, (this.options.sndbuf >> 1) - 64, STREAM_PART);
+      const n = Math.min(plain - sent, (this.options.sndbuf >> 1) - 64, STREAM_PART);
       const r = this.deliver(t, to, buf.slice(sent, sent + n), control);
       if (r < 0) return sent || r;
       control = null;
       sent += n;
     }
-    return sent;
+    if (plain === buf.length) return sent;
+    if (this.charged >= this.options.sndbuf) {
+      this.nospace = true;
+      return sent || -EAGAIN;
+    }
+    const r = this.deliver(t, to, buf.slice(sent), control);
+    if (r < 0) return sent || r;
+    to.oob = to.rx[to.rx.length - 1];
+    sendSigurg(t.kernel, to);
+    to.waiters.wake(POLLPRI);
+    return buf.length;
   }
 
   private sendPacket(t: Task, buf: IoBuf, s: Sending): number {
@@ -355,7 +400,7 @@ export class UnixSocket extends Socket {
   }
 
   receive(t: Task, buf: IoBuf, flags: number, r: Received): number {
-    if (flags & MSG_OOB) return -EOPNOTSUPP;
+    if (flags & MSG_OOB && this.type !== SOCK_STREAM) return -EOPNOTSUPP;
     if (flags & MSG_ERRQUEUE) return -EAGAIN;
     return this.type === SOCK_STREAM
       ? this.receiveStream(buf, flags, r)
@@ -365,14 +410,25 @@ export class UnixSocket extends Socket {
   private receiveStream(buf: IoBuf, flags: number, r: Received): number {
     if (this.state !== TCP_ESTABLISHED) return -EINVAL;
     if (buf.length === 0) return 0;
+    if (flags & MSG_OOB) return this.receiveUrgent(buf, flags, r);
     let done = 0;
     let creds: Ucred | null = null;
+    const peek = (flags & MSG_PEEK) !== 0;
+    let process: ThreadGroup | null = null;
     for (let i = 0; done < buf.length;) {
+      i = this.passUrgent(i, peek, done > 0);
       const m = this.rx[i];
       if (!m) break;
+      if (unread(m) === 0) {
+        i++;
+        continue;
+      }
       if (creds && (m.creds.pid !== creds.pid || m.creds.uid !== creds.uid || m.creds.gid !== creds.gid))
         break;
-      if (this.options.passcred) creds = m.creds;
+      if (this.wantsSender) {
+        creds = m.creds;
+        process = m.process;
+      }
       if (r.from === null) r.from = m.from;
       const part = m.data.subarray(m.at, m.at + buf.length - done);
       buf.put(part, done);
@@ -380,25 +436,82 @@ export class UnixSocket extends Socket {
       const files = m.control?.files;
       if (files?.length)
         r.control = {
-          files: flags & MSG_PEEK ? files.map((f) => f.retain()) : files,
+          files: peek ? files.map((f) => f.retain()) : files,
           creds: null,
           other: [],
         };
-      if (flags & MSG_PEEK) i++;
+      if (peek) i++;
       else {
         this.landed(m);
         m.at += part.length;
-        if (m.at === m.data.length) {
-          this.rx.shift();
-          this.consumed(m);
-        }
+        if (unread(m) === 0) this.discard(i);
+        else break;
       }
       if (files?.length) break;
     }
-    if (creds) r.control = { files: r.control?.files ?? [], creds, other: [] };
+    if (creds) r.control = this.about(r.control?.files ?? [], creds, process);
     if (done > 0) return done;
     if (this.error) return -this.takeError();
     return this.down & RCV_SHUTDOWN ? 0 : -EAGAIN;
+  }
+
+  /** What goes beside the bytes: files, and who sent them as far as that was asked for. */
+  private about(files: File[], creds: Ucred, process: ThreadGroup | null): Control {
+    const { passcred, passpidfd } = this.options;
+    return { files, creds: passcred ? creds : null, sender: passpidfd ? process : null, other: [] };
+  }
+
+  // The urgent byte (MSG_OOB) is a message of its own in the queue, and stays in it, empty, after it was read by itself:
+  // the place in the stream is still a mark.
+
+  private get inline(): boolean {
+    return this.options.values.get(optionKey(SOL_SOCKET, SO_OOBINLINE)) === 1;
+  }
+  private discard(i: number): void {
+    const [m] = this.rx.splice(i, 1);
+    this.landed(m);
+    this.consumed(m);
+  }
+
+  /** manage_oob: where a read that stands at message `i` goes on, which is past the end when it goes on nowhere. */
+  private passUrgent(i: number, peek: boolean, copied: boolean): number {
+    const end = this.rx.length;
+    let m = this.rx[i];
+    if (i >= end || (unread(m) > 0 && m !== this.oob)) return i;
+    if (unread(m) === 0) {
+      if (copied && (!this.oob || m === this.oob)) return end;
+      if (peek) i++;
+      else this.discard(i);
+      if (i >= this.rx.length) return i;
+      m = this.rx[i];
+    }
+    if (m !== this.oob) return i;
+    if (copied) return end;
+    if (peek) return this.inline ? i : i + 1;
+    this.oob = null;
+    // Unread and not wanted in the stream: it is lost.
+    if (!this.inline) this.discard(i);
+    return i;
+  }
+
+  /** recv(MSG_OOB) (unix_stream_recv_urg). */
+  private receiveUrgent(buf: IoBuf, flags: number, r: Received): number {
+    const m = this.oob;
+    if (this.inline || !m) return -EINVAL;
+    buf.put(m.data);
+    r.flags |= MSG_OOB;
+    if (flags & MSG_PEEK) return 1;
+    this.oob = null;
+    m.at = 1;
+    const before = this.rx.indexOf(m) - 1;
+    if (before >= 0 && unread(this.rx[before]) === 0) this.discard(before);
+    return 1;
+  }
+
+  override get atMark(): boolean {
+    const [first, second] = this.rx;
+    if (!first) return false;
+    return first === this.oob || (unread(first) === 0 && (!this.oob || second === this.oob));
   }
 
   private receivePacket(_t: Task, buf: IoBuf, flags: number, r: Received): number {
@@ -415,13 +528,8 @@ export class UnixSocket extends Socket {
     }
     r.from = m.from;
     const files = m.control?.files ?? [];
-    if (files.length || this.options.passcred) {
-      r.control = {
-        files: flags & MSG_PEEK ? files.map((f) => f.retain()) : files,
-        creds: this.options.passcred ? m.creds : null,
-        other: [],
-      };
-    }
+    if (files.length || this.wantsSender)
+      r.control = this.about(flags & MSG_PEEK ? files.map((f) => f.retain()) : files, m.creds, m.process);
     if (!(flags & MSG_PEEK)) {
       this.landed(m);
       this.rx.shift();
@@ -448,7 +556,7 @@ export class UnixSocket extends Socket {
   override inq(): number {
     if (this.state === TCP_LISTEN) return -EINVAL;
     if (this.type === SOCK_DGRAM) return this.rx[0]?.data.length ?? 0;
-    return this.rx.reduce((n, m) => n + m.data.length - m.at, 0);
+    return this.rx.reduce((n, m) => n + unread(m), 0);
   }
   override outq(): number {
     return this.charged;
@@ -464,6 +572,7 @@ export class UnixSocket extends Socket {
     if (this.down === SHUTDOWN_MASK) mask |= POLLHUP;
     if (this.down & RCV_SHUTDOWN) mask |= POLLRDHUP | POLLIN | POLLRDNORM;
     if (this.rx.length || this.queue.length) mask |= POLLIN | POLLRDNORM;
+    if (this.oob) mask |= POLLPRI;
     if (this.connected && this.state === TCP_CLOSE) mask |= POLLHUP;
     let writable = this.writableNow;
     const other = this.type === SOCK_STREAM ? null : this.peer;
@@ -483,6 +592,7 @@ export class UnixSocket extends Socket {
 
   override release(): void {
     this.dead = true;
+    this.net.unixSockets.delete(this);
     if (this.node) this.net.unixNodes.delete(this.node);
     else if (this.bound) this.net.forgetAbstract(this.bound, this);
     for (const child of this.queue.splice(0)) {
@@ -490,12 +600,12 @@ export class UnixSocket extends Socket {
       child.release();
     }
     const files = this.rx.flatMap((m) => this.landed(m));
-    const unread = this.rx.length > 0;
+    const left = this.rx.some((m) => unread(m) > 0 || m.data.length === 0);
     for (const m of this.rx.splice(0)) this.consumed(m);
     const peer = this.peer;
     if (peer && this.connected) {
       peer.down = SHUTDOWN_MASK;
-      if (unread || this.embryo) peer.error = ECONNRESET;
+      if (left || this.embryo) peer.error = ECONNRESET;
       peer.waiters.wake(0);
     }
     this.peer = this.connected ? peer : null;

@@ -5,8 +5,10 @@ import type { Task } from '../task/task.ts';
 import { park } from '../wait.ts';
 import type { SysResult } from '../wait.ts';
 import {
+  AF_UNIX,
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
+  MSG_FASTOPEN,
   MSG_NOSIGNAL,
   MSG_PEEK,
   MSG_WAITALL,
@@ -64,7 +66,8 @@ export function receive(t: Task, s: Socket, buf: IoBuf, flags: number, r: Receiv
     if (n <= 0) return done || n;
     if (flags & MSG_PEEK) return n >= target || s.down & RCV_SHUTDOWN ? n : wait(n);
     done += n;
-    if (done >= target || r.control) return done;
+    // A read of a stream stops where files came along.
+    if (done >= target || (r.control && s.family === AF_UNIX)) return done;
   }
 }
 
@@ -73,7 +76,8 @@ export function send(t: Task, s: Socket, buf: IoBuf, m: Sending, p: Progress): S
   let done = p.done;
   for (;;) {
     const first = done === 0;
-    const n = s.send(t, first ? buf : buf.slice(done), first ? m : { ...m, control: null });
+    const rest = { ...m, control: null, flags: m.flags & ~MSG_FASTOPEN };
+    const n = s.send(t, first ? buf : buf.slice(done), first ? m : rest);
     if (n > 0) {
       done += n;
       if (!s.stream || done >= buf.length) return done;

@@ -25,6 +25,12 @@ export class PidFile extends File {
   override get name(): string {
     return 'anon_inode:[pidfd]';
   }
+  /** NSpid too: there is one namespace. A process that was waited for has no number any more. */
+  override fdinfo(): string {
+    const { pid, leader } = this.group;
+    const known = leader.kernel.processes.group(pid) === this.group ? pid : -1;
+    return `Pid:\t${known}\nNSpid:\t${known}\n`;
+  }
   override poll(): number {
     return this.group.live === 0 ? POLLIN | POLLRDNORM : 0;
   }

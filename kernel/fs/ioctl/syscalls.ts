@@ -1,5 +1,5 @@
 /** ioctl(2): what every file understands; the rest is the file's own (do_vfs_ioctl). */
-import { EBADF, EFAULT, ENOTTY } from '../../abi/errno.ts';
+import { EBADF, EFAULT, ENOTTY, EOPNOTSUPP } from '../../abi/errno.ts';
 import type { Args } from '../../syscall/args.ts';
 import type { Task } from '../../task/task.ts';
 import { O_ASYNC, O_NONBLOCK, O_PATH } from '../file.ts';
@@ -8,6 +8,8 @@ import { S_IFDIR, S_IFLNK, S_IFREG } from '../inode.ts';
 import { FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE } from '../tty/ioctls.ts';
 
 const FIGETBSZ = 2;
+const FICLONE = 0x40049409;
+const FICLONERANGE = 0x4020940d;
 const BLOCK_SIZE = 4096;
 
 export function ioctl(t: Task, a: Args): number {
@@ -38,6 +40,10 @@ export function ioctl(t: Task, a: Args): number {
     case FIOQSIZE:
       if (type !== S_IFREG && type !== S_IFDIR && type !== S_IFLNK) return -ENOTTY;
       return t.mm.putU64(arg, file.inode!.size);
+    case FICLONE:
+    case FICLONERANGE:
+      // No file system here shares blocks between files.
+      return type === S_IFREG ? -EOPNOTSUPP : -ENOTTY;
     case FIGETBSZ:
       return file.inode === null ? -ENOTTY : t.mm.putU32(arg, BLOCK_SIZE);
     case FIONREAD:

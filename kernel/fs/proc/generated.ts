@@ -1,5 +1,5 @@
 /** File systems whose files are made when read: the inodes procfs and sysfs are built from. */
-import { EACCES, EINVAL, ENOENT, EPERM } from '../../abi/errno.ts';
+import { EACCES, EINVAL, ENODATA, ENOENT, EOPNOTSUPP, EPERM } from '../../abi/errno.ts';
 import type { Kernel } from '../../kernel.ts';
 import type { IoBuf } from '../../mm/iobuf.ts';
 import type { Task } from '../../task/task.ts';
@@ -58,6 +58,10 @@ export abstract class GeneratedInode extends Inode {
   }
   override open(_t: Task | null, _flags: number, _at: Path): File | number {
     return -EACCES;
+  }
+  /** procfs has no attributes at all; sysfs has none set. */
+  override getxattr(): number {
+    return this.fs.type === 'proc' ? -EOPNOTSUPP : -ENODATA;
   }
   override chmod(mode: number, t?: Task): number {
     if (t && !ownsInode(t, this)) return -EPERM;

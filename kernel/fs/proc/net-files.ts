@@ -17,6 +17,8 @@ const HEADERS: Readonly<Record<string, string>> = {
   tcp6: `  sl  ${INET6}\n`,
   udp: pad(`   sl  ${INET} ref pointer drops`, 128),
   udp6: `  sl  ${INET6} ref pointer drops\n`,
+  udplite: pad(`   sl  ${INET} ref pointer drops`, 128),
+  udplite6: `  sl  ${INET6} ref pointer drops\n`,
   raw: `  sl  ${INET} ref pointer drops\n`,
   raw6: `  sl  ${INET6} ref pointer drops\n`,
   unix: 'Num       RefCount Protocol Flags    Type St Inode Path\n',
@@ -30,6 +32,7 @@ const HEADERS: Readonly<Record<string, string>> = {
   if_inet6: '',
   igmp: 'Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n',
   sockstat: '',
+  sockstat6: '',
   snmp: '',
 };
 

@@ -3,17 +3,22 @@ import { EIO, ENOENT } from '../../abi/errno.ts';
 import type { Kernel } from '../../kernel.ts';
 import type { Task } from '../../task/task.ts';
 import { S_IFDIR, type DirEntry, type Inode } from '../inode.ts';
-import { keysText, keyUsersText } from '../../keys/keyctl.ts';
 import { GeneratedDir, GeneratedFile, GeneratedFs, GeneratedLink, type Content } from './generated.ts';
+import { locksText } from './locks-file.ts';
 import { netDir, type ProcNetSource } from './net-files.ts';
 import { TaskDir } from './process-dir.ts';
 import {
   cpuinfoText, devicesText, filesystemsText, loadavgText, meminfoText, statFileText, SWAPS, uptimeText, versionText,
+  vmstatText,
 } from './system-files.ts'; // prettier-ignore
 import { sysctlTree } from './sysctl.ts';
 
 const PROC_SUPER_MAGIC = 0x9fa0;
 const ROOT_INO = 1;
+/** Nothing is allocated in slabs. */
+const SLABINFO =
+  'slabinfo - version: 2.1\n' +
+  '# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n';
 
 export class ProcFs extends GeneratedFs {
   /** Where /proc/net's tables come from; the network stack sets it. */
@@ -45,12 +50,10 @@ class ProcRoot extends GeneratedDir {
     this.file('cpuinfo', () => cpuinfoText(k));
     this.file('devices', () => devicesText(k));
     this.file('diskstats', () => '');
-    this.file('filesystems', () => filesystemsText(k));
+    this.file('filesystems', () => filesystemsText());
     this.file('interrupts', () => '');
-    this.file('key-users', (t) => keyUsersText(t));
-    this.file('keys', (t) => keysText(t));
     this.file('loadavg', () => loadavgText(k));
-    this.file('locks', () => '');
+    this.file('locks', () => locksText(k));
     this.file('meminfo', () => meminfoText(k));
     this.file('misc', () => '');
     this.file('modules', () => '');
@@ -59,6 +62,8 @@ class ProcRoot extends GeneratedDir {
     this.file('swaps', () => SWAPS);
     this.file('uptime', () => uptimeText(k));
     this.file('version', () => versionText(k));
+    this.file('vmstat', () => vmstatText(k));
+    this.add('slabinfo', new GeneratedFile(fs, 0o400, () => SLABINFO, { refusal: -EIO }));
     const sysvipc = this.add('sysvipc', new GeneratedDir(fs));
     for (const [name, header] of SYSVIPC)
       sysvipc.add(name, new GeneratedFile(fs, 0o444, () => header + k.ipc.lines(name)));
@@ -72,8 +77,8 @@ class ProcRoot extends GeneratedDir {
     if (!/^[1-9]\d{0,9}$/.test(name)) return -ENOENT;
     const pid = Number(name);
     // A thread's number leads to its process's directory too, though it is not listed.
-    const task = this.kernel.processes.task(pid);
-    const g = this.kernel.processes.group(pid) ?? task?.group;
+    const task = this.kernel.processes.tasks.get(pid);
+    const g = this.kernel.processes.groups.get(pid) ?? task?.group;
     return g ? this.dirOf(task ?? g.leader) : -ENOENT;
   }
 

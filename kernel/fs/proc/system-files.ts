@@ -5,7 +5,6 @@ import { CLOCK_TICK_NS } from '../../time/cpu-time.ts';
 import { PAGE_SIZE } from '../../ports.ts';
 import { residentKinds } from './memory-files.ts';
 import { stateOf } from './status-files.ts';
-import { filesystemTypes } from '../syscalls-superblocks.ts';
 
 /** What the CPUID instruction answers beside its flags (`KernelOptions.cpuFlags`). */
 const X86_CPU = {
@@ -55,7 +54,7 @@ function liveTasks(k: Kernel): Task[] {
   return [...k.processes.tasks.values()].filter((t) => t.state !== 'zombie' && t.state !== 'dead');
 }
 
-export function meminfoText(k: Kernel): string {
+function memoryRows(k: Kernel): [name: string, kib: number][] {
   const { ram } = k;
   const pages = PAGE_SIZE / 1024;
   const total = ram.total * pages;
@@ -86,6 +85,29 @@ export function meminfoText(k: Kernel): string {
     ['VmallocTotal', 34359738367], ['VmallocUsed', 0], ['VmallocChunk', 0], ['Percpu', 0], ['HardwareCorrupted', 0],
     ['AnonHugePages', 0], ['ShmemHugePages', 0], ['ShmemPmdMapped', 0], ['FileHugePages', 0], ['FilePmdMapped', 0],
   ]; // prettier-ignore
+  return rows;
+}
+
+/** What memory is used for, in pages, and what was moved: vmstat(8) reads it. */
+export function vmstatText(k: Kernel): string {
+  const kib = new Map(memoryRows(k));
+  const pages = (name: string): number => (kib.get(name) ?? 0) / 4;
+  const rows: [name: string, value: number][] = [
+    ['nr_free_pages', pages('MemFree')], ['nr_inactive_anon', pages('Inactive(anon)')],
+    ['nr_active_anon', pages('Active(anon)')], ['nr_inactive_file', pages('Inactive(file)')],
+    ['nr_active_file', pages('Active(file)')], ['nr_unevictable', 0], ['nr_mlock', 0],
+    ['nr_anon_pages', pages('AnonPages')], ['nr_mapped', pages('Mapped')], ['nr_file_pages', pages('Cached')],
+    ['nr_dirty', 0], ['nr_writeback', 0], ['nr_slab_reclaimable', 0], ['nr_slab_unreclaimable', 0],
+    ['nr_shmem', pages('Shmem')], ['nr_kernel_stack', kib.get('KernelStack') ?? 0], ['nr_page_table_pages', 0],
+    ['pgpgin', 0], ['pgpgout', 0], ['pswpin', 0], ['pswpout', 0], ['pgmajfault', 0],
+    ['oom_kill', 0],
+  ]; // prettier-ignore
+  return rows.map(([name, value]) => `${name} ${Math.floor(value)}\n`).join('');
+}
+
+export function meminfoText(k: Kernel): string {
+  const rows = memoryRows(k);
+  const total = rows[0][1];
   const row = (name: string, kib: number): string =>
     `${`${name}:`.padEnd(15)} ${String(kib).padStart(8)} kB\n`;
   const huge = ['HugePages_Total', 'HugePages_Free', 'HugePages_Rsvd', 'HugePages_Surp'];
@@ -165,8 +187,8 @@ export function devicesText(k: Kernel): string {
   return `Character devices:\n${lines.join('')}\nBlock devices:\n`;
 }
 
-export function filesystemsText(k: Kernel): string {
-  return filesystemTypes(k.vfs)
+export function filesystemsText(): string {
+  return ['sysfs', 'tmpfs', 'proc', 'cgroup2', 'devtmpfs', 'sockfs', 'pipefs', 'ramfs', 'devpts', 'overlay']
     .map((name) => `nodev\t${name}\n`)
     .join('');
 }

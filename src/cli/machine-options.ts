@@ -115,7 +115,7 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     },
     { names: names('-w', '--workdir'), arg: 'DIR', apply: (o, v) => (o.workdir = parseWorkdir(v)), help: "the guest's working directory" },
     { names: names('-u', '--user'), arg: 'UID[:GID]', apply: (o, v) => (o.user = v), help: 'run as this user (0:0 unless given)' },
-    { names: ['--root'], arg: 'DIR', apply: (o, v) => (o.root = v), help: "the guest's root file system: a folder, a tar archive (gzip, zstd, xz too), an OCI image\nlayout or what `docker save` writes; PROG is in it;\nthe guest's changes stay in memory and end with it" },
+    { names: ['--root'], arg: 'DIR', apply: (o, v) => (o.root = v), help: "the guest's root file system: a folder, a tar archive (gzip, zstd, xz too), an OCI image\nlayout or what `docker save` writes; PROG is in it; an image's own command, variables,\nfolder and user are used where the command line names none;\nthe guest's changes stay in memory and end with it" },
     { names: ['--rw'], apply: (o) => (o.readWrite = true), help: 'let the guest change the folder given with --root;\n/dev, /proc, /sys and /tmp are made in it where it has none' },
     { names: ['--platform'], arg: 'linux/amd64|linux/arm64', apply: (o, v) => (o.platform = oneOf(v, '--platform', PLATFORMS)), help: "the machine's architecture: PROG's own unless given" },
     { names: ['--argv0'], arg: 'NAME', apply: (o, v) => (o.argv0 = v), help: 'what PROG sees as argv[0]' },

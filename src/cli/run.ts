@@ -31,7 +31,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   const args = machineDefaults();
   const command = parseOptions(machineOptions(true), argv, args, 'run');
   if (args.help) return help(runHelp());
-  return await execute(args, needProgram(command, 'run'), null);
+  return await execute(args, needProgram(command, 'run', args), null);
 }
 
 export async function straceCommand(argv: readonly string[]): Promise<number> {
@@ -40,7 +40,7 @@ export async function straceCommand(argv: readonly string[]): Promise<number> {
   const command = parseOptions(specs, argv, args, 'strace');
   if (args.help) return help(straceHelp(specs));
   if (args.follow === 2 && args.summary) throw new UsageError('-c and -C cannot be combined with -ff');
-  needProgram(command, 'strace');
+  needProgram(command, 'strace', args);
   const output = new TraceOutput(args, whileStalled(args));
   try {
     return await execute(args, command, output.tracer);
@@ -81,8 +81,10 @@ function help(text: string): number {
   return 0;
 }
 
-function needProgram(command: string[], name: string): string[] {
-  if (command.length === 0) throw new UsageError(`no program given; write: ring3 ${name} PROG [ARGS...]`);
+/** An image may say itself what is run. */
+function needProgram(command: string[], name: string, args: MachineArgs): string[] {
+  if (command.length === 0 && args.root === null)
+    throw new UsageError(`no program given; write: ring3 ${name} PROG [ARGS...]`);
   return command;
 }
 
@@ -156,17 +158,13 @@ function parseUser(text: string): [uid: number, gid: number] {
   return [Number(m[1]), Number(m[2] ?? m[1])];
 }
 
-function environment(args: MachineArgs, uid: number, terminal: boolean): Record<string, string> {
-  const env: Record<string, string> = {
-    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    HOSTNAME: args.hostname ?? 'ring3',
-    HOME: uid === 0 ? '/root' : '/',
-  };
+/** What is set beside the defaults and what an image sets. */
+function environment(args: MachineArgs, terminal: boolean): Record<string, string | null> {
+  const env: Record<string, string | null> = {};
   if (terminal) env['TERM'] = process.env['TERM'] ?? 'xterm';
   for (const [name, value] of args.env) {
     const v = value ?? process.env[name];
-    if (v !== undefined) env[name] = v;
-    else delete env[name];
+    env[name] = v ?? null;
   }
   return env;
 }
@@ -176,8 +174,8 @@ async function execute(
   command: readonly string[],
   tracer: Strace | null,
 ): Promise<number> {
-  const name = command[0];
-  const [uid, gid] = args.user === null ? [0, 0] : parseUser(args.user);
+  const name = command.length === 0 ? '' : command[0];
+  const user = args.user === null ? null : parseUser(args.user);
   const program = args.root === null ? readProgram(name, true) : null;
   const flush = (): void => tracer?.flush();
   const terminal = HostTerminal.open(flush);
@@ -190,10 +188,9 @@ async function execute(
       ? { path: name.includes('/') ? name : program.path, hostPath: program.path, mode: program.mode }
       : { root: args.root! }),
     argv: [args.argv0 ?? name, ...command.slice(1)],
-    env: environment(args, uid, terminal !== null),
-    cwd: args.workdir ?? (args.root === null ? process.cwd() : '/'),
-    uid,
-    gid,
+    setEnv: environment(args, terminal !== null),
+    ...(args.workdir === null && args.root !== null ? {} : { cwd: args.workdir ?? process.cwd() }),
+    ...(user === null ? {} : { uid: user[0], gid: user[1] }),
     terminal,
     inheritStdin: true,
     stdout: fdOutput(1, flush),

@@ -8,20 +8,29 @@ import type {
   HostOpen,
   HostStat,
 } from '../../kernel/fs/host-port.ts';
+import type { Configured, ImageConfig } from './config.ts';
 import { S_IFLNK, S_IFMT, S_IFREG, type Node, type Tree } from './tree.ts';
 
 const BLOCK = 4096;
 
-export class ImageFs implements HostFs {
+export class ImageFs implements HostFs, Configured {
   readonly root: HostDir;
   private readonly tree: Tree;
   /** Directories and files by ino: there is nothing to give back. */
   private readonly nodes = new Map<number, Node>();
 
-  constructor(tree: Tree) {
+  /** How the image is run; empty for an archive of files. */
+  readonly config: ImageConfig;
+
+  constructor(tree: Tree, config: ImageConfig = {}) {
+    this.config = config;
     this.tree = tree;
     this.root = tree.root.ino;
     this.nodes.set(this.root, tree.root);
+  }
+
+  text(path: string): string | null {
+    return this.tree.text(path);
   }
 
   private at(dir: HostDir, name: string): Node | null {

@@ -6,6 +6,7 @@ import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Arch } from '../../kernel/ports.ts';
 import { BootError } from '../machine/errors.ts';
+import type { ImageConfig } from './config.ts';
 import { ImageFs } from './image-fs.ts';
 import { addTar, type Chunks } from './tar.ts';
 import { Blob, Tree } from './tree.ts';
@@ -35,12 +36,12 @@ export async function openImage(path: string, arch: Arch | null): Promise<ImageF
     }
     const tree = directory ? null : new Tree(blob);
     if (tree) await addTar(tree, createReadStream(path, { highWaterMark: 1 << 18 }), false);
-    const layers = findLayers(tree ? archived(tree) : folder(path), arch);
-    if (layers === null && tree) return new ImageFs(tree);
-    if (layers === null || layers.length === 0) throw new Error('it has no layers');
+    const found = findLayers(tree ? archived(tree) : folder(path), arch);
+    if (found === null && tree) return new ImageFs(tree);
+    if (found === null || found.layers.length === 0) throw new Error('it has no layers');
     const root = new Tree(blob);
-    for (const layer of layers) await addTar(root, layer, true);
-    return new ImageFs(root);
+    for (const layer of found.layers) await addTar(root, layer, true);
+    return new ImageFs(root, found.config);
   } catch (e) {
     blob.close();
     const code = (e as NodeJS.ErrnoException).code;
@@ -67,16 +68,31 @@ const folder = (dir: string): Layout => ({
   open: (path) => (existsSync(join(dir, path)) ? createReadStream(join(dir, path)) : null),
 });
 
-/** The layers, lowest first; null when this is no image. */
-function findLayers(l: Layout, arch: Arch | null): Chunks[] | null {
+interface Found {
+  /** Lowest first. */
+  readonly layers: Chunks[];
+  readonly config: ImageConfig;
+}
+
+/** What an image is made of; null when this is none. */
+function findLayers(l: Layout, arch: Arch | null): Found | null {
   const index = l.text('oci-layout') === null ? null : l.text('index.json');
   if (index !== null) return ociLayers(l, index, arch, 0);
   const manifest = l.text('manifest.json');
   if (manifest === null) return null;
   const parsed: unknown = JSON.parse(manifest);
-  const first = Array.isArray(parsed) ? (parsed[0] as { Layers?: unknown } | undefined) : undefined;
+  const first = Array.isArray(parsed)
+    ? (parsed[0] as { Layers?: unknown; Config?: unknown } | undefined)
+    : undefined;
   if (!first || !Array.isArray(first.Layers)) return null; // a file of that name in an ordinary archive
-  return first.Layers.map((path) => opened(l, String(path)));
+  const config = typeof first.Config === 'string' ? readConfig(l, first.Config) : {};
+  return { layers: first.Layers.map((path) => opened(l, String(path))), config };
+}
+
+/** The `config` of an image's configuration file. */
+function readConfig(l: Layout, path: string): ImageConfig {
+  const text = l.text(path);
+  return text === null ? {} : ((JSON.parse(text) as { config?: ImageConfig | null }).config ?? {});
 }
 
 function opened(l: Layout, path: string): Chunks {
@@ -90,9 +106,17 @@ function blobPath(digest: string): string {
   return `blobs/${digest.replace(':', '/')}`;
 }
 
-function ociLayers(l: Layout, text: string, arch: Arch | null, depth: number): Chunks[] {
-  const parsed = JSON.parse(text) as { manifests?: Descriptor[]; layers?: Descriptor[] };
-  if (parsed.layers) return parsed.layers.map((d) => opened(l, blobPath(d.digest)));
+function ociLayers(l: Layout, text: string, arch: Arch | null, depth: number): Found {
+  const parsed = JSON.parse(text) as {
+    manifests?: Descriptor[];
+    layers?: Descriptor[];
+    config?: Descriptor;
+  };
+  if (parsed.layers)
+    return {
+      layers: parsed.layers.map((d) => opened(l, blobPath(d.digest))),
+      config: parsed.config ? readConfig(l, blobPath(parsed.config.digest)) : {},
+    };
   const fits = (d: Descriptor, a: Arch): boolean => ARCHITECTURES[d.platform?.architecture ?? ''] === a;
   const all = parsed.manifests ?? [];
   const found =

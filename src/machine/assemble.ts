@@ -19,6 +19,7 @@ import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
 import { Loop } from './loop.ts';
 import type { BootOptions, Output, OutputSink, TerminalPort } from './options.ts';
 import { hostRoot, mountHost } from './mounts.ts';
+import { resolveOptions } from '../image/config.ts';
 import { openImage } from '../image/image.ts';
 import { chooseArch, platformArch } from './program-arch.ts';
 import { findInRoot, findProgram, spawnError } from './program.ts';
@@ -61,8 +62,10 @@ const MOST_MEMORY = 2 ** 32 - 65536;
 const defaultTasks = (memory: number): number => Math.min(4096, Math.floor(memory / (8 * 16384)));
 const DEFAULT_FDS = 1048576;
 
-export async function assemble(options: BootOptions): Promise<Assembly> {
-  const program = options.root === undefined ? findProgram(options) : null;
+export async function assemble(given: BootOptions): Promise<Assembly> {
+  const program = given.root === undefined ? findProgram(given) : null;
+  const image = given.root === undefined ? null : await openImage(given.root, platformArch(given));
+  const options = resolveOptions(given, image);
   const wanted = options.limits?.memory ?? DEFAULT_MEMORY;
   if (!(wanted >= LEAST_MEMORY && wanted <= GREATEST_MEMORY)) {
     throw new BootError('setup', `limits.memory: ${wanted} bytes is out of range; give 16 MiB to 4 GiB`);
@@ -74,8 +77,7 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
   const clock = virtual ?? new HostClock();
   const entropy = seeded ? new SeededEntropy(options.seed) : new HostEntropy();
   const cpus = options.cpus ?? 1;
-  const env = options.env ?? defaultEnvironment(options);
-  const image = root === undefined ? null : await openImage(root, platformArch(options));
+  const { env } = options;
   if (image && options.rootReadWrite)
     throw new BootError('setup', `option '--rw': ${root} is no folder; changes to an image stay in memory`);
   const arch = chooseArch(options, program, env.PATH ?? '', image);
@@ -124,9 +126,9 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
     writeGuestFile(kernel.vfs, null, path, content);
 
   const stdio = new Stdio(kernel, options, onInput);
-  const given = program?.name ?? (options.program as string);
-  const name = program ? given : findInRoot(kernel.vfs, given, env.PATH ?? '');
-  const argv = (options.argv ?? [given]).map(toBinary);
+  const asked = program?.name ?? (options.program as string);
+  const name = program ? asked : findInRoot(kernel.vfs, asked, env.PATH ?? '');
+  const argv = (options.argv ?? [asked]).map(toBinary);
   const envp = Object.entries(env).map(([k, v]) => toBinary(`${k}=${v}`));
   const first = kernel.spawnInit({
     path: toBinary(name),
@@ -170,14 +172,6 @@ export async function assemble(options: BootOptions): Promise<Assembly> {
       stdio.close();
       network.close();
     },
-  };
-}
-
-function defaultEnvironment(options: BootOptions): Record<string, string> {
-  return {
-    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    HOSTNAME: options.hostname ?? 'ring3',
-    HOME: (options.uid ?? 0) === 0 ? '/root' : '/',
   };
 }
 

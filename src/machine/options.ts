@@ -81,7 +81,10 @@ export interface TerminalPort {
 }
 
 export interface BootOptions {
-  /** The program: its bytes, or a path on the host (with `root`: in the guest's root). */
+  /**
+   * The program: its bytes, or a path on the host (with `root`: in the guest's root). '' with a `root` that is an image: what
+   * the image says.
+   */
   readonly program: string | Uint8Array;
   /** The guest's name for the program. Default: the host path made absolute, or /bin/program for bytes. */
   readonly path?: string;
@@ -108,11 +111,13 @@ export interface BootOptions {
   readonly mode?: number;
   /** argv, argv[0] included. Default: the program's name alone. */
   readonly argv?: readonly string[];
-  /** Environment. Default: PATH, HOME and HOSTNAME alone. */
+  /** Environment. Default: PATH, HOME and HOSTNAME, and what the image sets. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Working directory, made if it is missing (in memory: not with `rootReadWrite`). Default: /. */
+  /** Changes to it; null takes a variable away. */
+  readonly setEnv?: Readonly<Record<string, string | null>>;
+  /** Working directory, made if it is missing (in memory: not with `rootReadWrite`). Default: the image's, or /. */
   readonly cwd?: string;
-  /** Real, effective and saved ids. Default: 0:0. */
+  /** Real, effective and saved ids. Default: the image's user, or 0:0. */
   readonly uid?: number;
   readonly gid?: number;
   /** Default: null. */

@@ -28,7 +28,34 @@ const PACKAGES = (arch) => {
     'libsqlite3-0': `usr/lib/${lib}/libsqlite3.so.0`,
     zlib1g: `lib/${lib}/libz.so.1`,
     libssl3: `usr/lib/${lib}/libcrypto.so.3`,
+    ...(arch === 'x86_64' ? SERVERS : {}),
   };
+};
+
+/** nginx, redis and their clients, with what `ldd` says of them. */
+const LIB = 'usr/lib/x86_64-linux-gnu';
+const SERVERS = {
+  nginx: 'usr/sbin/nginx',
+  'redis-server': 'usr/bin/redis-server',
+  'redis-tools': 'usr/bin/redis-benchmark',
+  'apache2-utils': 'usr/bin/ab',
+  libcrypt1: 'lib/x86_64-linux-gnu/libcrypt.so.1',
+  'libpcre2-8-0': `${LIB}/libpcre2-8.so.0`,
+  'libstdc++6': `${LIB}/libstdc++.so.6`,
+  'libgcc-s1': 'lib/x86_64-linux-gnu/libgcc_s.so.1',
+  libatomic1: `${LIB}/libatomic.so.1`,
+  liblzf1: `${LIB}/liblzf.so.1`,
+  libjemalloc2: `${LIB}/libjemalloc.so.2`,
+  libsystemd0: `${LIB}/libsystemd.so.0`,
+  libcap2: 'lib/x86_64-linux-gnu/libcap.so.2',
+  libgcrypt20: `${LIB}/libgcrypt.so.20`,
+  'libgpg-error0': 'lib/x86_64-linux-gnu/libgpg-error.so.0',
+  liblzma5: 'lib/x86_64-linux-gnu/liblzma.so.5',
+  libzstd1: `${LIB}/libzstd.so.1`,
+  'liblz4-1': `${LIB}/liblz4.so.1`,
+  libapr1: `${LIB}/libapr-1.so.0`,
+  libaprutil1: `${LIB}/libaprutil-1.so.0`,
+  libuuid1: `${LIB}/libuuid.so.1`,
 };
 
 /** Fetches what is not there yet; returns the packages that could not be had. */

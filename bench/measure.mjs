@@ -19,7 +19,7 @@ const TIMED = 'TIMEFORMAT="%3R %3U %3S"; { time "$@" 2>&4; } 4>&2 2>"$TIMES"';
 
 /**
  * One run of a command, standard input empty: `ms` on the wall's clock, `cpu` the user and system time of all its
- * threads, `result` its output (or a hash) and exit status in one string.
+ * threads, `rate` what a server's run says it is (bench/serve.mjs), `result` its output (or a hash) and exit status in one string.
  */
 export function once(command) {
   const file = scratchFile('times');
@@ -41,10 +41,11 @@ export function once(command) {
     .pop()
     .split(' ')
     .map((t) => Number(t) * 1000);
-  const text = r.stdout.toString('latin1');
+  let rate;
+  const text = r.stdout.toString('latin1').replace(/^rate ([\d.]+)\n/, (_, n) => ((rate = Number(n)), ''));
   const output = text.length < 400 ? text : createHash('sha256').update(r.stdout).digest('hex');
   const failed = r.status === 0 ? '' : `exit ${r.status}, ${r.stderr.toString('latin1').slice(-300)}`;
-  return { ms: wall, cpu: user + system, result: output + failed };
+  return { ms: wall, cpu: user + system, rate, result: output + failed };
 }
 
 export const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
@@ -66,6 +67,7 @@ export function inTurn(commands, runs) {
   return taken.map((list) => ({
     ms: median(list.map((r) => r.ms)),
     cpu: median(list.map((r) => r.cpu)),
+    rate: list[0].rate === undefined ? undefined : median(list.map((r) => r.rate ?? 0)),
     runs: list.length,
     result: list.at(-1).result,
   }));

@@ -63,6 +63,31 @@ export const PROGRAMS = [
     unit: 'lines',
     kind: 'trace',
   },
+  // A host's client asks a published port; of the last one the client is in there too (bench/serve.mjs).
+  {
+    name: 'nginx, 2 workers',
+    path: 'usr/sbin/nginx',
+    server: 'nginx',
+    size: 40_000,
+    unit: 'requests',
+    kind: 'server',
+  },
+  {
+    name: 'redis GET',
+    path: 'usr/bin/redis-server',
+    server: 'redis',
+    size: 100_000,
+    unit: 'requests',
+    kind: 'server',
+  },
+  {
+    name: 'redis GET, client inside',
+    path: 'usr/bin/redis-server',
+    server: 'redis-inside',
+    size: 100_000,
+    unit: 'requests',
+    kind: 'server',
+  },
 ];
 
 /** The host path of a program. */

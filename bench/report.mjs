@@ -21,7 +21,9 @@ function time(c, runs, clock) {
 function rate(c) {
   if (!c) return '–';
   const text =
-    c.perSecond >= 1e6 ? `${(c.perSecond / 1e6).toFixed(2)} M` : `${(c.perSecond / 1e3).toFixed(0)} k`;
+    c.perSecond >= 1e6
+      ? `${(c.perSecond / 1e6).toFixed(2)} M`
+      : `${(c.perSecond / 1e3).toFixed(c.perSecond < 1e4 ? 1 : 0)} k`;
   return text + wrong(c);
 }
 
@@ -139,6 +141,9 @@ export function report(rows, sides, arches, runs) {
     add('Millions of instructions a second', ['loop'], (r) => speeds(r, sides, arches));
   for (const arch of arches)
     add(`${arch}: rates (a second, start-up taken off)`, ['rate', 'trace'], (r) => rates(r, sides, arch));
+  add('Servers (requests a second to 20 connections, once warm)', ['server'], (r) =>
+    rates(r, sides, 'x86_64'),
+  );
   return `# Benchmark results
 
 Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: medians of ${runs} run${runs === 1 ? '' : 's'} taken in turn, the same

@@ -58,6 +58,7 @@ for (const p of PROGRAMS.filter(wanted)) {
     const cell = { ms: t.ms, cpu: t.cpu, runs: t.runs };
     if (t.result !== times[0].result) cell.differs = t.result;
     if (rated) cell.perSecond = p.size / ((t.ms - times[i + there.length].ms) / 1000);
+    else if (p.kind === 'server') cell.perSecond = t.rate;
     if (p.kind === 'loop' && t.ms < LONG_MS) cell.mips = speed(command, side);
     if (p.kind === 'start') cell.peak = peakMemory(command);
     row[arch][side.id] = cell;

@@ -10,6 +10,7 @@ import { INPUTS, fileOf } from './programs.mjs';
 export const ARCHES = ['x86_64', 'aarch64'];
 export const CLI = fileURLToPath(new URL('../dist/ring3.cjs', import.meta.url));
 const STRACE = '/usr/bin/strace';
+const SERVE = fileURLToPath(new URL('serve.mjs', import.meta.url));
 const UNICORN = fileURLToPath(new URL('../build/bench/unicorn', import.meta.url));
 export const qemuOf = (arch) => `/usr/bin/qemu-${arch}`;
 
@@ -54,9 +55,14 @@ function native(p, size) {
   const file = fileOf(p, 'x86_64');
   const command = [file, ...argsOf(p, size)];
   if (!p.path || p.path === 'bin/busybox') return command;
+  return nativeCommand(p.path, argsOf(p, size));
+}
+
+/** Natively, a program of Debian's for this machine. */
+export function nativeCommand(path, args) {
   const dir = debianRoot('x86_64');
   const libraries = ['lib', 'usr/lib'].map((d) => join(dir, d, 'x86_64-linux-gnu')).join(':');
-  return [join(dir, 'lib64/ld-linux-x86-64.so.2'), '--library-path', libraries, ...command];
+  return [join(dir, 'lib64/ld-linux-x86-64.so.2'), '--library-path', libraries, join(dir, path), ...args];
 }
 
 /**
@@ -66,6 +72,13 @@ function native(p, size) {
 export function commandOf(side, p, arch, size, trace) {
   const file = fileOf(p, arch);
   if (!existsSync(file)) return null;
+  if (p.kind === 'server') {
+    // The client runs natively. Unicorn would be minutes warming up.
+    if (process.arch !== 'x64' || arch !== 'x86_64' || !['native', 'qemu', 'jit'].includes(side.id))
+      return null;
+    if (side.id === 'qemu' && !existsSync(qemuOf(arch))) return null;
+    return [process.execPath, SERVE, side.core ?? side.id, p.server, String(size)];
+  }
   const traced = p.kind === 'trace';
   if (side.id === 'native') {
     const command = arch === 'x86_64' ? native(p, size) : null;

@@ -4,7 +4,8 @@
  * what its generated code asks of the host.
  */
 import { Bounce } from './bounce.ts';
-import { CodeArena, CodeSpace, DIFFERS, FITS, UNDEFINED, type Translator } from './code-space.ts';
+import { CodeArena, UNDEFINED, type CodeSpace, type Translator } from './code-space.ts';
+import { CodeSpaces } from './code-spaces.ts';
 import {
   EXIT,
   FIXED_END,
@@ -19,7 +20,6 @@ import {
   TLB_WRITE,
   WINDOW_COUNT,
 } from './layout.ts';
-import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
 import type { BackgroundCompiler, CompileRegion, CompilerStats } from './jit/compiler.ts';
 import { HEAT, type Heat } from './jit/heat.ts';
 import { Tier } from './jit/tier.ts';
@@ -30,11 +30,8 @@ import { RegisterBlocks, type TaskRegs } from './regs.ts';
 import { writeTables } from './tables.ts';
 
 const PAGE = 4096;
-const JUMP_CACHE_PAGES = (JUMP_CACHE_ENTRIES * 16) / PAGE;
 /** What a failed `lookup` means. */
 const LOOKUP_EXIT = [0, EXIT.fault, EXIT.protection, EXIT.alignment];
-/** Programs whose decoded code is kept after their last process. */
-const MAX_IDLE = 16;
 
 export interface CpuOptions {
   /** The interpreter's module. */
@@ -68,14 +65,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   readonly memory: Memory;
   private readonly arena: CodeArena;
   private readonly runFrom: (rec: number) => number;
-  private readonly spaces = new Map<PageTable, CodeSpace>();
-  /** Code no address space runs on now, oldest first. */
-  private readonly idle: CodeSpace[] = [];
-  /**
-   * Code an address space could share as soon as a page with it is mapped: a dynamic program's libraries come while it
-   * runs already.
-   */
-  private readonly wished = new Map<PageTable, Map<CodeSpace, number>>();
+  private readonly spaces: CodeSpaces;
   private readonly blocks: RegisterBlocks;
   private readonly translator: Translator;
   /** The compiler's side, if there is one. */
@@ -92,8 +82,6 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   private untilSample = 0;
   /** How many of these are beyond the end of the current `run`. */
   private beyond = 0;
-  /** Jump cache of every address space that found no RAM for one of its own; empty whenever another one runs. */
-  private readonly sharedCache: number;
   /** Changes whenever decoded code was dropped. */
   private generation = 0;
   private regs: R | null = null;
@@ -156,7 +144,9 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
       };
     }
     writeTables(this.memory.u8, this.memory.view);
-    this.sharedCache = this.memory.alloc(JUMP_CACHE_PAGES);
+    this.spaces = new CodeSpaces(this.memory, this.arena, (space) => {
+      this.tier?.forget(space);
+    });
     this.flushTlb();
   }
 
@@ -204,7 +194,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   }
 
   codeRemapped(table: PageTable, page: number): void {
-    const space = this.spaces.get(table);
+    const space = this.spaces.of(table);
     if (!space?.claims.has(page)) return;
     if (space.users.size > 1) this.detach(table);
     else if (this.arena.invalidate(space, page)) this.generation++;
@@ -227,107 +217,25 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
 
   /** Takes an address space off its decoded code, which stays for its other users or for a while. */
   private detach(table: PageTable): void {
-    const space = this.spaces.get(table);
-    if (!space) return;
-    this.spaces.delete(table);
-    this.wished.delete(table);
+    if (!this.spaces.leave(table)) return;
     this.windows.delete(table);
-    space.users.delete(table);
     if (this.table === table) this.space = null;
     this.generation++;
-    if (space.users.size > 0) return;
-    this.arena.seal(space);
-    this.idle.push(space);
-    if (this.idle.length > MAX_IDLE) this.drop(this.idle.shift()!);
-  }
-
-  private drop(space: CodeSpace): void {
-    this.arena.forget(space);
-    this.tier?.forget(space);
-    if (space.jumpCache === this.sharedCache) return;
-    for (let i = 0; i < JUMP_CACHE_PAGES; i++) this.memory.release(space.jumpCache + i * PAGE);
-  }
-
-  /** Code for an address space that runs for the first time: what another one decoded of the same pages, or none yet. */
-  private attach(table: PageTable, pc: number): CodeSpace {
-    const space = this.findSpace(table, pc) ?? this.newSpace();
-    this.use(table, space);
-    return space;
-  }
-
-  private use(table: PageTable, space: CodeSpace): void {
-    const i = this.idle.indexOf(space);
-    if (i >= 0) this.idle.splice(i, 1);
-    space.users.add(table);
-    this.spaces.set(table, space);
-  }
-
-  private findSpace(table: PageTable, pc: number): CodeSpace | null {
-    const page = Math.floor(pc / PAGE) * PAGE;
-    const tried = new Set<CodeSpace>();
-    const wished = new Map<CodeSpace, number>();
-    let found: CodeSpace | null = null;
-    // The parent's first (the last one that ran), then what is kept.
-    for (const space of [
-      ...(this.space ? [this.space] : []),
-      ...[...this.spaces.values()].slice(-4),
-      ...this.idle,
-    ]) {
-      if (tried.has(space) || !space.claims.has(page)) continue;
-      tried.add(space);
-      const missing = this.arena.fit(space, table);
-      if (missing === FITS) {
-        if (space.users.size > 0) return space;
-        if (!found || space.claims.size > found.claims.size) found = space;
-      } else if (missing !== DIFFERS) wished.set(space, missing);
-    }
-    if (wished.size > 0) this.wished.set(table, wished);
-    return found;
-  }
-
-  /** Code of another address space that has become the same for `table`, which is about to run on a new page. */
-  private betterSpace(table: PageTable): CodeSpace | null {
-    const wished = this.wished.get(table);
-    if (!wished) return null;
-    for (const [space, missing] of wished) {
-      if (!(table.prot(missing) & 4)) {
-        table.prefault?.(missing);
-        if (!(table.prot(missing) & 4)) continue;
-      }
-      const gone = space.users.size === 0 && !this.idle.includes(space);
-      const next = gone ? DIFFERS : this.arena.fit(space, table);
-      if (next === FITS) return space;
-      if (next === DIFFERS) wished.delete(space);
-      else wished.set(space, next);
-    }
-    if (wished.size === 0) this.wished.delete(table);
-    return null;
   }
 
   /** The running address space goes on with the code of another one; what it had is kept for the next that begins so. */
   private moveTo(space: CodeSpace, table: PageTable): void {
-    const old = this.space;
-    this.use(table, space);
-    if (old) {
-      this.spaces.set(table, old);
-      this.detach(table);
-      this.spaces.set(table, space);
-    }
+    this.windows.delete(table);
+    this.spaces.move(table, space);
+    this.generation++;
     this.space = space;
-    if (space.jumpCache === this.sharedCache) this.arena.clearJumpCache(space.jumpCache);
-    this.memory.i32[(STATE + S.jumpCache) >> 2] = space.jumpCache;
-    if (this.tier) this.showWindows(space, table);
+    this.show(space, table);
   }
 
-  private newSpace(): CodeSpace {
-    let cache = this.memory.alloc(JUMP_CACHE_PAGES);
-    while (cache < 0 && this.idle.length > 0) {
-      this.drop(this.idle.shift()!);
-      cache = this.memory.alloc(JUMP_CACHE_PAGES);
-    }
-    if (cache < 0) cache = this.sharedCache;
-    this.arena.clearJumpCache(cache);
-    return new CodeSpace(cache);
+  private show(space: CodeSpace, table: PageTable): void {
+    this.spaces.entered(space);
+    this.memory.i32[(STATE + S.jumpCache) >> 2] = space.jumpCache;
+    if (this.tier) this.showWindows(space, table);
   }
 
   /** Another task's registers are in place. */
@@ -352,14 +260,12 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
       this.switched();
     }
     if (this.table === table && this.space) return this.space;
-    const space = this.spaces.get(table) ?? this.attach(table, regs.pc);
+    const space = this.spaces.of(table) ?? this.spaces.take(table, regs.pc, this.space);
     this.flushTlb();
     this.table = table;
     this.space = space;
-    if (space.jumpCache === this.sharedCache) this.arena.clearJumpCache(space.jumpCache);
     i32[(STATE + S.pageTable) >> 2] = table.root;
-    i32[(STATE + S.jumpCache) >> 2] = space.jumpCache;
-    if (this.tier) this.showWindows(space, table);
+    this.show(space, table);
     return space;
   }
 
@@ -539,8 +445,8 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
       return -3;
     }
     if (this.arena.full) this.dropAllCode();
-    if (this.wished.size > 0 && !space.claims.has(pc - (pc % PAGE))) {
-      const better = this.betterSpace(table);
+    if (!space.claims.has(pc - (pc % PAGE))) {
+      const better = this.spaces.better(table);
       if (better) {
         this.moveTo(better, table);
         return this.lookup(better, table, pc);
@@ -554,16 +460,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   }
 
   private dropAllCode(): void {
-    for (const space of this.idle.splice(0)) this.drop(space);
-    this.wished.clear();
-    for (const [table, space] of this.spaces) {
-      for (const page of space.claims.keys()) table.unmarkCode(page);
-      space.links.length = 0;
-      space.blocks.clear();
-      space.pages.clear();
-      space.claims.clear();
-      this.arena.clearJumpCache(space.jumpCache);
-    }
+    this.spaces.dropCode();
     this.arena.reset();
     this.tier?.reset();
     this.generation++;

@@ -16,6 +16,7 @@ import { AT_FDCWD, FsContext, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, Vfs } from './fs/
 import { FutexTable } from './futex/futex.ts';
 import type { ExceptionKind, Kernel, KernelOptions, KernelPorts, Utsname } from './kernel.ts';
 import { IpcNamespace } from './ipc/ipc.ts';
+import { KeyTable } from './keys/key.ts';
 import { AddressSpace } from './mm/address-space.ts';
 import type { KernelMemory } from './mm/kernel-memory.ts';
 import { showRealtime } from './mm/image.ts';
@@ -25,7 +26,7 @@ import { NetStack } from './net/stack.ts';
 import { SignalHandlers, SignalQueue } from './signal/state.ts';
 import { syscallEntry } from './syscall/dispatch.ts';
 import { buildSyscallTable } from './syscall/table.ts';
-import { userCredentials } from './task/creds.ts';
+import { userCredentials, type Credentials } from './task/creds.ts';
 import { execProgram } from './task/exec.ts';
 import { exitTask } from './task/exit.ts';
 import { ProcessTable } from './task/process-table.ts';
@@ -102,6 +103,7 @@ export class KernelInstance implements Kernel {
   readonly notify: Notifier;
   readonly net: NetStack;
   readonly ipc: IpcNamespace;
+  readonly keys: KeyTable;
   readonly syscalls = buildSyscallTable();
   readonly uts: Utsname;
   tracer: Tracer | null = null;
@@ -128,7 +130,7 @@ export class KernelInstance implements Kernel {
     this.scheduler = new Scheduler(ports.entropy, options);
     this.timers = new Timers(ports.clock);
     const init = new ThreadGroup(1, null, new SignalQueue(), defaultRlimits(ports.limits));
-    this.processes = new ProcessTable(options.firstPid, init);
+    this.processes = new ProcessTable(options.firstPid, init, () => this.initTask(init));
     this.uts = {
       sysname: 'Linux',
       nodename: options.hostname,
@@ -141,6 +143,7 @@ export class KernelInstance implements Kernel {
     this.pseudo = new PseudoFs(ports.clock, () => this.vfs.newDev());
     this.net = new NetStack({ pseudo: this.pseudo, clock: ports.clock, kmem: this.kmem });
     this.ipc = new IpcNamespace(this);
+    this.keys = new KeyTable(this);
     this.shmem = this.vfs.newTmpfs();
     addMemDevices(this.devices, ports.entropy);
     this.ttys = new Ttys(this, this.vfs.newDev());
@@ -203,27 +206,47 @@ export class KernelInstance implements Kernel {
     this.scheduler.expire(now);
   }
 
+  /** Pid 1's task: somebody to ask about, who does nothing. */
+  private initTask(group: ThreadGroup): Task {
+    if (group.live === 0) {
+      const t = this.newTask(group, userCredentials(0, 0), 0o022);
+      t.state = 'parked';
+      group.leader = t;
+      group.tasks.add(t);
+      group.live = 1;
+    }
+    return group.leader;
+  }
+
+  private newTask(group: ThreadGroup, creds: Credentials, umask: number): Task {
+    const arch = this.options.arches[0];
+    return new Task({
+      kernel: this,
+      tid: group.pid,
+      group,
+      regs: this.cpu.newRegs(arch),
+      mm: AddressSpace.create(this, arch, group),
+      fds: new FdTable(),
+      fs: new FsContext(this.vfs.root, this.vfs.root, umask),
+      creds,
+      sighand: new SignalHandlers(),
+      pending: new SignalQueue(),
+      altstack: { sp: 0, size: 0, flags: 2 },
+      comm: 'init',
+    });
+  }
+
   /** Starts the first process: a session of its own, child of pid 1. The task, or -errno. */
   spawnInit(req: InitRequest): Task | number {
     const pid = this.processes.allocate();
     const group = new ThreadGroup(pid, this.processes.init, new SignalQueue(), defaultRlimits(this.limits));
     group.pgrp = group.session = pid;
     group.exitSignal = 17;
-    const arch = this.options.arches[0];
-    const t = new Task({
-      kernel: this,
-      tid: pid,
+    const t = this.newTask(
       group,
-      regs: this.cpu.newRegs(arch),
-      mm: AddressSpace.create(this, arch, group),
-      fds: new FdTable(),
-      fs: new FsContext(this.vfs.root, this.vfs.root, req.umask ?? 0o022),
-      creds: userCredentials(req.uid ?? 0, req.gid ?? 0, req.groups),
-      sighand: new SignalHandlers(),
-      pending: new SignalQueue(),
-      altstack: { sp: 0, size: 0, flags: 2 },
-      comm: 'init',
-    });
+      userCredentials(req.uid ?? 0, req.gid ?? 0, req.groups),
+      req.umask ?? 0o022,
+    );
     group.leader = t;
     group.tasks.add(t);
     group.live = 1;

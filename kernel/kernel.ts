@@ -20,6 +20,7 @@ import type { Devices } from './fs/dev/devices.ts';
 import type { ProcFs } from './fs/proc/procfs.ts';
 import type { Ttys } from './fs/tty/ttys.ts';
 import type { IpcNamespace } from './ipc/ipc.ts';
+import type { KeyTable } from './keys/key.ts';
 import type { NetStack } from './net/stack.ts';
 import type { Tracer } from './trace/tracer.ts';
 import type { SyscallTable } from './syscall/table.ts';
@@ -99,6 +100,7 @@ export interface Kernel extends KernelPorts {
   readonly notify: Notifier;
   readonly net: NetStack;
   readonly ipc: IpcNamespace;
+  readonly keys: KeyTable;
   readonly syscalls: SyscallTable;
   readonly uts: Utsname;
   /** Sees every call's entry and exit and every signal; null when nobody watches. */

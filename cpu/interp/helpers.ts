@@ -31,7 +31,7 @@ export interface Helper<B extends GuestBuilder> {
   readonly build: (b: B, ...params: Val[]) => void;
 }
 
-export const JUMP_CACHE_ENTRIES = 2048;
+export const JUMP_CACHE_ENTRIES = 4096;
 
 /** What compiled regions go on with: (record, handler) → exit. */
 export const GO = { name: 'go', params: ['i32', 'i32'], result: 'i32' } as const;

@@ -458,7 +458,8 @@ export class Tier {
       const seen = this.targets.get(end);
       if (seen) targets.push([end, [...seen].sort((a, b) => b[1] - a[1]).map(([to]) => to)]);
       for (let rec = head; rec <= end; rec += RECORD_SIZE) {
-        show(this.u64(rec + R.accessed));
+        // What runs compiled has shown its addresses before.
+        if (!regions) show(this.u64(rec + R.accessed));
         if (!onRegion) continue;
         const at = this.u64(rec + R.pc);
         const first = bytesOf(space, at);

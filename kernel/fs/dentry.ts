@@ -22,6 +22,11 @@ export class Dentry {
     this.inode = inode;
   }
 
+  /** IS_DEADDIR, for a directory. */
+  get dead(): boolean {
+    return this.inode.dead(this.deleted);
+  }
+
   get isRoot(): boolean {
     return this.parent === this;
   }

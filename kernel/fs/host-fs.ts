@@ -2,7 +2,19 @@
  * A folder of the host mounted in the guest (`-v host:guest[:ro]`). The VFS walks names and symlinks itself; here each
  * inode is a name in a held directory, asked anew at each look-up, since the host may change anything at any time.
  */
-import { EEXIST, EINVAL, EIO, EISDIR, ENOENT, ENXIO, EPERM, EROFS } from '../abi/errno.ts';
+import {
+  EACCES,
+  EEXIST,
+  EINVAL,
+  EIO,
+  EISDIR,
+  ELOOP,
+  ENOENT,
+  ENOTDIR,
+  ENXIO,
+  EPERM,
+  EROFS,
+} from '../abi/errno.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { MemObject } from '../mm/mem-object.ts';
 import { IdlePages } from '../mm/idle-pages.ts';
@@ -167,8 +179,23 @@ export class HostInode extends Inode implements Backing {
   /** What the host says now, for stat and after a change. */
   override refresh(): void {
     const h = this.anyHandle();
-    const st = h >= 0 ? this.fs.host.fstat(h) : this.at((dir, name) => this.fs.host.stat(dir, name));
-    if (typeof st !== 'number') this.update(st);
+    const { host } = this.fs;
+    const st =
+      h >= 0
+        ? host.fstat(h)
+        : this.dir >= 0
+          ? host.stat(this.dir, '')
+          : this.at((dir, name) => host.stat(dir, name));
+    // By its name another object may be found by now.
+    if (typeof st !== 'number' && key(st) === this.key) this.update(st);
+  }
+
+  /** The host may have given its name to another directory and this one a new name: only the host knows. */
+  override dead(_dropped: boolean): boolean {
+    const dir = this.holdDir();
+    if (dir === -ENOENT || dir === -ENOTDIR || dir === -ELOOP) return true;
+    this.refresh();
+    return this.nlink === 0;
   }
 
   /** The cache may not forget it: it is open, mapped or a held directory. */
@@ -238,6 +265,11 @@ export class HostInode extends Inode implements Backing {
     if (dir < 0) return dir;
     const st = this.fs.host.stat(dir, name);
     return typeof st === 'number' ? st : this.fs.inode(this, name, st);
+  }
+
+  override listable(): boolean {
+    const dir = this.holdDir();
+    return dir !== -EACCES && (dir < 0 || this.fs.host.listable?.(dir) !== false);
   }
 
   override entries(): DirEntry[] | number {
@@ -420,9 +452,22 @@ export class HostInode extends Inode implements Backing {
       done += n;
     }
   }
-  write(offset: number, bytes: Uint8Array): void {
+  write(offset: number, bytes: Uint8Array): number {
     const h = this.writableHandle();
-    if (h >= 0) this.fs.host.write(h, bytes, offset);
+    if (h < 0) return -EIO;
+    for (let at = 0; at < bytes.length;) {
+      const n = this.fs.host.write(h, bytes.subarray(at), offset + at);
+      if (n <= 0) return n || -EIO;
+      at += n;
+    }
+    return 0;
+  }
+  /** Where the file has holes, the host must have room for what is written into them: it is asked at the first write. */
+  reserve(offset: number, bytes: Uint8Array): boolean {
+    const h = this.writableHandle();
+    const st = h < 0 ? h : this.fs.host.fstat(h);
+    if (typeof st === 'number' || st.blocks * 512 >= st.size) return true;
+    return this.write(offset, bytes) === 0;
   }
 
   /** The pages mappings share; made at the first mmap. */
@@ -497,8 +542,8 @@ export class HostFile extends RegularFile {
     return this.inode.pages(this.name);
   }
   override fsync(): number {
-    this.inode.mapped?.sync(0, Infinity);
-    return this.inode.fs.host.fsync(this.handle);
+    const err = this.inode.mapped?.sync(0, Infinity) ?? 0;
+    return this.inode.fs.host.fsync(this.handle) || err;
   }
   override release(): void {
     this.inode.closed(this.handle);

@@ -48,6 +48,8 @@ export interface HostFs {
   /** As lstat. An empty name is the directory itself. */
   stat(dir: HostDir, name: string): HostStat | number;
   list(dir: HostDir): HostEntry[] | number;
+  /** False: `list` would be refused (EACCES), though the directory is held. */
+  listable?(dir: HostDir): boolean;
   readlink(dir: HostDir, name: string): string | number;
 
   /** A regular file only: FIFOs, sockets and devices of the host are never opened (-ENXIO). */

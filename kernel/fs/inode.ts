@@ -98,6 +98,10 @@ export abstract class Inode {
   }
   /** Brings the attributes up to date where something outside may have changed them: before stat tells them. */
   refresh(): void {}
+  /** A directory that is in no other any more: it takes no names and has none. `dropped`: its own name is gone. */
+  dead(dropped: boolean): boolean {
+    return dropped;
+  }
   /** st_blksize. */
   get blksize(): number {
     return 4096;
@@ -119,6 +123,10 @@ export abstract class Inode {
   }
   entries(_t: Task | null): DirEntry[] | number {
     return -ENOTDIR;
+  }
+  /** Whether whoever keeps the directory would list it, beyond what its mode allows. */
+  listable(): boolean {
+    return true;
   }
   /** Makes a regular file, fifo, socket or device node. */
   mknod(_name: string, _mode: number, _rdev: number, _t: Task | null): Inode | number {

@@ -56,7 +56,7 @@ function newName(vfs: Vfs, t: Task | null, dirfd: number, path: string, wantDir:
 
 /** may_create: the directory still exists and the caller may write to it. */
 function mayCreate(t: Task | null, dir: Dentry): number {
-  if (dir.deleted) return -ENOENT;
+  if (dir.dead) return -ENOENT;
   return t === null ? 0 : dir.inode.access(t, 3);
 }
 
@@ -80,7 +80,7 @@ function mayDelete(t: Task | null, dir: Dentry, victim: Dentry, wantDir: boolean
     if (!isDir(inode)) return -ENOTDIR;
     if (victim.isRoot) return -EBUSY;
   } else if (isDir(inode)) return -EISDIR;
-  return dir.deleted ? -ENOENT : 0;
+  return dir.dead ? -ENOENT : 0;
 }
 
 function created(t: Task | null, dir: Dentry, name: string, inode: Inode): Inode {

@@ -130,6 +130,7 @@ export function openInode(
     if (t !== null && inode.mode & 0o6000) inode.dropSetid(t);
     if (t?.kernel.notify.active) notify(t, at, IN_MODIFY);
   }
+  if (type === S_IFDIR && !inode.listable()) return -EACCES;
   if (type === S_IFDIR) return finish(vfs, t, new DirFile(flags & ~TRANSIENT, inode), at);
   // A terminal asks for O_NOCTTY, and forgets it.
   const file = inode.open(t, flags & ~(type === S_IFCHR ? TRANSIENT & ~O_NOCTTY : TRANSIENT), at);
@@ -181,7 +182,7 @@ function createFile(vfs: Vfs, t: Task | null, w: Walk, mode: number): number {
     if (err < 0) return err;
   }
   if (w.mnt.readOnly) return -EROFS;
-  if (dir.deleted) return -ENOENT;
+  if (dir.dead) return -ENOENT;
   const inode = dir.inode.mknod(w.name, S_IFREG | (mode & 0o7777 & ~(t?.fs.umask ?? 0)), 0, t);
   if (typeof inode === 'number') return inode;
   w.dentry = dir.add(w.name, inode);

@@ -1,7 +1,7 @@
 /** Rows of the calls on names, descriptors and attributes. */
 import { defineSyscalls, FULL, partial, refused } from '../syscall/define.ts';
 import {
-  dirfd, enumOf, fd, flags, hex, inBytes, octal, outBytes, path, ptr, size, special, str, uint, ulong, type Table,
+  dirfd, enumOf, fd, flags, hex, inBytes, int, octal, outBytes, path, ptr, size, special, str, uint, ulong, type Table,
 } from '../trace/args.ts'; // prettier-ignore
 import { ACCESS_MODES, OPEN_FLAGS } from '../trace/tables.ts';
 import { flagsText } from '../trace/text.ts';
@@ -12,10 +12,11 @@ import * as m from './syscalls-mount.ts';
 import * as n from './syscalls-names.ts';
 import * as o from './syscalls-open.ts';
 import * as s from './syscalls-stat.ts';
+import { sysfs, ustat } from './syscalls-superblocks.ts';
 import {
-  AT_STAT_FLAGS, FCNTL_COMMANDS, deviceOf, dirents, fcntlArg, fcntlNote, fileMode, mountData, openFlags, openHow,
+  AT_STAT_FLAGS, FCNTL_COMMANDS, deviceNumber, deviceOf, dirents, fcntlArg, fcntlNote, fileMode, mountData, openFlags, openHow,
   openMode, outPath, outValue, ownerId, statbuf, statfsbuf, statxFlags, statxMask, statxbuf, utimbuf, utimeSpecs,
-  utimeVals,
+  sysfsArg, ustatbuf, utimeVals,
 } from './trace.ts'; // prettier-ignore
 
 const atFlags = flags('flags', AT_STAT_FLAGS, 'AT_???');
@@ -81,6 +82,9 @@ export const fileRows = defineSyscalls({
     args: [dirfd('dirfd'), path('pathname'), statxFlags, statxMask, statxbuf] },
   statfs: { x86_64: 137, aarch64: 43, run: s.statfs, ret: 'int', support: FULL, args: [path('path'), statfsbuf] },
   fstatfs: { x86_64: 138, aarch64: 44, run: s.fstatfs, ret: 'int', support: FULL, args: [fd('fd'), statfsbuf] },
+  ustat: { x86_64: 136, aarch64: null, run: ustat, ret: 'int', support: FULL, args: [deviceNumber('dev'), ustatbuf] },
+  sysfs: { x86_64: 139, aarch64: null, run: sysfs, ret: 'int', support: FULL,
+    args: [int('option'), sysfsArg(1), sysfsArg(2)] },
   access: { x86_64: 21, aarch64: null, run: s.access, ret: 'int', support: FULL,
     args: [path('pathname'), flags('mode', ACCESS_MODES, '?_OK')] },
   faccessat: { x86_64: 269, aarch64: 48, run: s.faccessat, ret: 'int', support: FULL,

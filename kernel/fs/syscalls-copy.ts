@@ -77,13 +77,19 @@ function pump(
   return { moved, error: 0 };
 }
 
-/** sendfile(2): from a file to anything. */
+/** sendfile(2): from a file to anything. The offset is written back whatever came of it. */
 export function sendfile(t: Task, a: Args): SysResult {
-  const out = t.fds.opened(a.i32(0));
-  const input = t.fds.opened(a.i32(1));
   const offsetPtr = a.ptr(2);
   const offset = offsetAt(t, offsetPtr);
   if (offset === null) return -EFAULT;
+  const r = sendFrom(t, a, offset);
+  if (typeof r !== 'number' || offset === undefined) return r;
+  return t.mm.putU64(offsetPtr, BigInt.asUintN(64, BigInt(offset + Math.max(r, 0)))) < 0 ? -EFAULT : r;
+}
+
+function sendFrom(t: Task, a: Args, offset: number | undefined): SysResult {
+  const out = t.fds.opened(a.i32(0));
+  const input = t.fds.opened(a.i32(1));
   if (input === undefined || !input.readable) return -EBADF;
   if (offset !== undefined && typeOf(input) !== S_IFREG && typeOf(input) !== S_IFBLK) return -ESPIPE;
   if (offset !== undefined && offset < 0) return -EINVAL;
@@ -98,7 +104,6 @@ export function sendfile(t: Task, a: Args): SysResult {
   if (error === -EAGAIN && !out.nonblocking && t.woken !== 'signal') return waitOn(out, total);
   if (total === 0) return error === -EAGAIN && t.woken === 'signal' ? -ERESTARTSYS : error;
   if (offset === undefined) input.pos += total;
-  else if (t.mm.putU64(offsetPtr, offset + total) < 0) return -EFAULT;
   told(t, input, IN_ACCESS);
   told(t, out, IN_MODIFY);
   return total;

@@ -190,7 +190,7 @@ function listDirectory(t: Task, fd: number, address: number, size: number, old: 
   if (file === undefined) return -EBADF;
   if (!(file instanceof DirFile)) return -ENOTDIR;
   if (file.snapshot === null) {
-    if (file.path?.dentry.deleted) return -ENOENT;
+    if (file.path?.dentry.dead) return -ENOENT;
     const list = file.inode.entries(t);
     if (typeof list === 'number') return list;
     file.snapshot = withDots(file, list);
@@ -224,7 +224,7 @@ export function getdents(t: Task, a: Args): number {
 /** getcwd(2): the length with its NUL. */
 export function getcwd(t: Task, a: Args): number {
   const { cwd, root } = t.fs;
-  if (cwd.dentry.deleted) return -ENOENT;
+  if (cwd.dentry.dead) return -ENOENT;
   const name = pathName(cwd, root);
   if (name.length + 1 > a.size(1)) return -ERANGE;
   const bytes = new Uint8Array(name.length + 1);

@@ -483,7 +483,9 @@ export class TmpfsInode extends Inode implements MemObject {
   release(): void {
     this.unhold();
   }
-  sync(): void {}
+  sync(): number {
+    return 0;
+  }
   /** The name it was last mapped by. */
   mappedAt: Path | null = null;
   get name(): string {

@@ -57,6 +57,9 @@ export const deviceOf = (name: string, modeArg: number): ArgType =>
     return type === 0o020000 || type === 0o060000 ? devText(a.u32(i)) : '';
   });
 
+/** ustat's device. */
+export const deviceNumber = (name: string): ArgType => special(name, (_t, a, i) => devText(a.u32(i)));
+
 /** `2026-11-21T03:16:30.000000005+0000`; '' for the epoch itself. */
 export function dateText(sec: bigint, nsec: number, digits = 9): string {
   if ((sec === 0n || sec === -1n) && nsec === 0) return '';
@@ -182,6 +185,16 @@ const ST_FLAGS: Table = [
   [0x20, 'ST_VALID'], [1, 'ST_RDONLY'], [2, 'ST_NOSUID'], [4, 'ST_NODEV'], [8, 'ST_NOEXEC'], [16, 'ST_SYNCHRONOUS'],
   [64, 'ST_MANDLOCK'], [1024, 'ST_NOATIME'], [2048, 'ST_NODIRATIME'], [4096, 'ST_RELATIME'],
 ]; // prettier-ignore
+
+export const ustatbuf: ArgType = struct(
+  'ubuf',
+  (m, address) => {
+    const v = m.viewIn(address, 32);
+    if (v === null) return null;
+    return `{f_tfree=${v.getInt32(0, true)}, f_tinode=${v.getBigUint64(8, true)}, f_fname="", f_fpack=""}`;
+  },
+  { out: true },
+);
 
 export const statfsbuf: ArgType = struct(
   'buf',
@@ -416,6 +429,26 @@ export const outValue = (name: string): ArgType =>
     (t, a, i, ret) =>
       ret === null || ret < 0 || a.size(i + 1) === 0 ? addrText(a.ptr(i)) : bytesText(t, a.ptr(i), ret),
     { out: true },
+  );
+
+/** The arguments of sysfs after its first, which says what they are. */
+export const sysfsArg = (n: 1 | 2): ArgType =>
+  special(
+    `arg${n}`,
+    (t, a, i, ret) => {
+      switch (a.i32(0)) {
+        case 1:
+          return n === 1 ? stringText(t, a.ptr(i)) : '';
+        case 2:
+          if (n === 1) return String(a.u32(i));
+          return ret === null || ret < 0 ? addrText(a.ptr(i)) : stringText(t, a.ptr(i));
+        case 3:
+          return '';
+        default:
+          return hexText(a.ptr(i));
+      }
+    },
+    { out: n === 2 },
   );
 
 /** mount's data: a string for everything but bind mounts, where it is not looked at. */

@@ -79,11 +79,17 @@ export class Walk {
       this.missing = false;
       this.parentMnt = this.mnt;
       this.parentDentry = this.dentry;
-      if (this.kind === 'root' || this.kind === 'dot') return 0;
-      if (this.kind === 'dotdot') return this.up();
+      if (this.kind !== 'name') {
+        const err = this.kind === 'dotdot' ? this.up() : 0;
+        this.dentry.inode.refresh(); // no file system was asked for it by name
+        return err;
+      }
       const slash = this.slash;
       const r = this.component(this.name, follow || slash, true);
-      if (typeof r === 'number') return r;
+      if (typeof r === 'number') {
+        if (this.dentry.isRoot) this.dentry.inode.refresh();
+        return r;
+      }
       const err = this.run(slash ? `${r}/` : r);
       if (err < 0) return err;
     }

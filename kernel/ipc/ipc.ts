@@ -9,6 +9,8 @@ import { SHMMNI, shmLine, type Segment } from './shm.ts';
 export class IpcNamespace {
   readonly shm = new IpcIds<Segment>(SHMMNI);
   readonly sem = new IpcIds<SemSet>(SEMMNI);
+  /** In all sets of `sem`. */
+  semaphores = 0;
   readonly msg = new IpcIds<MsgQueue>(MSGMNI);
   readonly mq: MessageQueues;
 

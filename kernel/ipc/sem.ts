@@ -81,8 +81,7 @@ export function semget(t: Task, a: Args): number {
 function newSet(t: Task, key: number, n: number, flags: number): SemSet | number {
   const k = t.kernel;
   if (n === 0) return -EINVAL;
-  const used = k.ipc.sem.list().reduce((sum, s) => sum + s.values.length, 0);
-  if (used + n > SEMMNS || k.ipc.sem.count >= SEMMNI) return -ENOSPC;
+  if (k.ipc.semaphores + n > SEMMNS || k.ipc.sem.count >= SEMMNI) return -ENOSPC;
   const err = charge(k, SET_COST + n * SEM_COST);
   if (err < 0) return err;
   const s: SemSet = {
@@ -90,6 +89,7 @@ function newSet(t: Task, key: number, n: number, flags: number): SemSet | number
     ctime: seconds(k),
   }; // prettier-ignore
   k.ipc.sem.add(s);
+  k.ipc.semaphores += n;
   return s;
 }
 
@@ -235,6 +235,7 @@ export function exitSem(t: Task): void {
 function remove(k: Kernel, s: SemSet): void {
   for (const list of s.undos) list.adjustments.delete(s);
   k.ipc.sem.remove(s);
+  k.ipc.semaphores -= s.values.length;
   k.kmem.uncharge(SET_COST + s.values.length * SEM_COST);
   for (const w of [...s.pending]) finish(s, w, -EIDRM);
 }

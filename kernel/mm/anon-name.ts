@@ -19,7 +19,8 @@ export function setAnonName(mm: AddressSpace, start: number, length: number, nam
   const end = start + pageUp(length);
   if (!Number.isSafeInteger(end)) return -EINVAL;
   if (end === start) return 0;
-  if (!mm.split(start) || !mm.split(end)) return -ENOMEM;
+  const err = mm.split(start) || mm.split(end);
+  if (err < 0) return err;
   let at = start;
   let missing = false;
   for (const v of mm.vmas.within(start, end)) {

@@ -230,7 +230,10 @@ export function msync(t: Task, a: Args): number {
     }
     if (flags & MS_INVALIDATE && v.flags & VM_LOCKED) return -EBUSY;
     const until = Math.min(end, v.end);
-    if (flags & MS_SYNC && v.object && v.flags & VM_MAYSHARE) v.object.sync(v.index(at), v.index(until));
+    if (flags & MS_SYNC && v.object && v.flags & VM_MAYSHARE) {
+      const err = v.object.sync(v.index(at), v.index(until));
+      if (err < 0) return err;
+    }
     at = until;
   }
   return hole;

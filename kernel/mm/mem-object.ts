@@ -28,8 +28,8 @@ export interface MemObject {
   /** Mappings hold it; the last release frees what only mappings needed. */
   retain(): void;
   release(): void;
-  /** Writes dirty pages back where that means something (host files). */
-  sync(startIndex: number, endIndex: number): void;
+  /** Writes dirty pages back where that means something (host files). 0, or the first -errno. */
+  sync(startIndex: number, endIndex: number): number;
   /** Mappings to be told when pages go away; absent where they never do (anonymous areas). */
   readonly mappers?: Set<ObjectMapper>;
   /** True: `frame(index, true)` must be called before a page is first written (a file that is written back). */

@@ -107,7 +107,9 @@ export abstract class PagedObject implements MemObject {
     for (const mm of this.mappers) mm.dropped(this, from, to, evenPrivate);
   }
 
-  sync(_startIndex: number, _endIndex: number): void {}
+  sync(_startIndex: number, _endIndex: number): number {
+    return 0;
+  }
 
   punch(_start: number, _end: number): number {
     return -EINVAL;
@@ -194,8 +196,10 @@ export interface Backing {
   readonly size: number;
   /** Reads bytes from `offset` (a multiple of the page size) into zeroed memory; may be several pages. */
   read(offset: number, into: Uint8Array): void;
-  /** Takes mapped writes back; `bytes` ends at the file's end. Absent: nothing is ever written back. */
-  write?(offset: number, bytes: Uint8Array): void;
+  /** Takes mapped writes back; `bytes` ends at the file's end. 0 or -errno. Absent: nothing is ever written back. */
+  write?(offset: number, bytes: Uint8Array): number;
+  /** A page is about to be written: false when there will be no room to take it back (page_mkwrite). */
+  reserve?(offset: number, bytes: Uint8Array): boolean;
   /** fallocate(FALLOC_FL_PUNCH_HOLE) on the bytes themselves. */
   punch?(offset: number, length: number): number;
 }
@@ -240,19 +244,25 @@ export class PageCacheObject extends PagedObject {
   override frame(index: number, forWrite: boolean): number {
     const frame = super.frame(index, forWrite);
     // Stays dirty while some mapping may write to it unseen; `sync` writes it again each time.
-    if (forWrite && frame >= 0) this.dirty.add(index);
+    if (!forWrite || frame < 0 || this.dirty.has(index)) return frame;
+    const at = index * PAGE_SIZE;
+    const page = this.bytes(index)!.subarray(0, Math.min(PAGE_SIZE, this.backing.size - at));
+    if (this.backing.reserve?.(at, page) === false) return PAST_END;
+    this.dirty.add(index);
     return frame;
   }
 
-  override sync(startIndex: number, endIndex: number): void {
+  override sync(startIndex: number, endIndex: number): number {
     const { size } = this.backing;
-    if (!this.backing.write) return;
+    let failed = 0;
+    if (!this.backing.write) return 0;
     for (const i of this.dirty) {
       const page = this.bytes(i);
       if (i < startIndex || i >= endIndex || !page) continue;
       const length = Math.min(PAGE_SIZE, size - i * PAGE_SIZE);
-      if (length > 0) this.backing.write(i * PAGE_SIZE, page.subarray(0, length));
+      if (length > 0) failed ||= this.backing.write(i * PAGE_SIZE, page.subarray(0, length));
     }
+    return failed;
   }
 
   override punch(startIndex: number, endIndex: number): number {

@@ -10,7 +10,10 @@ import {
   brk, mmap, mprotect, munmap, pkeyAlloc, pkeyFree, pkeyMprotect, remapFilePages,
 } from './syscalls-map.ts'; // prettier-ignore
 import {
-  MADV, MCL_FLAGS, MLOCK_FLAGS, mmapFlags, MREMAP_FLAGS, MS_FLAGS, newAddress, PKEY_RIGHTS, residency,
+  getMempolicy, mbind, migratePages, movePages, setMempolicy, setMempolicyHomeNode,
+} from './syscalls-mempolicy.ts'; // prettier-ignore
+import {
+  MADV, MBIND_FLAGS, MCL_FLAGS, mempolicyMode, MEMPOLICY_FLAGS, nodemask, policyOut, statusOut, MLOCK_FLAGS, mmapFlags, MREMAP_FLAGS, MS_FLAGS, newAddress, PKEY_RIGHTS, residency,
 } from './trace.ts'; // prettier-ignore
 
 const prot = flags('prot', MMAP_PROT, 'PROT_???');
@@ -55,4 +58,19 @@ export const mmRows = defineSyscalls({
     args: [uint('flags'), flags('access_rights', PKEY_RIGHTS)] },
   pkey_free: { x86_64: 331, aarch64: 290, run: pkeyFree, ret: 'int',
     support: partial('as on a processor without protection keys: EINVAL'), args: [int('pkey')] },
+  mbind: { x86_64: 237, aarch64: 235, run: mbind, ret: 'int', support: FULL,
+    args: [...range, mempolicyMode('mode'), nodemask('nodemask', 4), ulong('maxnode'),
+      flags('flags', MBIND_FLAGS, 'MPOL_MF_???')] },
+  set_mempolicy: { x86_64: 238, aarch64: 237, run: setMempolicy, ret: 'int', support: FULL,
+    args: [mempolicyMode('mode'), nodemask('nodemask', 2), ulong('maxnode')] },
+  get_mempolicy: { x86_64: 239, aarch64: 236, run: getMempolicy, ret: 'int', support: FULL,
+    args: [policyOut('policy'), nodemask('nodemask', 2, { out: true }), ulong('maxnode'), ptr('addr'),
+      flags('flags', MEMPOLICY_FLAGS, 'MPOL_F_???')] },
+  migrate_pages: { x86_64: 256, aarch64: 238, run: migratePages, ret: 'int', support: FULL,
+    args: [pid('pid'), ulong('maxnode'), nodemask('old_nodes', 1), nodemask('new_nodes', 1)] },
+  move_pages: { x86_64: 279, aarch64: 239, run: movePages, ret: 'int', support: FULL,
+    args: [pid('pid'), ulong('count'), ptr('pages'), ptr('nodes'), statusOut('status'),
+      flags('flags', MBIND_FLAGS, 'MPOL_MF_???')] },
+  set_mempolicy_home_node: { x86_64: 450, aarch64: 450, run: setMempolicyHomeNode, ret: 'int', support: FULL,
+    args: [ptr('start'), size('len'), ulong('home_node'), hex('flags')] },
 });

@@ -1,6 +1,6 @@
 /** How memory calls' arguments read in a trace: strace 6.1's tables and order. */
 import { special, struct, type ArgType, type Table } from '../trace/args.ts';
-import { addrText, flagsText } from '../trace/text.ts';
+import { addrText, enumText, flagsText } from '../trace/text.ts';
 import { MREMAP_DONTUNMAP, MREMAP_FIXED } from './mremap.ts';
 
 const MAP_TYPES: Table = [[0, 'MAP_FILE'], [1, 'MAP_SHARED'], [2, 'MAP_PRIVATE'], [3, 'MAP_SHARED_VALIDATE']]; // prettier-ignore
@@ -75,6 +75,70 @@ export const residency = (name: string): ArgType =>
       const pages = Math.min(Math.ceil(a.size(1) / 4096), 1024);
       const bytes = m.copyIn(address, pages);
       return bytes && `[${[...bytes].map((b) => b & 1).join(', ')}]`;
+    },
+    { out: true },
+  );
+
+const MEMPOLICY_MODES: Table = [
+  [0, 'MPOL_DEFAULT'], [1, 'MPOL_PREFERRED'], [2, 'MPOL_BIND'], [3, 'MPOL_INTERLEAVE'], [4, 'MPOL_LOCAL'],
+  [5, 'MPOL_PREFERRED_MANY'],
+]; // prettier-ignore
+const MEMPOLICY_MODE_FLAGS: Table = [
+  [0x8000, 'MPOL_F_STATIC_NODES'],
+  [0x4000, 'MPOL_F_RELATIVE_NODES'],
+  [0x2000, 'MPOL_F_NUMA_BALANCING'],
+];
+export const MEMPOLICY_FLAGS: Table = [
+  [1, 'MPOL_F_NODE'],
+  [2, 'MPOL_F_ADDR'],
+  [4, 'MPOL_F_MEMS_ALLOWED'],
+];
+export const MBIND_FLAGS: Table = [
+  [1, 'MPOL_MF_STRICT'],
+  [2, 'MPOL_MF_MOVE'],
+  [4, 'MPOL_MF_MOVE_ALL'],
+];
+
+function mempolicyText(word: number): string {
+  const bits = word & 0xe000;
+  const mode = enumText(word & ~0xe000, MEMPOLICY_MODES, 'MPOL_???');
+  return bits === 0 ? mode : `${mode}|${flagsText(bits, MEMPOLICY_MODE_FLAGS)}`;
+}
+export const mempolicyMode = (name: string): ArgType => special(name, (_t, a, i) => mempolicyText(a.i32(i)));
+/** get_mempolicy's answer: a mode, or with MPOL_F_NODE the number of a node. */
+export const policyOut = (name: string): ArgType =>
+  struct(
+    name,
+    (m, address, _t, a) => {
+      const word = m.i32(address);
+      return word === null ? null : `[${a.u32(4) & 1 ? String(word) : mempolicyText(word)}]`;
+    },
+    { out: true },
+  );
+/** A mask of nodes, a word at a time; argument `bitsArg` is one more than its bits. */
+export const nodemask = (name: string, bitsArg: number, option: { readonly out?: boolean } = {}): ArgType =>
+  struct(
+    name,
+    (m, address, _t, a) => {
+      const words = Math.ceil((a.size(bitsArg) - 1) / 64);
+      const v = words <= 0 ? null : m.viewIn(address, 8 * Math.min(words, 32));
+      if (v === null) return null;
+      const texts = [];
+      for (let i = 0; i < v.byteLength; i += 8) texts.push(`0x${v.getBigUint64(i, true).toString(16).padStart(16, '0')}`); // prettier-ignore
+      return `[${texts.join(', ')}${words > 32 ? ', ...' : ''}]`;
+    },
+    option,
+  );
+/** move_pages' answers: a node or an error for each page. */
+export const statusOut = (name: string): ArgType =>
+  struct(
+    name,
+    (m, address, _t, a) => {
+      const v = m.viewIn(address, 4 * Math.min(a.size(1), 32));
+      if (v === null) return null;
+      const texts = [];
+      for (let i = 0; i < v.byteLength; i += 4) texts.push(v.getInt32(i, true));
+      return `[${texts.join(', ')}${a.size(1) > 32 ? ', ...' : ''}]`;
     },
     { out: true },
   );

@@ -2,6 +2,7 @@
 import type { File } from '../fs/file.ts';
 import { PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE } from '../ports.ts';
 import type { MemObject } from './mem-object.ts';
+import { samePolicy, type MemPolicy } from './mempolicy.ts';
 import type { Place } from './place.ts';
 
 // vm_flags, Linux 6.1 include/linux/mm.h. The first three equal PROT_*.
@@ -58,6 +59,8 @@ export class Vma {
   anonVma = 0;
   /** Where its private pages are meant to lie in RAM. Others may have the same. */
   place: Place | null = null;
+  /** mbind's; null: the task's. */
+  policy: MemPolicy | null = null;
   /** "[vdso]", "[anon:x]": for areas without a file. */
   name: string | null;
 
@@ -85,6 +88,7 @@ export class Vma {
     const v = new Vma(start, end, this.flags, pgoff, this.object, this.file, this.name);
     v.anonVma = this.anonVma;
     v.place = this.place;
+    v.policy = this.policy;
     return v;
   }
 
@@ -117,6 +121,7 @@ export class Vma {
       this.name === next.name &&
       (this.flags & VM_SPECIAL) === 0 &&
       this.pgoff + this.pages === next.pgoff &&
+      samePolicy(this.policy, next.policy) &&
       (this.anonVma === 0 || next.anonVma === 0 || this.anonVma === next.anonVma)
     );
   }

@@ -12,17 +12,24 @@ export class ByteQueue {
   private start = 0;
   private end = 0;
   length = 0;
-  /** Bytes its chunks take, read and unread. */
-  memory = 0;
+  private held = 0;
+
+  /** Bytes its chunks take, read and unread: none when it is empty, though it may keep a small one to go on with. */
+  get memory(): number {
+    return this.length === 0 ? 0 : this.held;
+  }
 
   /** Copies bytes [from, to) of `src` in. */
   push(src: IoBuf, from: number, to: number): void {
     let at = from;
+    // What fits in one chunk stays in one piece: a host gets it by one write.
+    if (this.length === 0 && this.chunks.length > 0 && this.chunks[0].length - this.end < to - from)
+      this.clear();
     while (at < to) {
       let last = this.chunks[this.chunks.length - 1];
       if (last === undefined || this.end === last.length) {
         last = new Uint8Array(Math.min(Math.max(CHUNK, to - at), MAX_CHUNK));
-        this.memory += last.length;
+        this.held += last.length;
         this.chunks.push(last);
         this.end = 0;
       }
@@ -69,10 +76,11 @@ export class ByteQueue {
   /** Takes up to `max` bytes as one array, without copying where a chunk allows it. */
   take(max: number): Uint8Array {
     const first = this.chunks[0];
-    if (first === undefined) return new Uint8Array(0);
+    if (this.length === 0) return new Uint8Array(0);
     const stop = this.chunks.length === 1 ? this.end : first.length;
     const out = first.subarray(this.start, Math.min(stop, this.start + max));
     const done = this.start + out.length === stop;
+    // Nothing is written over what was given away: the chunk is gone on with behind it.
     this.forget(done ? 1 : 0, done ? 0 : this.start + out.length, out.length);
     return out;
   }
@@ -92,16 +100,22 @@ export class ByteQueue {
 
   clear(): void {
     this.chunks = [];
-    this.start = this.end = this.length = this.memory = 0;
+    this.start = this.end = this.length = this.held = 0;
   }
 
   private forget(chunks: number, start: number, bytes: number): void {
     this.length -= bytes;
     if (this.length === 0) {
-      this.clear();
+      const last = this.chunks[this.chunks.length - 1];
+      if (last === undefined || last.length > CHUNK || this.end === last.length) this.clear();
+      else {
+        this.chunks.splice(0, this.chunks.length - 1);
+        this.held = last.length;
+        this.start = this.end;
+      }
       return;
     }
-    if (chunks > 0) for (const c of this.chunks.splice(0, chunks)) this.memory -= c.length;
+    if (chunks > 0) for (const c of this.chunks.splice(0, chunks)) this.held -= c.length;
     this.start = start;
   }
 }

@@ -143,6 +143,7 @@ export function sigqueueAllowed(t: Task): boolean {
 
 function send(t: Task, q: SignalQueue, info: SigInfo, group: boolean, force = false): number {
   const signo = info.signo;
+  if (t.group === t.kernel.processes.init) return 0; // SIGNAL_UNKILLABLE, and no handlers
   if (!prepare(t, signo, force)) return 0;
   const bit = sigbit(signo);
   const realtime = signo >= SIGRTMIN;

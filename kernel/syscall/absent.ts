@@ -14,8 +14,6 @@ function absent(x86_64: number | null, aarch64: number | null, params: string): 
 // prettier-ignore
 export const absentRows: Record<string, SyscallSpec> = {
   uselib: absent(134, null, 'library'),
-  ustat: absent(136, null, 'dev ubuf'),
-  sysfs: absent(139, null, 'option arg1 arg2'),
   modify_ldt: absent(154, null, 'func ptr bytecount'),
   _sysctl: absent(156, null, 'args'),
   create_module: absent(174, null, 'name size'),
@@ -39,14 +37,6 @@ export const absentRows: Record<string, SyscallSpec> = {
   epoll_ctl_old: absent(214, null, ''),
   epoll_wait_old: absent(215, null, ''),
   vserver: absent(236, null, ''),
-  mbind: absent(237, 235, 'addr len mode nodemask maxnode flags'),
-  set_mempolicy: absent(238, 237, 'mode nodemask maxnode'),
-  get_mempolicy: absent(239, 236, 'mode nodemask maxnode addr flags'),
-  add_key: absent(248, 217, 'type description payload plen keyring'),
-  request_key: absent(249, 218, 'type description callout_info dest_keyring'),
-  keyctl: absent(250, 219, 'operation arg2 arg3 arg4 arg5'),
-  migrate_pages: absent(256, 238, 'pid maxnode old_nodes new_nodes'),
-  move_pages: absent(279, 239, 'pid count pages nodes status flags'),
   open_by_handle_at: absent(304, 265, 'mount_fd handle flags'),
   io_pgetevents: absent(333, 292, 'ctx_id min_nr nr events timeout usig'),
   io_uring_setup: absent(425, 425, 'entries params'),
@@ -66,5 +56,4 @@ export const absentRows: Record<string, SyscallSpec> = {
   landlock_restrict_self: absent(446, 446, 'ruleset_fd flags'),
   memfd_secret: absent(447, 447, 'flags'),
   process_mrelease: absent(448, 448, 'pidfd flags'),
-  set_mempolicy_home_node: absent(450, 450, 'start len home_node flags'),
 };

@@ -9,6 +9,7 @@ import { ioctlRows } from '../fs/ioctl/rows.ts';
 import { pipeRows } from '../fs/pipe/rows.ts';
 import { futexRows } from '../futex/rows.ts';
 import { ipcRows } from '../ipc/rows.ts';
+import { keyRows } from '../keys/rows.ts';
 import { mmRows } from '../mm/rows.ts';
 import { signalRows } from '../signal/rows.ts';
 import { fileRows } from '../fs/rows-files.ts';
@@ -31,6 +32,7 @@ const modules: readonly Record<string, SyscallSpec>[] = [
   timeRows,
   mmRows,
   ipcRows,
+  keyRows,
   ioRows,
   fileRows,
   absentRows,

@@ -1,3 +1,5 @@
+import type { MemPolicy } from '../mm/mempolicy.ts';
+
 /** Per-task settings that clone copies and prctl, sched_* and friends change. Plain values, so a copy is a snapshot. */
 export class TaskAttributes {
   noNewPrivs = false;
@@ -18,10 +20,14 @@ export class TaskAttributes {
   ioprio = 0;
   /** Nanoseconds. */
   timerSlack = 50_000;
+  /** What PR_SET_TIMERSLACK 0 goes back to: the slack of the parent when it was made. */
+  defaultTimerSlack = 50_000;
   /** PR_SET_TSC, PR_MCE_KILL, PR_SET_THP_DISABLE… kept so that they read back. */
   tsc = 1;
   mceKill = 2;
   thpDisable = false;
+  /** set_mempolicy(2): kept over exec too. */
+  mempolicy: MemPolicy | null = null;
   unalign = 0;
   ioFlusher = false;
   /** Registered struct rseq; 0: none. Not inherited across CLONE_VM. */
@@ -33,6 +39,7 @@ export class TaskAttributes {
   forChild(sharesMemory: boolean): TaskAttributes {
     const a = Object.assign(new TaskAttributes(), this);
     a.parentDeathSignal = 0;
+    a.defaultTimerSlack = this.timerSlack;
     if (sharesMemory) a.rseq = a.rseqLength = a.rseqSignature = 0;
     if (this.resetOnFork) {
       a.resetOnFork = false;

@@ -2,6 +2,7 @@
 import { EAGAIN, EFAULT, EINVAL, EMFILE, EPERM, ERESTARTNOINTR, ENOMEM } from '../abi/errno.ts';
 import { REG } from '../ports.ts';
 import { SemUndo } from '../ipc/sem.ts';
+import { inheritKeyrings } from '../keys/keyrings.ts';
 import { inheritSeccomp } from '../seccomp/seccomp.ts';
 import { SignalHandlers, SignalQueue } from '../signal/state.ts';
 import { WaitQueue } from '../wait.ts';
@@ -142,6 +143,7 @@ export function copyProcess(t: Task, a: CloneArgs): Task | number {
   });
   child.sigmask = t.sigmask;
   inheritSeccomp(t, child);
+  inheritKeyrings(t, child);
   if (has(CLONE_SYSVSEM)) {
     child.semUndo = t.semUndo ??= new SemUndo();
     child.semUndo.users++;

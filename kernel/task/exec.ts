@@ -7,6 +7,7 @@ import { MNT_NOSUID, type Path } from '../fs/dentry.ts';
 import type { File } from '../fs/file.ts';
 import { openExec } from '../fs/open.ts';
 import { AT_FDCWD } from '../fs/vfs.ts';
+import { resetKeyrings } from '../keys/keyrings.ts';
 import { MAP_PRIVATE } from '../mm/flags.ts';
 import { buildImage, objectSource, type Program } from '../mm/image.ts';
 import { IoBuf } from '../mm/iobuf.ts';
@@ -192,6 +193,7 @@ function becomeFresh(t: Task, creds: Credentials, filename: string): void {
   g.dumpable = 1;
   g.membarrier = 0;
   commitCreds(t, creds);
+  resetKeyrings(t);
   t.attrs.keepCaps = false;
   t.attrs.rseq = t.attrs.rseqLength = t.attrs.rseqSignature = 0;
   t.restartBlock = null;

@@ -4,6 +4,7 @@
  */
 import { FdTable } from '../fs/file.ts';
 import { exitSem } from '../ipc/sem.ts';
+import { dropKeyrings } from '../keys/keyrings.ts';
 import { hangUpOrphanedPgrp, notifyParent, signalThreadExit } from '../signal/job-control.ts';
 import { releaseSeccomp } from '../seccomp/seccomp.ts';
 import { SIGKILL, SI_KERNEL } from '../signal/numbers.ts';
@@ -32,6 +33,7 @@ export function exitTask(t: Task, status: number): void {
   k.scheduler.remove(t);
   t.state = 'dead';
   g.live--;
+  dropKeyrings(t, g.live === 0);
   signalThreadExit(t);
   const fds = t.fds;
   t.fds = new FdTable();

@@ -17,15 +17,17 @@ export class ProcessTable {
   /** forks since boot (/proc/stat). */
   created = 0;
   /**
-   * Pid 1: the kernel's own init, the parent of the first process and of orphans. It has no task, is in no listing,
-   * and takes the exit of its children at once.
+   * Pid 1: the kernel's own init, the parent of the first process and of orphans. It is in no listing, never runs, is
+   * deaf to signals, and takes the exit of its children at once. Its task is made when somebody asks for it.
    */
   readonly init: ThreadGroup;
+  private readonly initTask: () => Task;
   private next: number;
 
-  constructor(firstPid: number, init: ThreadGroup) {
+  constructor(firstPid: number, init: ThreadGroup, initTask: () => Task) {
     this.next = firstPid;
     this.init = init;
+    this.initTask = initTask;
   }
 
   /** A number no task, process group or session uses; numbers are used in turn, not again at once. −1: none left. */
@@ -39,11 +41,11 @@ export class ProcessTable {
   }
 
   task(tid: number): Task | undefined {
-    return this.tasks.get(tid);
+    return this.tasks.get(tid) ?? (tid === 1 ? this.initTask() : undefined);
   }
 
   group(pid: number): ThreadGroup | undefined {
-    return this.groups.get(pid);
+    return this.groups.get(pid) ?? (pid === 1 ? this.initTask().group : undefined);
   }
 
   /** Processes of a process group, in order of creation. */

@@ -11,7 +11,7 @@ import { capget, capset } from './capabilities.ts';
 import { execve, execveat } from './syscalls-exec.ts';
 import { pidfd_getfd, pidfd_open, pidfd_send_signal } from './pidfd.ts';
 import { rseq } from './rseq.ts';
-import { clone, clone3, fork, unshare, vfork } from './syscalls-clone.ts';
+import { clone, clone3, fork, setns, unshare, vfork } from './syscalls-clone.ts';
 import * as ids from './syscalls-id.ts';
 import {
   arch_prctl, personality, prctl, set_tid_address,
@@ -204,5 +204,5 @@ export const taskRows = defineSyscalls({
   bpf: { x86_64: 321, aarch64: 280, run: system.notPermitted, ret: 'int', support: refused('as with unprivileged_bpf_disabled'), args: [uint('cmd'), ptr('attr'), uint('size')] },
   perf_event_open: { x86_64: 298, aarch64: 241, run: system.accessDenied, ret: 'int', support: refused('as with perf_event_paranoid=3'), args: [ptr('attr'), pid('pid'), int('cpu'), fd('group_fd'), hex('flags')] },
   userfaultfd: { x86_64: 323, aarch64: 282, run: system.notPermitted, ret: 'int', support: refused('as with unprivileged_userfaultfd=0'), args: [hex('flags')] },
-  setns: { x86_64: 308, aarch64: 268, run: system.notPermitted, ret: 'int', support: refused('no namespaces'), args: [fd('fd'), hex('nstype')] },
+  setns: { x86_64: 308, aarch64: 268, run: setns, ret: 'int', support: partial('the namespaces there are: one of each kind'), args: [fd('fd'), flags('nstype', T.UNSHARE_FLAGS, 'CLONE_NEW???')] },
 }); // prettier-ignore

@@ -1,15 +1,17 @@
 /** fork, vfork, clone, clone3, unshare. */
-import { E2BIG, EFAULT, EINTR, EINVAL, ENOMEM, EPERM } from '../abi/errno.ts';
+import { E2BIG, EBADF, EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ESRCH, EUSERS } from '../abi/errno.ts';
+import { namespaceType } from '../fs/proc/ns-dir.ts';
 import { exitSem } from '../ipc/sem.ts';
 import { SIGCHLD } from '../signal/numbers.ts';
 import type { Args } from '../syscall/args.ts';
 import { park, type SysResult } from '../wait.ts';
 import {
-  CLONE_CLEAR_SIGHAND, CLONE_DETACHED, CLONE_FILES, CLONE_FS, CLONE_INTO_CGROUP, CLONE_NEWTIME, CLONE_PARENT,
+  CLONE_CLEAR_SIGHAND, CLONE_DETACHED, CLONE_FILES, CLONE_FS, CLONE_INTO_CGROUP, CLONE_NEWNS, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_PARENT,
   CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_VFORK, CLONE_VM, CSIGNAL,
   NAMESPACES, copyProcess, type CloneArgs,
 } from './clone.ts'; // prettier-ignore
-import { CAP_SYS_ADMIN, hasCapability } from './creds.ts';
+import { CAP_SYS_ADMIN, CAP_SYS_CHROOT, hasCapability } from './creds.ts';
+import { PidFile } from './pidfd.ts';
 import type { Task } from './task.ts';
 
 const NOTHING: CloneArgs = {
@@ -127,5 +129,30 @@ export function unshare(t: Task, a: Args): number {
     t.fds = own;
     shared.users--;
   }
+  return 0;
+}
+
+/** setns(2): there is one namespace of each kind, and whoever may enters it again. */
+export function setns(t: Task, a: Args): number {
+  const file = t.fds.opened(a.i32(0));
+  if (file === undefined) return -EBADF;
+  let kinds = a.u32(1);
+  const type = namespaceType(file);
+  if (type !== null) {
+    if (kinds !== 0 && kinds !== type) return -EINVAL;
+    kinds = type;
+  } else if (!(file instanceof PidFile) || kinds === 0 || (kinds & ~(NAMESPACES | CLONE_NEWTIME)) !== 0) {
+    return -EINVAL;
+  } else if (file.group.live === 0) return -ESRCH;
+  // A user namespace cannot be entered again: that would give back dropped capabilities.
+  if ((kinds & CLONE_NEWUSER) !== 0) return -EINVAL;
+  if (!hasCapability(t, CAP_SYS_ADMIN)) return -EPERM;
+  if ((kinds & CLONE_NEWNS) !== 0) {
+    if (!hasCapability(t, CAP_SYS_CHROOT)) return -EPERM;
+    if (t.fs.users > 1) return -EINVAL;
+    t.fs.root = t.fs.cwd = t.kernel.vfs.root;
+  }
+  // timens_install: for a process of one thread.
+  if ((kinds & CLONE_NEWTIME) !== 0 && t.group.live > 1) return -EUSERS;
   return 0;
 }

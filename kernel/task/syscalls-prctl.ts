@@ -125,7 +125,7 @@ export function prctl(t: Task, a: Args): number {
       return 0;
     }
     case PR_SET_TIMERSLACK:
-      at.timerSlack = a.i64(1) <= 0 ? 50_000 : a.i64(1);
+      at.timerSlack = a.i64(1) <= 0 ? at.defaultTimerSlack : a.i64(1);
       return 0;
     case PR_GET_TIMERSLACK:
       return at.timerSlack;

@@ -103,10 +103,13 @@ export function times(t: Task, a: Args): number {
 
 /** PRIO_PROCESS, PRIO_PGRP, PRIO_USER; ioprio counts the same kinds from 1. Empty: nobody. */
 function targets(t: Task, which: number, who: number): Task[] {
-  const all = [...t.kernel.processes.tasks.values()];
+  const { processes } = t.kernel;
+  const all = [...processes.tasks.values()];
   switch (which) {
-    case 0:
-      return all.filter((o) => o.tid === (who === 0 ? t.tid : who));
+    case 0: {
+      const one = processes.task(who === 0 ? t.tid : who);
+      return one === undefined ? [] : [one];
+    }
     case 1:
       return all.filter((o) => o.group.pgrp === (who === 0 ? t.group.pgrp : who));
     default:

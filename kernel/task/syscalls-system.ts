@@ -55,7 +55,8 @@ export function sysinfo(t: Task, a: Args): number {
   const k = t.kernel;
   const v = new DataView(new ArrayBuffer(112));
   v.setBigInt64(0, BigInt(Math.ceil(k.clock.monotonic() / 1e9)), true);
-  const load = Math.round(k.scheduler.runnable * 65536);
+  // As /proc/loadavg: the runnable tasks of this moment, the caller aside.
+  const load = Math.max(0, k.scheduler.runnable - 1) * 65536;
   for (const at of [8, 16, 24]) v.setBigUint64(at, BigInt(load), true);
   v.setBigUint64(32, BigInt(k.ram.total * PAGE_SIZE), true);
   v.setBigUint64(40, BigInt((k.ram.total - k.ram.used) * PAGE_SIZE), true);

@@ -7,6 +7,7 @@ import type { Regs } from '../ports.ts';
 import type { SignalHandlers, SignalQueue, AltStack, Trap } from '../signal/state.ts';
 import { Args } from '../syscall/args.ts';
 import type { SemUndo } from '../ipc/sem.ts';
+import { TaskKeyrings } from '../keys/task-keyrings.ts';
 import type { Seccomp } from '../seccomp/seccomp.ts';
 import type { SyscallRow } from '../syscall/define.ts';
 import type { Park, TaskWaiter, WaitQueue, WakeReason } from '../wait.ts';
@@ -84,6 +85,7 @@ export class Task {
   clearChildTid = 0;
   robustList = 0;
   robustListLength = 0;
+  readonly keyrings = new TaskKeyrings();
   /** Which calls it may make; null: all. */
   seccomp: Seccomp | null = null;
   /** System V semaphore adjustments its exit makes; shared by CLONE_SYSVSEM. */

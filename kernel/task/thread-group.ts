@@ -6,6 +6,7 @@ import { WaitQueue } from '../wait.ts';
 import type { Tty } from '../fs/tty/tty.ts';
 import type { Task } from './task.ts';
 import type { Inode } from '../fs/inode.ts';
+import type { Key } from '../keys/key.ts';
 
 export interface Rlimit {
   cur: number;
@@ -72,6 +73,8 @@ export class ThreadGroup {
   /** PR_SET_DUMPABLE (it belongs to the mm; threads share it here). */
   dumpable = 1;
   oomScoreAdj = 0;
+  /** KEY_SPEC_PROCESS_KEYRING, once there is one. */
+  keyring: Key | null = null;
   /** MEMBARRIER_CMD_REGISTER_* it has asked for. */
   membarrier = 0;
   /** The group stop under way. Owned by kernel/signal. */

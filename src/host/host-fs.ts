@@ -5,7 +5,7 @@
  * its own real path each time it is used.
  */
 import * as nodeFs from 'node:fs';
-import { EINVAL, EIO, ELOOP, ENOENT, ENOTDIR, ENXIO, ERRNO } from '../../kernel/abi/errno.ts';
+import { EACCES, EINVAL, EIO, ELOOP, ENOENT, ENOTDIR, ENXIO, ERRNO } from '../../kernel/abi/errno.ts';
 import type {
   HostDir,
   HostEntry,
@@ -124,6 +124,10 @@ export class NodeHostFs implements HostFs {
       const entries = this.fs.readdirSync(path, { encoding: 'latin1', withFileTypes: true });
       return entries.map((e) => ({ name: e.name, type: direntType(e) }));
     });
+  }
+
+  listable(dir: HostDir): boolean {
+    return attempt(() => (this.fs.accessSync(this.path(dir, ''), nodeFs.constants.R_OK), 0)) !== -EACCES;
   }
 
   readlink(dir: HostDir, name: string): string | number {

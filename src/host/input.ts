@@ -1,5 +1,6 @@
 /** Brings the host's standard input, or any stream, to a guest's input queue, and only when the guest asks for it. */
 import { fstatSync, readSync } from 'node:fs';
+import { EIO } from '../../kernel/abi/errno.ts';
 import type { InputQueue } from '../machine/stdio.ts';
 
 /** What keeps the host's event loop busy; `stop` lets go of it. */
@@ -11,6 +12,12 @@ export interface InputPump {
 
 const CHUNK = 65536;
 
+/** A host error as a guest's read gives it. */
+function errnoOf(e: unknown): number {
+  const { errno } = e as NodeJS.ErrnoException;
+  return errno !== undefined && errno < 0 ? Math.max(errno, -4095) : -EIO;
+}
+
 /**
  * Feeds descriptor 0. Files are read in place when the guest reads. Pipes and sockets are read when the guest first
  * asks, and at most one chunk ahead; with `blocking` (a seeded machine, where the host's pace must not show) the machine
@@ -20,7 +27,7 @@ export function pumpStdin(queue: InputQueue, blocking: boolean): InputPump {
   let kind: 'file' | 'stream' | 'none';
   try {
     const st = fstatSync(0);
-    kind = st.isFile() || st.isCharacterDevice() ? 'file' : 'stream';
+    kind = st.isFIFO() || st.isSocket() ? 'stream' : 'file';
   } catch {
     kind = 'none'; // stdin was closed
   }
@@ -40,7 +47,7 @@ export function pumpStdin(queue: InputQueue, blocking: boolean): InputPump {
         } catch (e) {
           const code = (e as NodeJS.ErrnoException).code;
           if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-          else return queue.end(); // a directory, a terminal that went away
+          else return queue.fail(errnoOf(e)); // a directory, a terminal that went away
         }
       }
     };
@@ -61,7 +68,10 @@ export function pumpStdin(queue: InputQueue, blocking: boolean): InputPump {
       queue.push(chunk);
     });
     stdin.on('end', end);
-    stdin.on('error', end);
+    stdin.on('error', (e) => {
+      queue.fail(errnoOf(e));
+      end();
+    });
     queue.drained = () => stdin.resume();
     stdin.resume();
   };

@@ -13,6 +13,8 @@ export class InputQueue implements HostInput {
   private bytes = 0;
   /** No more will come. */
   ended = false;
+  /** What a read gives in place of the end: -errno. */
+  private error = 0;
   /** The guest reads or polls and there is nothing: called at each such time until something comes. */
   wanted: (() => void) | null = null;
   /** What was pushed has been read: the host may go on. */
@@ -36,15 +38,22 @@ export class InputQueue implements HostInput {
     this.changed();
   }
 
+  /** It cannot be read (any more): -errno. */
+  fail(error: number): void {
+    if (this.ended) return;
+    this.error = error;
+    this.end();
+  }
+
   ready(): boolean {
     if (this.bytes === 0 && !this.ended) this.wanted?.();
     return this.bytes > 0 || this.ended;
   }
 
-  read(max: number): Uint8Array | null {
+  read(max: number): Uint8Array | number | null {
     if (!this.ready()) return null;
     const first = this.chunks[0];
-    if (first === undefined || max === 0) return new Uint8Array();
+    if (first === undefined || max === 0) return this.error || new Uint8Array();
     const part = first.subarray(0, max);
     if (part.length === first.length) this.chunks.shift();
     else this.chunks[0] = first.subarray(max);

@@ -1,10 +1,11 @@
 /** Clients that misbehave at a published port: each costs the guest what it would natively, and leaves nothing behind. */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { readdirSync, readFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { Machine } from '../../src/index.ts';
 import { guestPath } from '../support/guests.ts';
+import { CLI } from '../support/run.ts';
 import { Random } from '../support/random.ts';
 import { serve } from '../support/server.ts';
 
@@ -140,6 +141,48 @@ describe.skipIf(!load)('a published port', () => {
     await run;
     expect(machine.stdout).toBe('listening\nserved 61\n');
     machine.dispose();
+  });
+
+  // A machine that has no time sees its clients come and go all at once: they wait in CLOSE_WAIT, and then are gone.
+  it.skipIf(process.platform !== 'linux')('whose machine stands still while clients die', async () => {
+    const free = createServer().listen(0, '127.0.0.1');
+    await new Promise((r) => free.once('listening', r));
+    const { port } = free.address() as AddressInfo;
+    await new Promise((r) => free.close(r));
+    const options = ['run', '-p', `${port}:7000`, load!, 'serve', '7000'];
+    const ring3 = spawn(process.execPath, [CLI, ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => void ring3.kill('SIGKILL'));
+    let out = '';
+    ring3.stdout.on('data', (d: Buffer) => (out += d.toString('latin1')));
+    while (!out.includes('listening')) await pause(10);
+    const good = new Client(port);
+    await good.alone();
+    const descriptors = (): number => readdirSync(`/proc/${ring3.pid}/fd`).length;
+    const before = descriptors();
+    const script = `
+      let n = 0;
+      for (let i = 0; i < 200; i++) {
+        const s = require('net').connect(${port}, '127.0.0.1', () => {
+          s.write(i % 2 ? '!flood' : Buffer.alloc(i * 50 + 1, "u"), () => { if (++n === 200) console.log('sent'); });
+        });
+      }`;
+    for (let round = 0; round < 2; round++) {
+      ring3.kill('SIGSTOP');
+      const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const gone = new Promise((r) => child.once('exit', r));
+      await new Promise((r) => child.stdout.once('data', r));
+      child.kill('SIGKILL');
+      await gone;
+      while (states(port).filter((s) => s === '08').length < 200) await pause(5);
+      ring3.kill('SIGCONT');
+      await good.alone();
+      await untilClosed(port);
+      while (descriptors() > before) await pause(20);
+    }
+    const ended = new Promise((r) => ring3.once('close', r));
+    good.quit();
+    expect(await ended).toBe(0);
+    expect(out).toBe('listening\nserved 401\n');
   });
 
   it.each([

@@ -60,11 +60,11 @@ describe('input', () => {
     q.push(Uint8Array.of(4, 5));
     let told = 0;
     q.onReady(() => told++);
-    expect([...q.read(2)!]).toEqual([1, 2]);
-    expect([...q.read(8)!]).toEqual([3]);
+    expect([...(q.read(2) as Uint8Array)]).toEqual([1, 2]);
+    expect([...(q.read(8) as Uint8Array)]).toEqual([3]);
     let drained = false;
     q.drained = () => (drained = true);
-    expect([...q.read(8)!]).toEqual([4, 5]);
+    expect([...(q.read(8) as Uint8Array)]).toEqual([4, 5]);
     expect(drained).toBe(true);
     expect(wanted).toBe(0);
     expect(q.read(8)).toBe(null);
@@ -73,7 +73,7 @@ describe('input', () => {
     q.push(Uint8Array.of(6));
     expect(q.length).toBe(0);
     expect(told).toBe(1);
-    expect([...q.read(8)!]).toEqual([]);
+    expect([...(q.read(8) as Uint8Array)]).toEqual([]);
   });
 });
 

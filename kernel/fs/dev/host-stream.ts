@@ -25,10 +25,11 @@ export interface HostStreamStat {
 /** The source of a guest's standard input. */
 export interface HostInput extends HostStreamStat {
   /**
-   * What is there now, at most `max` bytes: an empty array at the end, null when nothing has come yet. After null the
-   * host fetches some, and calls what `onReady` gave it. Bytes a guest does not ask for stay with the host.
+   * What is there now, at most `max` bytes: an empty array at the end, null when nothing has come yet, -errno when it
+   * cannot be read. After null the host fetches some, and calls what `onReady` gave it. Bytes a guest does not ask for
+   * stay with the host.
    */
-  read(max: number): Uint8Array | null;
+  read(max: number): Uint8Array | number | null;
   /** Whether `read` would return at once; when not, the host fetches as after `read`. */
   ready(): boolean;
   onReady(callback: () => void): void;
@@ -88,7 +89,7 @@ export class HostInputFile extends HostStream {
     if (buf.length === 0) return 0;
     const bytes = this.port.read(Math.min(buf.length, CHUNK));
     if (bytes === null) return -EAGAIN;
-    return buf.put(bytes);
+    return typeof bytes === 'number' ? bytes : buf.put(bytes);
   }
   override release(): void {
     this.port.close?.();

@@ -54,6 +54,9 @@ class NamespaceFile extends File {
   get name(): string {
     return this.at.name;
   }
+  get type(): number {
+    return this.ns.type;
+  }
 
   override ioctl(t: Task, cmd: number, arg: number): number {
     const { kind, type } = this.ns;
@@ -73,6 +76,10 @@ class NamespaceFile extends File {
     }
   }
 }
+
+/** CLONE_NEW* of the namespace a file is a handle of, or null. */
+export const namespaceType = (file: File): number | null =>
+  file instanceof NamespaceFile ? file.type : null;
 
 /** Where a namespace's link leads: its inode in nsfs. */
 function pathOf(kernel: Kernel, ns: Namespace): Path {

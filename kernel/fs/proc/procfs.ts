@@ -3,6 +3,7 @@ import { EIO, ENOENT } from '../../abi/errno.ts';
 import type { Kernel } from '../../kernel.ts';
 import type { Task } from '../../task/task.ts';
 import { S_IFDIR, type DirEntry, type Inode } from '../inode.ts';
+import { keysText, keyUsersText } from '../../keys/keyctl.ts';
 import { GeneratedDir, GeneratedFile, GeneratedFs, GeneratedLink, type Content } from './generated.ts';
 import { locksText } from './locks-file.ts';
 import { netDir, type ProcNetSource } from './net-files.ts';
@@ -50,8 +51,10 @@ class ProcRoot extends GeneratedDir {
     this.file('cpuinfo', () => cpuinfoText(k));
     this.file('devices', () => devicesText(k));
     this.file('diskstats', () => '');
-    this.file('filesystems', () => filesystemsText());
+    this.file('filesystems', () => filesystemsText(k));
     this.file('interrupts', () => '');
+    this.file('key-users', (t) => keyUsersText(t));
+    this.file('keys', (t) => keysText(t));
     this.file('loadavg', () => loadavgText(k));
     this.file('locks', () => locksText(k));
     this.file('meminfo', () => meminfoText(k));
@@ -77,8 +80,8 @@ class ProcRoot extends GeneratedDir {
     if (!/^[1-9]\d{0,9}$/.test(name)) return -ENOENT;
     const pid = Number(name);
     // A thread's number leads to its process's directory too, though it is not listed.
-    const task = this.kernel.processes.tasks.get(pid);
-    const g = this.kernel.processes.groups.get(pid) ?? task?.group;
+    const task = this.kernel.processes.task(pid);
+    const g = this.kernel.processes.group(pid) ?? task?.group;
     return g ? this.dirOf(task ?? g.leader) : -ENOENT;
   }
 

@@ -5,6 +5,7 @@ import { CLOCK_TICK_NS } from '../../time/cpu-time.ts';
 import { PAGE_SIZE } from '../../ports.ts';
 import { residentKinds } from './memory-files.ts';
 import { stateOf } from './status-files.ts';
+import { filesystemTypes } from '../syscalls-superblocks.ts';
 
 /** What the CPUID instruction answers beside its flags (`KernelOptions.cpuFlags`). */
 const X86_CPU = {
@@ -187,8 +188,8 @@ export function devicesText(k: Kernel): string {
   return `Character devices:\n${lines.join('')}\nBlock devices:\n`;
 }
 
-export function filesystemsText(): string {
-  return ['sysfs', 'tmpfs', 'proc', 'cgroup2', 'devtmpfs', 'sockfs', 'pipefs', 'ramfs', 'devpts', 'overlay']
+export function filesystemsText(k: Kernel): string {
+  return filesystemTypes(k.vfs)
     .map((name) => `nodev\t${name}\n`)
     .join('');
 }

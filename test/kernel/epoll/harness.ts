@@ -91,6 +91,7 @@ export function testKernel(extra: Record<string, unknown> = {}): TestKernel {
     scheduler: { current: null, wake: () => undefined },
     entropy: { fill: (b: Uint8Array) => b.fill(0x5a), below: () => 0 },
     options: { hostname: 'ring3', cpus: 1 },
+    processes: { init: null, tasks: new Map(), groups: new Map() },
     ...extra,
   } as unknown as TestKernel;
   (k as { pseudo: PseudoFs }).pseudo = new PseudoFs(k.clock, () => dev++);

@@ -63,7 +63,7 @@ export function fakeKernel(): FakeKernel {
     devices: new Devices(),
     tracer: null,
     entropy: { fill: (b: Uint8Array) => b.fill(0x5a), below: () => 0 },
-    processes: new ProcessTable(1, null as never),
+    processes: new ProcessTable(1, null as never, () => undefined as never),
     scheduler: { wake: () => undefined, current: null },
   } as unknown as FakeKernel;
   (k as { pseudo: PseudoFs }).pseudo = new PseudoFs(k.clock, () => dev++);

@@ -54,6 +54,14 @@ describe('System V ids', () => {
 });
 
 describe('System V semaphores', () => {
+  it('are counted, so that making a set costs the same however many there are', () => {
+    const h = new Harness();
+    const ids = Array.from({ length: 3 }, (_, i) => h.call(h.init, 'semget', 0, i + 1, 0o600)!);
+    expect(h.kernel.ipc.semaphores).toBe(6);
+    expect(h.call(h.init, 'semctl', ids[1], 0, 0)).toBe(0);
+    expect(h.kernel.ipc.semaphores).toBe(4);
+  });
+
   it('are given to who waits, before the waker runs on', () => {
     const h = new Harness();
     const id = h.call(h.init, 'semget', 0, 1, 0o600)!;

@@ -26,7 +26,10 @@ function fileOf(memory: Memory, bytes: Uint8Array) {
   const backing = {
     size: bytes.length,
     read: (offset: number, into: Uint8Array) => into.set(bytes.subarray(offset, offset + into.length)),
-    write: (offset: number, page: Uint8Array) => bytes.set(page, offset),
+    write: (offset: number, page: Uint8Array) => {
+      bytes.set(page, offset);
+      return 0;
+    },
   };
   return { backing, object: new PageCacheObject(memory, backing, { name: '/f', dev: 1, ino: 7 }) };
 }

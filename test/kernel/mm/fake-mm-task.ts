@@ -29,7 +29,10 @@ export function fakeObject(memory: Memory, bytes: Uint8Array, name = '/f'): Page
   const backing = {
     size: bytes.length,
     read: (offset: number, into: Uint8Array) => into.set(bytes.subarray(offset, offset + into.length)),
-    write: (offset: number, page: Uint8Array) => bytes.set(page, offset),
+    write: (offset: number, page: Uint8Array) => {
+      bytes.set(page, offset);
+      return 0;
+    },
   };
   return new PageCacheObject(memory, backing, { name, dev: 0xfe00, ino: 7 });
 }

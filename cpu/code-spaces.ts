@@ -1,0 +1,165 @@
+/**
+ * Which decoded code each address space runs on: its own, or what another one decoded of the same pages. Code nobody runs on
+ * any more is kept for a while, for the next process of the program.
+ */
+import { CodeSpace, DIFFERS, FITS, type CodeArena } from './code-space.ts';
+import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
+import type { Memory } from './memory/memory.ts';
+import type { PageTable } from './memory/page-table.ts';
+
+const PAGE = 4096;
+const JUMP_CACHE_PAGES = (JUMP_CACHE_ENTRIES * 16) / PAGE;
+/** Programs whose decoded code is kept after their last process. */
+const MAX_IDLE = 16;
+/** How many of the others are looked at for code to share. */
+const LOOKED_AT = 4;
+
+export class CodeSpaces {
+  private readonly memory: Memory;
+  private readonly arena: CodeArena;
+  private readonly onDrop: (space: CodeSpace) => void;
+  private readonly used = new Map<PageTable, CodeSpace>();
+  /** Code no address space runs on now, oldest first. */
+  private readonly idle: CodeSpace[] = [];
+  /**
+   * Code an address space could share as soon as a page with it is mapped: a dynamic program's libraries come while it
+   * runs already.
+   */
+  private readonly wished = new Map<PageTable, Map<CodeSpace, number>>();
+  /** Jump cache of every address space that found no RAM for one of its own; empty whenever another one runs. */
+  private readonly sharedCache: number;
+
+  /** `onDrop`: nobody will run on a space again. */
+  constructor(memory: Memory, arena: CodeArena, onDrop: (space: CodeSpace) => void) {
+    this.memory = memory;
+    this.arena = arena;
+    this.onDrop = onDrop;
+    this.sharedCache = memory.alloc(JUMP_CACHE_PAGES);
+  }
+
+  of(table: PageTable): CodeSpace | undefined {
+    return this.used.get(table);
+  }
+
+  /**
+   * Code for an address space that runs for the first time, at `pc`: what another one decoded of the same pages (`last`, which
+   * ran before it, is its parent most likely), or none yet.
+   */
+  take(table: PageTable, pc: number, last: CodeSpace | null): CodeSpace {
+    const space = this.find(table, pc, last) ?? this.make();
+    this.use(table, space);
+    return space;
+  }
+
+  /** Takes an address space off its code, which stays for its other users or for a while. False: it had none. */
+  leave(table: PageTable): boolean {
+    const space = this.used.get(table);
+    if (!space) return false;
+    this.used.delete(table);
+    this.wished.delete(table);
+    this.release(table, space);
+    return true;
+  }
+
+  /** Puts an address space on other code. */
+  move(table: PageTable, to: CodeSpace): void {
+    const from = this.used.get(table);
+    this.wished.delete(table);
+    this.use(table, to);
+    if (from) this.release(table, from);
+  }
+
+  /** Execution goes on in a space. */
+  entered(space: CodeSpace): void {
+    if (space.jumpCache === this.sharedCache) this.arena.clearJumpCache(space.jumpCache);
+  }
+
+  /** Code of another address space that has become the same for `table`, which is about to run on a new page. */
+  better(table: PageTable): CodeSpace | null {
+    const wished = this.wished.get(table);
+    if (!wished) return null;
+    for (const [space, missing] of wished) {
+      if (!(table.prot(missing) & 4)) {
+        table.prefault?.(missing);
+        if (!(table.prot(missing) & 4)) continue;
+      }
+      const gone = space.users.size === 0 && !this.idle.includes(space);
+      const next = gone ? DIFFERS : this.arena.fit(space, table);
+      if (next === FITS) return space;
+      if (next === DIFFERS) wished.delete(space);
+      else wished.set(space, next);
+    }
+    if (wished.size === 0) this.wished.delete(table);
+    return null;
+  }
+
+  /** All decoded code is about to be dropped: the spaces in use become empty. */
+  dropCode(): void {
+    for (const space of this.idle.splice(0)) this.drop(space);
+    this.wished.clear();
+    for (const [table, space] of this.used) {
+      for (const page of space.claims.keys()) table.unmarkCode(page);
+      space.links.length = 0;
+      space.blocks.clear();
+      space.pages.clear();
+      space.claims.clear();
+      this.arena.clearJumpCache(space.jumpCache);
+    }
+  }
+
+  private use(table: PageTable, space: CodeSpace): void {
+    const i = this.idle.indexOf(space);
+    if (i >= 0) this.idle.splice(i, 1);
+    space.users.add(table);
+    this.used.set(table, space);
+  }
+
+  private release(table: PageTable, space: CodeSpace): void {
+    space.users.delete(table);
+    if (space.users.size > 0) return;
+    this.arena.seal(space);
+    this.idle.push(space);
+    if (this.idle.length > MAX_IDLE) this.drop(this.idle.shift()!);
+  }
+
+  private drop(space: CodeSpace): void {
+    this.arena.forget(space);
+    this.onDrop(space);
+    if (space.jumpCache === this.sharedCache) return;
+    for (let i = 0; i < JUMP_CACHE_PAGES; i++) this.memory.release(space.jumpCache + i * PAGE);
+  }
+
+  private find(table: PageTable, pc: number, last: CodeSpace | null): CodeSpace | null {
+    const page = Math.floor(pc / PAGE) * PAGE;
+    const tried = new Set<CodeSpace>();
+    const wished = new Map<CodeSpace, number>();
+    let found: CodeSpace | null = null;
+    // The parent's first, then what is kept.
+    for (const space of [
+      ...(last ? [last] : []),
+      ...[...this.used.values()].slice(-LOOKED_AT),
+      ...this.idle,
+    ]) {
+      if (tried.has(space) || !space.claims.has(page)) continue;
+      tried.add(space);
+      const missing = this.arena.fit(space, table);
+      if (missing === FITS) {
+        if (space.users.size > 0) return space;
+        if (!found || space.claims.size > found.claims.size) found = space;
+      } else if (missing !== DIFFERS) wished.set(space, missing);
+    }
+    if (wished.size > 0) this.wished.set(table, wished);
+    return found;
+  }
+
+  private make(): CodeSpace {
+    let cache = this.memory.alloc(JUMP_CACHE_PAGES);
+    while (cache < 0 && this.idle.length > 0) {
+      this.drop(this.idle.shift()!);
+      cache = this.memory.alloc(JUMP_CACHE_PAGES);
+    }
+    if (cache < 0) cache = this.sharedCache;
+    this.arena.clearJumpCache(cache);
+    return new CodeSpace(cache);
+  }
+}

@@ -14,6 +14,7 @@
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -247,6 +248,9 @@ static int mq_child(void *p) {
   return 0;
 }
 
+static volatile int told_value;
+static void told(union sigval v) { told_value = v.sival_int; }
+
 static void mqs(void) {
   sprintf(name, "/ring3-%d", getpid());
   struct mq_attr at = {0, 3, 64}, now;
@@ -292,6 +296,14 @@ static void mqs(void) {
   pause_ms(100);
   mq_send(q, "hello", 5, 3);
   end(c);
+  ev = (struct sigevent){.sigev_notify = SIGEV_THREAD, .sigev_notify_function = told, .sigev_value.sival_int = 7};
+  printf("thread %s, ", ok(mq_notify(q, &ev)));
+  printf("busy %s, ", ok(mq_notify(q, &ev)));
+  mq_send(q, "wake", 4, 0);
+  while (!told_value) pause_ms(1);
+  printf("told %d, ", told_value);
+  printf("again %s, removed %s, ", ok(mq_notify(q, &ev)), ok(mq_notify(q, NULL)));
+  printf("no such socket %s\n", ok(syscall(SYS_mq_notify, q, &(struct sigevent){.sigev_notify = SIGEV_THREAD, .sigev_signo = 1, .sigev_value.sival_ptr = b})));
   printf("unlink %s, ", ok(mq_unlink(name)));
   printf("again %s, still %s, not a queue %s\n", ok(mq_unlink(name)), ok(mq_send(q, "a", 1, 0)), ok(mq_send(1, "a", 1, 0)));
   mq_close(q);

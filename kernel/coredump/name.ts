@@ -13,7 +13,7 @@ function escape(name: string): string {
 
 export function coreName(t: Task, pattern: string, signo: number): string {
   const { kernel: k, group: g } = t;
-  const exe = g.exe.inode === null ? `${t.comm} (path unknown)` : g.exe.path;
+  const exe = g.exe?.name ?? `${t.comm} (path unknown)`;
   let named = false;
   let out = '';
   for (let i = 0; i < pattern.length; i++) {

@@ -1,7 +1,7 @@
 /** POSIX message queues (mq_overview(7); ipc/mqueue.c). Names without the slash that the C library takes off. */
 import {
-  EACCES, EAGAIN, EBADF, EBUSY, EEXIST, EFAULT, EINVAL, EMFILE, EMSGSIZE, ENAMETOOLONG, ENOENT, ENOMEM, ENOSPC, ERESTARTSYS,
-  ETIMEDOUT,
+  EACCES, EAGAIN, EBADF, EBUSY, EEXIST, EFAULT, EINVAL, EMFILE, EMSGSIZE, ENAMETOOLONG, ENOENT, ENOMEM, ENOSPC, ENOTSOCK,
+  ERESTARTSYS, ETIMEDOUT,
 } from '../abi/errno.ts'; // prettier-ignore
 import { PseudoInode, realtime } from '../fs/anon/pseudo-fs.ts';
 import {
@@ -11,6 +11,8 @@ import { S_IFREG } from '../fs/inode.ts';
 import type { Kernel } from '../kernel.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import { RECORD_COST } from '../mm/kernel-memory.ts';
+import { NetlinkSocket } from '../net/netlink.ts';
+import { Socket } from '../net/socket.ts';
 import { sendToGroup } from '../signal/send.ts';
 import type { Args } from '../syscall/args.ts';
 import { CAP_SYS_RESOURCE, hasCapability } from '../task/creds.ts';
@@ -29,6 +31,11 @@ const MQ_PRIO_MAX = 32768;
 const NAME_MAX = 255;
 const SIGEV_SIGNAL = 0;
 const SIGEV_NONE = 1;
+const SIGEV_THREAD = 2;
+/** What a SIGEV_THREAD request gives back, with one of these in its last byte. */
+const NOTIFY_COOKIE_LEN = 32;
+const NOTIFY_WOKENUP = 1;
+const NOTIFY_REMOVED = 2;
 const SI_MESGQ = -3;
 const CAP_DAC_OVERRIDE = 1n << 1n;
 const CAP_FOWNER = 1n << 3n;
@@ -55,6 +62,8 @@ interface Notice {
   readonly signo: number;
   readonly value: bigint;
   readonly file: MqFile;
+  /** SIGEV_THREAD: where a thread of the C library's listens, and what it knows the request by. */
+  readonly thread: { readonly socket: NetlinkSocket; readonly cookie: Uint8Array } | null;
 }
 
 class Queue {
@@ -132,7 +141,7 @@ class MqFile extends File {
   }
   /** Closing any descriptor of the queue takes the process's request away (mqueue_flush_file). */
   override flush(t: Task | null): number {
-    if (t !== null && this.queue.notice?.group === t.group) this.queue.notice = null;
+    if (t !== null && this.queue.notice?.group === t.group) withdraw(this.queue);
     return 0;
   }
   override release(): void {
@@ -376,31 +385,57 @@ function notify(t: Task, q: Queue): void {
   const n = q.notice;
   if (!n) return;
   q.notice = null;
+  if (n.thread !== null) tellThread(n, NOTIFY_WOKENUP);
   if (n.how !== SIGEV_SIGNAL || n.signo === 0) return;
   sendToGroup(n.group, { signo: n.signo, code: SI_MESGQ, pid: t.pid, uid: t.creds.uid, value: n.value });
 }
 
-/** mq_notify(2). SIGEV_THREAD needs a netlink socket of the C library's, and is refused. */
+/** remove_notification. */
+function withdraw(q: Queue): void {
+  const n = q.notice;
+  q.notice = null;
+  if (n?.thread) tellThread(n, NOTIFY_REMOVED);
+}
+
+function tellThread(n: Notice, what: number): void {
+  const { socket, cookie } = n.thread!;
+  cookie[NOTIFY_COOKIE_LEN - 1] = what;
+  socket.deliver(cookie);
+  socket.drop();
+}
+
+/** mq_notify(2). For SIGEV_THREAD the C library gives a netlink socket in place of a signal, and a cookie to send there. */
 export function mq_notify(t: Task, a: Args): number {
   let v: DataView | null = null;
+  let thread: Notice['thread'] = null;
   if (a.ptr(1) !== 0) {
     v = t.mm.viewIn(a.ptr(1), 64);
     if (v === null) return -EFAULT;
     const how = v.getInt32(12, true);
-    if (how !== SIGEV_NONE && how !== SIGEV_SIGNAL) return -EINVAL;
+    if (how !== SIGEV_NONE && how !== SIGEV_SIGNAL && how !== SIGEV_THREAD) return -EINVAL;
     const signo = v.getInt32(8, true);
     if (how === SIGEV_SIGNAL && (signo < 0 || signo > 64)) return -EINVAL;
+    if (how === SIGEV_THREAD) {
+      const cookie = t.mm.copyIn(Number(v.getBigUint64(0, true)), NOTIFY_COOKIE_LEN);
+      if (cookie === null) return -EFAULT;
+      const socket = t.fds.get(signo);
+      if (!socket) return -EBADF;
+      if (!(socket instanceof Socket)) return -ENOTSOCK;
+      if (!(socket instanceof NetlinkSocket)) return -EINVAL;
+      thread = { socket, cookie };
+    }
   }
   const f = fileOf(t, a.i32(0));
   if (!f) return -EBADF;
   const q = f.queue;
   if (v === null) {
-    if (q.notice?.group === t.group) q.notice = null;
+    if (q.notice?.group === t.group) withdraw(q);
     return 0;
   }
   if (q.notice) return -EBUSY;
+  thread?.socket.retain();
   q.notice = {
-    group: t.group, how: v.getInt32(12, true), signo: v.getInt32(8, true), value: v.getBigUint64(0, true), file: f,
+    group: t.group, how: v.getInt32(12, true), signo: v.getInt32(8, true), value: v.getBigUint64(0, true), file: f, thread,
   }; // prettier-ignore
   return 0;
 }

@@ -72,7 +72,7 @@ export const ipcRows = defineSyscalls({
     ],
   },
   mq_notify: {
-    x86_64: 244, aarch64: 184, run: mq_notify, ret: 'int', support: partial('no SIGEV_THREAD'), args: [fd('mqdes'), sigevent('sevp')],
+    x86_64: 244, aarch64: 184, run: mq_notify, ret: 'int', support: FULL, args: [fd('mqdes'), sigevent('sevp')],
   },
   mq_getsetattr: {
     x86_64: 245, aarch64: 185, run: mq_getsetattr, ret: 'int', support: FULL,

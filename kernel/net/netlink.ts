@@ -232,6 +232,11 @@ export class NetlinkSocket extends Socket {
     this.queue(this.message(NLMSG_ERROR, 0, seq, body));
   }
 
+  /** Bytes from elsewhere in the kernel, as one datagram. */
+  deliver(bytes: Uint8Array): void {
+    this.queue(bytes);
+  }
+
   private queue(bytes: Uint8Array): void {
     const charge = truesize(bytes.length);
     if (this.charged + charge > this.options.rcvbuf || !this.net.kmem.charge(charge)) {

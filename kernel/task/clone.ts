@@ -1,13 +1,14 @@
 /** Making tasks: copy_process of kernel/fork.c, for fork, vfork, clone and clone3. */
-import { EAGAIN, EFAULT, EINVAL, EMFILE, EPERM, ERESTARTNOINTR, ENOMEM } from '../abi/errno.ts';
+import { EAGAIN, EEXIST, EFAULT, EINVAL, EMFILE, EPERM, ERESTARTNOINTR, ENOMEM } from '../abi/errno.ts';
 import { REG } from '../ports.ts';
 import { SemUndo } from '../ipc/sem.ts';
 import { inheritKeyrings } from '../keys/keyrings.ts';
 import { inheritSeccomp } from '../seccomp/seccomp.ts';
 import { SignalHandlers, SignalQueue } from '../signal/state.ts';
 import { WaitQueue } from '../wait.ts';
-import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './creds.ts';
+import { CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './creds.ts';
 import { pidfdCreate } from './pidfd.ts';
+import { PID_MAX } from './process-table.ts';
 import { RLIMIT_NOFILE, RLIMIT_NPROC } from './rlimits.ts';
 import { armCpuLimit } from '../time/itimer.ts';
 import { Task } from './task.ts';
@@ -59,6 +60,8 @@ export interface CloneArgs {
   readonly pidfd: number;
   readonly parentTid: number;
   readonly childTid: number;
+  /** The number it is to have. */
+  readonly tid?: number;
 }
 
 /** The combinations copy_process refuses. */
@@ -101,8 +104,8 @@ export function copyProcess(t: Task, a: CloneArgs): Task | number {
   if (limited < 0) return limited;
   // Registers and page tables come from what is kept back for them: a clone may not use that up.
   if (k.memory.spare < 1 || (!has(CLONE_VM) && !t.mm.canFork())) return -ENOMEM;
-  const tid = k.processes.allocate();
-  if (tid < 0) return -EAGAIN;
+  const tid = a.tid === undefined ? k.processes.allocate() : chosenTid(t, a.tid);
+  if (tid < 0) return a.tid === undefined ? -EAGAIN : tid;
   let pidfd = -1;
   if (has(CLONE_PIDFD)) {
     pidfd = t.fds.lowest(0, t.group.rlimits[RLIMIT_NOFILE].cur);
@@ -173,6 +176,13 @@ export function copyProcess(t: Task, a: CloneArgs): Task | number {
   // A forked child usually execs at once: run first, it spares the parent's pages a copy.
   k.scheduler.add(child, !has(CLONE_VM) || has(CLONE_VFORK));
   return child;
+}
+
+/** The number clone3 asked for (alloc_pid). */
+function chosenTid(t: Task, tid: number): number {
+  if (tid < 1 || tid >= PID_MAX) return -EINVAL;
+  if (!hasCapability(t, CAP_SYS_ADMIN | CAP_CHECKPOINT_RESTORE)) return -EPERM;
+  return t.kernel.processes.free(tid) ? tid : -EEXIST;
 }
 
 function newGroup(t: Task, pid: number, a: CloneArgs): ThreadGroup {

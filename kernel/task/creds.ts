@@ -48,6 +48,7 @@ export const CAP_SYS_TIME = 1n << 25n;
 export const CAP_SYS_TTY_CONFIG = 1n << 26n;
 export const CAP_SETFCAP = 1n << 31n;
 export const CAP_SYSLOG = 1n << 34n;
+export const CAP_CHECKPOINT_RESTORE = 1n << 40n;
 
 /** File-system capabilities, dropped and raised as fsuid leaves and becomes 0 (CAP_FS_MASK). */
 export const CAP_FS_SET =

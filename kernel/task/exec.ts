@@ -114,7 +114,7 @@ export function execProgram(t: Task, req: ExecRequest): number {
   dropMemory(t);
   t.mm = image.mm;
   k.programs.hold(image.mm, file);
-  t.group.exe = { inode: file.inode, path: at.name };
+  t.group.exe = at;
   becomeFresh(t, creds, req.filename);
   // Whoever may not read a program may not read it in its core either (would_dump).
   if (file.inode!.access(t, 4) < 0) t.group.dumpable = k.coredump.suidDumpable;

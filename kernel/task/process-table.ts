@@ -40,6 +40,11 @@ export class ProcessTable {
     return -1;
   }
 
+  /** Whether nothing uses a number. */
+  free(n: number): boolean {
+    return n !== this.init.pid && !this.inUse(n);
+  }
+
   task(tid: number): Task | undefined {
     return this.tasks.get(tid) ?? (tid === 1 ? this.initTask() : undefined);
   }

@@ -41,7 +41,7 @@ export const taskRows = defineSyscalls({
   },
   clone3: {
     x86_64: 435, aarch64: 435, run: clone3, ret: 'int', args: [T.clone3Args, size('size')], blocks: true,
-    support: partial('no namespaces, set_tid or CLONE_INTO_CGROUP'),
+    support: partial('no namespaces; there is no cgroup to start in'),
   },
   unshare: {
     x86_64: 272, aarch64: 97, run: unshare, ret: 'int', args: [flags('flags', T.UNSHARE_FLAGS, 'CLONE_???')],
@@ -186,7 +186,7 @@ export const taskRows = defineSyscalls({
   vhangup: { x86_64: 153, aarch64: 58, run: system.vhangup, ret: 'int', support: partial('nothing to hang up'), args: [] },
 
   // Refused, as a container refuses them.
-  ptrace: { x86_64: 101, aarch64: 117, run: system.notPermitted, ret: 'int', support: refused('the tracer sees everything already'), args: [long('request'), pid('pid'), ptr('addr'), ptr('data')] },
+  ptrace: { x86_64: 101, aarch64: 117, run: system.ptrace, ret: 'int', support: refused('the tracer sees everything already'), args: [long('request'), pid('pid'), ptr('addr'), ptr('data')] },
   seccomp: { x86_64: 317, aarch64: 277, run: seccomp, ret: 'int', support: partial('no user notification (SECCOMP_FILTER_FLAG_NEW_LISTENER is EINVAL)'), args: seccompArgs },
   fanotify_init: { x86_64: 300, aarch64: 262, run: system.notPermitted, ret: 'fd', support: refused(CONTAINER), args: [hex('flags'), hex('event_f_flags')] },
   fanotify_mark: { x86_64: 301, aarch64: 263, run: system.notPermitted, ret: 'int', support: refused(CONTAINER), args: [fd('fanotify_fd'), hex('flags'), hex('mask'), fd('dirfd'), path('pathname')] },

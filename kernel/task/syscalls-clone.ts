@@ -85,6 +85,8 @@ export function clone3(t: Task, a: Args): SysResult {
   const known = BigInt(0xffffffff) | BigInt(CLONE_CLEAR_SIGHAND) | BigInt(CLONE_INTO_CGROUP);
   const intoCgroup = (allFlags & BigInt(CLONE_INTO_CGROUP)) !== 0n;
   if (intoCgroup && (cgroup > 0x7fffffff || size < CLONE_ARGS_SIZE_VER2)) return -EINVAL;
+  const tids = setTid === 0 ? null : t.mm.viewIn(setTid, 4 * setTidSize);
+  if (setTid !== 0 && tids === null) return -EFAULT;
   if ((allFlags & ~known) !== 0n) return -EINVAL;
   const flags = Number(allFlags & 0xffffffffn);
   const clearSighand = (allFlags & BigInt(CLONE_CLEAR_SIGHAND)) !== 0n;
@@ -93,9 +95,11 @@ export function clone3(t: Task, a: Args): SysResult {
   if ((flags & (CLONE_THREAD | CLONE_PARENT)) !== 0 && exitSignal !== 0n) return -EINVAL;
   if ((stack === 0) !== (stackSize === 0)) return -EINVAL;
   if (stack + stackSize > 0x7ffffffff000) return -EINVAL;
-  if (intoCgroup) return -EINVAL; // there is one cgroup
   if ((flags & CLONE_NEWTIME) !== 0) return -EINVAL;
-  if (setTidSize > 0) return hasCapability(t, CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+  if ((flags & CLONE_PIDFD) !== 0 && (flags & CLONE_PARENT_SETTID) !== 0 && num(8) === num(24))
+    return -EINVAL;
+  if (intoCgroup) return -EBADF; // no descriptor is a cgroup's
+  if (setTidSize > 1) return -EINVAL; // there is one pid namespace
   return start(t, {
     flags,
     clearSighand,
@@ -105,6 +109,7 @@ export function clone3(t: Task, a: Args): SysResult {
     pidfd: num(8),
     childTid: num(16),
     parentTid: num(24),
+    ...(tids === null ? {} : { tid: tids.getInt32(0, true) }),
   });
 }
 

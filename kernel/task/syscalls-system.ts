@@ -171,6 +171,18 @@ export function vhangup(t: Task): number {
   return hasCapability(t, CAP_SYS_TTY_CONFIG) ? 0 : -EPERM;
 }
 
+const PTRACE_TRACEME = 0;
+const PTRACE_ATTACH = 16;
+const PTRACE_SEIZE = 0x4206;
+
+/** ptrace(2): nobody becomes a tracer, so nobody has a tracee. */
+export function ptrace(t: Task, a: Args): number {
+  const request = a.i32(0);
+  if (request === PTRACE_TRACEME) return -EPERM;
+  if (t.kernel.processes.task(a.i32(1)) === undefined) return -ESRCH;
+  return request === PTRACE_ATTACH || request === PTRACE_SEIZE ? -EPERM : -ESRCH;
+}
+
 /** Calls that need a capability no container has. */
 export function notPermitted(): number {
   return -EPERM;

@@ -5,7 +5,7 @@ import type { ProcessTimers } from '../time/process-timers.ts';
 import { WaitQueue } from '../wait.ts';
 import type { Tty } from '../fs/tty/tty.ts';
 import type { Task } from './task.ts';
-import type { Inode } from '../fs/inode.ts';
+import type { Path } from '../fs/dentry.ts';
 import type { Key } from '../keys/key.ts';
 
 export interface Rlimit {
@@ -86,7 +86,7 @@ export class ThreadGroup {
   /** Woken when this process exits (pidfd). */
   readonly exited: WaitQueue;
   /** /proc/PID/exe. */
-  exe: { inode: Inode | null; path: string } = { inode: null, path: '' };
+  exe: Path | null = null;
   /** Monotonic nanoseconds at start. */
   startTime = 0;
 

@@ -51,6 +51,9 @@ class NamespaceFile extends File {
     this.at = at;
     this.path = at;
   }
+  get type(): number {
+    return this.ns.type;
+  }
   get name(): string {
     return this.at.name;
   }

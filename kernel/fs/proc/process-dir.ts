@@ -54,6 +54,12 @@ export class TaskDir extends GeneratedDir {
     for (const [name, inode] of this.children) if (name !== 'net') ownedBy(inode, this.task);
   }
 
+  override lookup(name: string, t: Task | null): Inode | number {
+    const inode = super.lookup(name, t);
+    if (inode instanceof ThreadsDir) inode.refresh(); // stat shows how many threads there are
+    return inode;
+  }
+
   private file(
     name: string,
     perm: number,
@@ -181,8 +187,8 @@ export class TaskDir extends GeneratedDir {
     }
     this.symlinkTo(
       'exe',
+      () => this.exeName(),
       () => this.exe(),
-      () => this.exePath(),
     );
     this.symlinkTo(
       'cwd',
@@ -244,16 +250,12 @@ export class TaskDir extends GeneratedDir {
     return 0;
   }
 
-  private exe(): string | number {
-    const { exe } = this.task.group;
-    return gone(this.task) || exe.inode === null ? -ENOENT : exe.path;
+  private exe(): Path | number {
+    return gone(this.task) ? -ENOENT : (this.task.group.exe ?? -ENOENT);
   }
-  private exePath(): Path | number {
-    const { exe } = this.task.group;
-    if (gone(this.task) || exe.inode === null) return -ENOENT;
-    const { vfs } = this.fs.kernel;
-    const at = vfs.find(exe.path);
-    return typeof at !== 'number' && at.inode === exe.inode ? at : vfs.anonPath(exe.inode, exe.path);
+  private exeName(): string | number {
+    const at = this.exe();
+    return typeof at === 'number' ? at : at.name;
   }
 }
 
@@ -297,8 +299,10 @@ class ThreadsDir extends GeneratedDir {
     this.net = net;
     ownedBy(this, leader);
   }
-  protected override dynamic(name: string): Inode | number {
+  override refresh(): void {
     this.nlink = 2 + this.leader.group.tasks.size;
+  }
+  protected override dynamic(name: string): Inode | number {
     for (const t of this.leader.group.tasks) if (String(t.tid) === name) return this.dirOf(t);
     return -ENOENT;
   }

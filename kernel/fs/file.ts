@@ -2,7 +2,7 @@
 import { EBADF, EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ENOTTY, EOPNOTSUPP, ESPIPE } from '../abi/errno.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
-import { WaitQueue, type Waiter } from '../wait.ts';
+import { WaitQueue, type SysResult, type Waiter } from '../wait.ts';
 import type { Path } from './dentry.ts';
 import type { Inode } from './inode.ts';
 import { releasePosixLocks } from './locks.ts';
@@ -147,7 +147,7 @@ export abstract class File {
   lseek(_offset: number, _whence: number, _t: Task): number {
     return -ESPIPE;
   }
-  ioctl(_t: Task, _cmd: number, _arg: number): number {
+  ioctl(_t: Task, _cmd: number, _arg: number): SysResult {
     return -ENOTTY;
   }
   /** fcntl(2) commands that only some files know: F_SETPIPE_SZ and F_GETPIPE_SZ of pipes, F_ADD_SEALS of memfds… */

@@ -1,7 +1,8 @@
 /** seccomp(2): strict mode and filters (kernel/seccomp.c). */
 import {
-  EACCES, EFAULT, EINVAL, ENOMEM, ENOSYS, EOPNOTSUPP, ESRCH,
+  EACCES, EBUSY, EFAULT, EINVAL, ENOMEM, ENOSYS, EOPNOTSUPP, ESRCH,
 } from '../abi/errno.ts'; // prettier-ignore
+import { installFile } from '../fs/file.ts';
 import type { KernelMemory } from '../mm/kernel-memory.ts';
 import { SIGKILL, SIGSYS, SYS_SECCOMP } from '../signal/numbers.ts';
 import { forceSignal } from '../signal/send.ts';
@@ -9,8 +10,9 @@ import type { Args } from '../syscall/args.ts';
 import { CAP_SYS_ADMIN, hasCapability } from '../task/creds.ts';
 import { exitTask } from '../task/exit.ts';
 import type { Task } from '../task/task.ts';
-import { KEEP_REGS } from '../wait.ts';
+import { KEEP_REGS, type SysResult } from '../wait.ts';
 import { BPF_MAXINSNS, INSN_SIZE, parseFilter, runFilter, type BpfProgram } from './bpf.ts';
+import { Listener } from './notify.ts';
 
 export const SECCOMP_MODE_STRICT = 1;
 export const SECCOMP_MODE_FILTER = 2;
@@ -21,7 +23,11 @@ const GET_NOTIF_SIZES = 3;
 const FLAG_TSYNC = 1;
 const FLAG_LOG = 2;
 const FLAG_SPEC_ALLOW = 4;
+const FLAG_NEW_LISTENER = 8;
 const FLAG_TSYNC_ESRCH = 16;
+const FLAG_WAIT_KILLABLE_RECV = 32;
+const FLAGS =
+  FLAG_TSYNC | FLAG_LOG | FLAG_SPEC_ALLOW | FLAG_NEW_LISTENER | FLAG_TSYNC_ESRCH | FLAG_WAIT_KILLABLE_RECV;
 
 const RET_KILL_PROCESS = 0x80000000;
 const RET_KILL_THREAD = 0;
@@ -31,7 +37,9 @@ const RET_USER_NOTIF = 0x7fc00000;
 const RET_TRACE = 0x7ff00000;
 const RET_LOG = 0x7ffc0000;
 const RET_ALLOW = 0x7fff0000;
-const ACTIONS = [RET_KILL_PROCESS, RET_KILL_THREAD, RET_TRAP, RET_ERRNO, RET_TRACE, RET_LOG, RET_ALLOW];
+const ACTIONS = [
+  RET_KILL_PROCESS, RET_KILL_THREAD, RET_TRAP, RET_ERRNO, RET_USER_NOTIF, RET_TRACE, RET_LOG, RET_ALLOW,
+]; // prettier-ignore
 const MAX_ERRNO = 4095;
 /** 256 KiB of instructions on the way of one call. */
 const MAX_INSNS_PER_PATH = 32768;
@@ -45,6 +53,8 @@ class Filter {
   users = 1;
   readonly program: BpfProgram;
   readonly before: Filter | null;
+  /** Whom SECCOMP_RET_USER_NOTIF asks. */
+  listener: Listener | null = null;
   private readonly kmem: KernelMemory;
 
   constructor(program: BpfProgram, before: Filter | null, kmem: KernelMemory) {
@@ -57,14 +67,16 @@ class Filter {
     return program.byteLength + 256;
   }
 
-  uncharge(): void {
+  /** Nobody has it any more. */
+  gone(): void {
     this.kmem.uncharge(Filter.cost(this.program));
+    this.listener?.orphan();
   }
 }
 
 /** A task gives its filters up: those nobody else has are gone. */
 function put(filter: Filter | null): void {
-  for (let f = filter; f !== null && --f.users === 0; f = f.before) f.uncharge();
+  for (let f = filter; f !== null && --f.users === 0; f = f.before) f.gone();
 }
 
 /** A task's mode; null stands for none. Immutable: threads may share it. */
@@ -91,14 +103,15 @@ export function filterCount(t: Task): number {
   return n;
 }
 
-/** Looks at the call about to be made: null lets it through, else its result (KEEP_REGS: none). */
-export function checkCall(t: Task, s: Seccomp): number | null {
+/** Looks at the call about to be made: null lets it through, else its result (KEEP_REGS: none), or a wait. */
+export function checkCall(t: Task, s: Seccomp): SysResult | null {
   if (s.mode === SECCOMP_MODE_STRICT) {
     if (t.row && STRICT.has(t.row.name)) return null;
     exitTask(t, SIGKILL);
     return KEEP_REGS;
   }
-  const verdict = judge(t, s.filter);
+  const call = callData(t);
+  const verdict = judge(call, s.filter);
   const data = verdict & 0xffff;
   switch ((verdict & 0xffff0000) >>> 0) {
     case RET_ALLOW:
@@ -109,9 +122,12 @@ export function checkCall(t: Task, s: Seccomp): number | null {
     case RET_TRAP:
       trap(t, data, false);
       return KEEP_REGS;
+    case RET_USER_NOTIF: {
+      const listener = decider(call, s.filter, verdict)?.listener;
+      return listener?.open ? listener.notify(t, new Uint8Array(call.buffer)) : -ENOSYS;
+    }
     case RET_TRACE:
-    case RET_USER_NOTIF:
-      return -ENOSYS; // nobody listens
+      return -ENOSYS; // nobody traces
     case RET_KILL_THREAD:
       if (t.group.live > 1) {
         exitTask(t, SIGSYS);
@@ -129,8 +145,8 @@ function trap(t: Task, data: number, fatal: boolean): void {
   forceSignal(t, { signo: SIGSYS, code: SYS_SECCOMP, errno: data, address, syscall: t.nr, arch }, fatal);
 }
 
-/** Runs all filters, latest first: the strictest action decides, as a signed number. */
-function judge(t: Task, filter: Filter | null): number {
+/** struct seccomp_data. */
+function callData(t: Task): Uint32Array<ArrayBuffer> {
   const data = new Uint32Array(16);
   const pc = t.regs.pc;
   data[0] = t.nr;
@@ -138,13 +154,26 @@ function judge(t: Task, filter: Filter | null): number {
   data[2] = pc >>> 0;
   data[3] = Math.floor(pc / 2 ** 32);
   for (let i = 0; i < 12; i++) data[4 + i] = t.args.words[i];
-  const action = (v: number): number => (v & 0xffff0000) | 0;
+  return data;
+}
+
+const action = (v: number): number => (v & 0xffff0000) | 0;
+
+/** Runs all filters, latest first: the strictest action decides, as a signed number. */
+function judge(data: Uint32Array, filter: Filter | null): number {
   let verdict = RET_ALLOW;
   for (let f = filter; f; f = f.before) {
     const r = runFilter(f.program, data);
     if (action(r) < action(verdict)) verdict = r;
   }
   return verdict;
+}
+
+/** The filter that came to the verdict. */
+function decider(data: Uint32Array, filter: Filter | null, verdict: number): Filter | null {
+  let f = filter;
+  while (f && action(runFilter(f.program, data)) !== action(verdict)) f = f.before;
+  return f;
 }
 
 /** seccomp(2). */
@@ -182,8 +211,11 @@ function setStrict(t: Task): number {
 }
 
 function setFilter(t: Task, flags: number, address: number): number {
-  // A listener (SECCOMP_FILTER_FLAG_NEW_LISTENER) would need user notifications.
-  if ((flags & ~(FLAG_TSYNC | FLAG_LOG | FLAG_SPEC_ALLOW | FLAG_TSYNC_ESRCH)) !== 0) return -EINVAL;
+  const has = (bit: number): boolean => (flags & bit) !== 0;
+  if (has(~FLAGS)) return -EINVAL;
+  // A result cannot be both a descriptor and a thread's number.
+  if (has(FLAG_TSYNC) && has(FLAG_NEW_LISTENER) && !has(FLAG_TSYNC_ESRCH)) return -EINVAL;
+  if (has(FLAG_WAIT_KILLABLE_RECV) && !has(FLAG_NEW_LISTENER)) return -EINVAL;
   const fprog = t.mm.viewIn(address, 16);
   if (fprog === null) return -EFAULT;
   const n = fprog.getUint16(0, true);
@@ -200,15 +232,28 @@ function setFilter(t: Task, flags: number, address: number): number {
   let total = n;
   for (let f = before; f; f = f.before) total += f.program.length / 4 + 4;
   if (total > MAX_INSNS_PER_PATH) return -ENOMEM;
-  if ((flags & FLAG_TSYNC) !== 0) {
+  if (has(FLAG_TSYNC)) {
     const other = cannotSync(t, before);
-    if (other !== 0) return (flags & FLAG_TSYNC_ESRCH) !== 0 ? -ESRCH : other;
+    if (other !== 0) return has(FLAG_TSYNC_ESRCH) ? -ESRCH : other;
   }
   const { kmem } = t.kernel;
   if (!kmem.charge(Filter.cost(program))) return -ENOMEM;
-  t.seccomp = { mode: SECCOMP_MODE_FILTER, filter: new Filter(program, before, kmem) };
-  if ((flags & FLAG_TSYNC) !== 0) synchronise(t);
-  return 0;
+  const filter = new Filter(program, before, kmem);
+  let fd = 0;
+  if (has(FLAG_NEW_LISTENER)) {
+    for (let f = before; f; f = f.before) if (f.listener?.open) fd = -EBUSY;
+    if (fd === 0) {
+      filter.listener = new Listener(t, has(FLAG_WAIT_KILLABLE_RECV));
+      fd = installFile(t, filter.listener, true);
+    }
+    if (fd < 0) {
+      kmem.uncharge(Filter.cost(program));
+      return fd;
+    }
+  }
+  t.seccomp = { mode: SECCOMP_MODE_FILTER, filter };
+  if (has(FLAG_TSYNC)) synchronise(t);
+  return fd;
 }
 
 /** seccomp_can_sync_threads: a thread whose filters are not among ours, 0 for none. */

@@ -65,7 +65,8 @@ export function syscallEntry(t: Task): void {
   if (t.seccomp !== null && t.nr !== -1) {
     const verdict = checkCall(t, t.seccomp);
     if (verdict !== null) {
-      finishSyscall(t, verdict);
+      if (typeof verdict === 'number') finishSyscall(t, verdict);
+      else settle(t, verdict);
       return;
     }
   }

@@ -187,7 +187,7 @@ export const taskRows = defineSyscalls({
 
   // Refused, as a container refuses them.
   ptrace: { x86_64: 101, aarch64: 117, run: system.ptrace, ret: 'int', support: refused('the tracer sees everything already'), args: [long('request'), pid('pid'), ptr('addr'), ptr('data')] },
-  seccomp: { x86_64: 317, aarch64: 277, run: seccomp, ret: 'int', support: partial('no user notification (SECCOMP_FILTER_FLAG_NEW_LISTENER is EINVAL)'), args: seccompArgs },
+  seccomp: { x86_64: 317, aarch64: 277, run: seccomp, ret: 'int', support: FULL, args: seccompArgs },
   fanotify_init: { x86_64: 300, aarch64: 262, run: system.notPermitted, ret: 'fd', support: refused(CONTAINER), args: [hex('flags'), hex('event_f_flags')] },
   fanotify_mark: { x86_64: 301, aarch64: 263, run: system.notPermitted, ret: 'int', support: refused(CONTAINER), args: [fd('fanotify_fd'), hex('flags'), hex('mask'), fd('dirfd'), path('pathname')] },
   reboot: { x86_64: 169, aarch64: 142, run: system.notPermitted, ret: 'int', support: refused(CONTAINER), args: [hex('magic'), hex('magic2'), hex('op'), ptr('arg')] },

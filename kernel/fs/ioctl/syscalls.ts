@@ -2,6 +2,7 @@
 import { EBADF, EFAULT, ENOTTY, EOPNOTSUPP } from '../../abi/errno.ts';
 import type { Args } from '../../syscall/args.ts';
 import type { Task } from '../../task/task.ts';
+import type { SysResult } from '../../wait.ts';
 import { O_ASYNC, O_NONBLOCK, O_PATH } from '../file.ts';
 import { setAsync } from '../sigio.ts';
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../inode.ts';
@@ -12,7 +13,7 @@ const FICLONE = 0x40049409;
 const FICLONERANGE = 0x4020940d;
 const BLOCK_SIZE = 4096;
 
-export function ioctl(t: Task, a: Args): number {
+export function ioctl(t: Task, a: Args): SysResult {
   const d = t.fds.descriptor(a.i32(0));
   if (!d || d.file.flags & O_PATH) return -EBADF;
   const { file } = d;

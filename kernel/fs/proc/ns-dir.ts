@@ -51,9 +51,6 @@ class NamespaceFile extends File {
     this.at = at;
     this.path = at;
   }
-  get type(): number {
-    return this.ns.type;
-  }
   get name(): string {
     return this.at.name;
   }

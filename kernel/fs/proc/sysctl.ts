@@ -146,7 +146,7 @@ function settings(k: Kernel): Record<string, Setting> {
     'kernel/random/poolsize': fixed(256),
     'kernel/random/urandom_min_reseed_secs': kept(60),
     'kernel/random/write_wakeup_threshold': kept(256),
-    'kernel/seccomp/actions_avail': fixed('kill_process kill_thread trap errno trace log allow'),
+    'kernel/seccomp/actions_avail': fixed('kill_process kill_thread trap errno user_notif trace log allow'),
     'kernel/keys/gc_delay': kept(300),
     'kernel/keys/maxbytes': field(k.keys.limits, 'maxbytes', 0, 2 ** 31 - 1),
     'kernel/keys/maxkeys': field(k.keys.limits, 'maxkeys', 0, 2 ** 31 - 1),

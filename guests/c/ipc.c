@@ -303,7 +303,7 @@ static void mqs(void) {
   while (!told_value) pause_ms(1);
   printf("told %d, ", told_value);
   printf("again %s, removed %s, ", ok(mq_notify(q, &ev)), ok(mq_notify(q, NULL)));
-  printf("no such socket %s\n", ok(syscall(SYS_mq_notify, q, &(struct sigevent){.sigev_notify = SIGEV_THREAD, .sigev_signo = 1, .sigev_value.sival_ptr = b})));
+  printf("no such socket %s\n", ok(syscall(SYS_mq_notify, q, &(struct sigevent){.sigev_notify = SIGEV_THREAD, .sigev_signo = q, .sigev_value.sival_ptr = b})));
   printf("unlink %s, ", ok(mq_unlink(name)));
   printf("again %s, still %s, not a queue %s\n", ok(mq_unlink(name)), ok(mq_send(q, "a", 1, 0)), ok(mq_send(1, "a", 1, 0)));
   mq_close(q);

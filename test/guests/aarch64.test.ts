@@ -23,6 +23,7 @@ const NOT_BY_QEMU: Readonly<Record<string, string>> = {
   ipc: 'takes SHM_REMAP for what it is not, and shmdt of a split mapping',
   memory: 'hangs in mremap of a part',
   multicast: 'lacks IP_MULTICAST_IF and others',
+  'net-errors': 'reads no SO_BINDTODEVICE, knows no SO_BINDTOIFINDEX',
   'proc-self': "shows the host's /proc, where it is qemu itself",
   procs: 'refuses PR_SET_CHILD_SUBREAPER',
   programs: 'has no clone3',

@@ -39,6 +39,12 @@ function waitOn(file: File, moved: number): Park {
 
 const typeOf = (file: File): number => (file.inode === null ? 0 : file.inode.mode & S_IFMT);
 
+/**
+ * Without splice_read and splice_write: directories, and the files of anonymous inodes (eventfd, epoll, signalfd, timerfd,
+ * pidfd, inotify).
+ */
+const unspliceable = (file: File): boolean => typeOf(file) === 0 || typeOf(file) === S_IFDIR;
+
 function told(t: Task, file: File, mask: number): void {
   if (t.kernel.notify.active && file.path !== null) notify(t, file.path, mask);
 }
@@ -95,7 +101,7 @@ function sendFrom(t: Task, a: Args, offset: number | undefined): SysResult {
   if (offset !== undefined && offset < 0) return -EINVAL;
   if (out === undefined || !out.writable) return -EBADF;
   if (typeOf(input) !== S_IFREG && typeOf(input) !== S_IFBLK) return -EINVAL;
-  if (out.flags & O_APPEND) return -EINVAL;
+  if (out.flags & O_APPEND || unspliceable(out)) return -EINVAL;
   const count = Math.min(a.size(3), MAX_RW_COUNT);
   const before = progress(t);
   const start = (offset ?? input.pos) + before;
@@ -187,6 +193,7 @@ export function splice(t: Task, a: Args): SysResult {
   if (!input.readable || !out.writable) return -EBADF;
   if (from === null && to === null) return -EINVAL;
   if (from !== null && from === to) return -EINVAL;
+  if (unspliceable(input) || unspliceable(out)) return -EINVAL;
   const nonblock = (flags & SPLICE_F_NONBLOCK) !== 0;
   if (from === null) return fileToPipe(t, a, input, out, inOffset, count, nonblock);
   return pipeToAny(t, a, input, out, outOffset, count, nonblock);

@@ -70,14 +70,14 @@ export class Key {
   ofUser = false;
   /** Keyrings, tasks and processes that hold it; without any it goes. */
   refs = 0;
-  /** Counted against the quota of `uid`. */
-  inQuota = true;
+  /** Against whose quota it counts: who made it, or was given it. */
+  payer: number;
 
   constructor(serial: number, type: KeyType, description: string, uid: number, gid: number, perm: number) {
     this.serial = serial;
     this.type = type;
     this.description = description;
-    this.uid = uid;
+    this.uid = this.payer = uid;
     this.gid = gid;
     this.perm = perm;
   }
@@ -150,10 +150,10 @@ export class KeyTable {
   ): Key | number {
     if (description === '' || (type.names && !type.names(description))) return -EINVAL;
     const key = new Key(this.newSerial(), type, description, creds.fsuid, creds.fsgid, perm >>> 0);
-    const err = this.charge(key.uid, 1, key.bytes, quota === 'override');
+    const err = this.charge(key.payer, 1, key.bytes, quota === 'override');
     if (err < 0) return err;
     if (!this.ports.kmem.charge(KEY_COST)) {
-      this.charge(key.uid, -1, -key.bytes, true);
+      this.charge(key.payer, -1, -key.bytes, true);
       return -ENOMEM;
     }
     this.all.set(key.serial, key);
@@ -194,7 +194,7 @@ export class KeyTable {
 
   drop(key: Key): void {
     if (!this.all.delete(key.serial)) return;
-    if (key.inQuota) this.charge(key.uid, -1, -key.bytes, true);
+    this.charge(key.payer, -1, -key.bytes, true);
     this.ports.kmem.uncharge(KEY_COST + key.payload.length);
     for (const child of key.links.values()) this.release(child);
   }
@@ -202,10 +202,10 @@ export class KeyTable {
   /** Gives a key its payload. */
   fill(key: Key, payload: Uint8Array): number {
     const more = payload.length - key.payload.length;
-    const err = key.inQuota ? this.charge(key.uid, 0, more) : 0;
+    const err = this.charge(key.payer, 0, more);
     if (err < 0) return err;
     if (more > 0 && !this.ports.kmem.charge(more)) {
-      if (key.inQuota) this.charge(key.uid, 0, -more, true);
+      this.charge(key.payer, 0, -more, true);
       return -ENOMEM;
     }
     if (more < 0) this.ports.kmem.uncharge(-more);
@@ -220,8 +220,8 @@ export class KeyTable {
     const index = indexOf(key.type, key.description);
     const old = ring.links.get(index);
     if (old === key) return 0;
-    if (old === undefined && ring.inQuota) {
-      const err = this.charge(ring.uid, 0, 4);
+    if (old === undefined) {
+      const err = this.charge(ring.payer, 0, 4);
       if (err < 0) return err;
     }
     this.hold(key);
@@ -236,7 +236,7 @@ export class KeyTable {
     const index = indexOf(key.type, key.description);
     if (ring.links.get(index) !== key) return false;
     ring.links.delete(index);
-    if (ring.inQuota) this.charge(ring.uid, 0, -4, true);
+    this.charge(ring.payer, 0, -4, true);
     this.release(key);
     return true;
   }

@@ -84,11 +84,9 @@ function chown(t: Task, a: Args, { key }: KeyRef): number {
     if (gid !== none && gid !== key.gid && !mine) return -EACCES;
   }
   if (uid !== none && uid !== key.uid) {
-    if (key.inQuota) {
-      if (keys.charge(uid, 1, key.bytes) < 0) return -EDQUOT;
-      keys.charge(key.uid, -1, -key.bytes, true);
-    }
-    key.uid = uid;
+    if (keys.charge(uid, 1, key.bytes) < 0) return -EDQUOT;
+    keys.charge(key.payer, -1, -key.bytes, true);
+    key.uid = key.payer = uid;
   }
   if (gid !== none) key.gid = gid;
   return 0;
@@ -284,7 +282,7 @@ export function keysText(t: Task): string {
       if (typeof ref === 'number' || permission(t.creds, ref, KEY_VIEW) < 0) return [];
       const hex = (n: number): string => n.toString(16).padStart(8, '0');
       const flags =
-        `${key.state < 0 ? '-' : 'I'}${key.revoked ? 'R' : '-'}-${key.inQuota ? 'Q' : '-'}-` +
+        `${key.state < 0 ? '-' : 'I'}${key.revoked ? 'R' : '-'}-Q-` +
         `${key.state < 0 ? 'N' : '-'}${key.invalidated ? 'i' : '-'}`;
       const size = key.type === KEYRING ? key.links.size || 'empty' : key.payload.length;
       const what = key.state < 0 ? key.description : `${key.description}: ${size}`;
@@ -311,7 +309,7 @@ export function keyUsersText(t: Task): string {
   return [...users]
     .sort((x, y) => x[0] - y[0])
     .map(([uid, { keys, bytes }]) => {
-      const count = [...all.values()].filter((k) => k.uid === uid).length;
+      const count = [...all.values()].filter((k) => k.payer === uid).length;
       const [maxKeys, maxBytes] = uid === 0 ? [limits.root_maxkeys, limits.root_maxbytes] : [limits.maxkeys, limits.maxbytes]; // prettier-ignore
       return `${String(uid).padStart(5)}: ${String(count + 1).padStart(5)} ${count}/${count} ${keys}/${maxKeys} ${bytes}/${maxBytes}\n`;
     })

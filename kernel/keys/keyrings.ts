@@ -52,8 +52,9 @@ export function threadKeyring(t: Task, create: boolean): Key | number {
     const made = makeKeyring(t, '_tid', KEY_POS_ALL | KEY_USR_VIEW, 'override');
     if (typeof made === 'number') return made;
     own.thread = t.kernel.keys.hold(made);
+    own.fsuid = made.uid;
   }
-  own.thread.uid = t.creds.fsuid; // key_fsuid_changed
+  if (own.fsuid !== t.creds.fsuid) own.thread.uid = own.fsuid = t.creds.fsuid; // key_fsuid_changed
   return own.thread;
 }
 

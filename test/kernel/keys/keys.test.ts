@@ -201,6 +201,21 @@ describe('a key', () => {
     expect(ctl(DESCRIBE, key, 0, 0)).toBe(-EACCES);
   });
 
+  it('is paid for by whom it is given to', () => {
+    const { h, add, ctl } = setUp();
+    const paid = () => Object.fromEntries([...h.kernel.keys.users].map(([uid, u]) => [uid, u.keys]));
+    const key = add('user', 'a', 'x', PROCESS);
+    expect(paid()).toEqual({ 0: 2 });
+    expect(ctl(CHOWN, key, 9, -1)).toBe(0);
+    expect(paid()).toEqual({ 0: 1, 9: 1 });
+    const thread = ctl(GET_ID, THREAD, 1);
+    expect(ctl(CHOWN, thread, 9, -1)).toBe(0);
+    expect(ctl(GET_ID, THREAD, 0)).toBe(thread);
+    expect(paid()).toEqual({ 0: 1, 9: 2 });
+    h.call(h.init, 'execve', h.poke(h.init, h.scratch(h.init), '/prog'), 0, 0);
+    expect(paid()).toEqual({});
+  });
+
   it('of type logon is not read back', () => {
     const { add, ctl, read } = setUp();
     const key = add('logon', 'service:name', 'secret', PROCESS);

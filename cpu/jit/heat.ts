@@ -19,6 +19,10 @@ const COST = 5000;
 export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 6, warmUp: 600, cost: COST };
 export const KEPT = 48 << 20;
 
+/** Part of all samples a place must have, until there were so many of them. */
+export const SHARE = 0.05;
+export const BROAD = 5000;
+
 /** Samples after which the ways taken since they were forgotten are a picture of what runs, and until which it is good. */
 export const SETTLED = 2;
 export const FRESH = 24;

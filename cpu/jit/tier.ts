@@ -22,6 +22,7 @@ import {
 import type { Memory } from '../memory/memory.ts';
 import type { BackgroundCompiler, Compiled, CompilerStats, CompileRegion } from './compiler.ts';
 import {
+  BROAD,
   COMPILED_SPEED,
   CROSSINGS_PER,
   ENOUGH,
@@ -40,6 +41,7 @@ import {
   REGAINED,
   EARLY,
   SETTLED,
+  SHARE,
   SMALL,
   WASTED,
   WASTED_MOST,
@@ -257,6 +259,8 @@ export class Tier {
     }
     if (this.isPending(space, pc)) return;
     const enough = this.options.heat.samples * 2 ** ((p.done.get(pc) ?? 0) + Math.floor(p.wasted));
+    // A program that does a bit of everything is over soon, or will be hot somewhere later.
+    if (warmUp > 0 && this.taken < BROAD && n < this.taken * SHARE) return;
     if (n < enough || head === undefined || !this.affordable) return;
     // What is compiled is what runs now: the ways taken since a little while ago.
     if (p.sinceForgotten > FRESH) {

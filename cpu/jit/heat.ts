@@ -33,7 +33,7 @@ export const OFTEN = 3;
 export const LOOKS = 4;
 /** Ways out to an interpreted place that are worth compiling it, and instructions of a region around it that make it twice that. */
 export const LEAKS = 10_000;
-export const LEAKS_SHARED = 5;
+export const LEAKS_SHARED = 50;
 /** Part of LEAKS that makes a place worth compiling along with another one. */
 export const LEAKS_ALONG = 16;
 /** Instructions that could be compiled in the time a module takes that has none. */
@@ -41,7 +41,7 @@ export const OVERHEAD = 50;
 /** Compiled instructions that count as one interpreted. */
 export const COMPILED_SPEED = 8;
 /** Instructions of a region for which it gets one more sample's patience. */
-export const PATIENCE_PER = 0.5;
+export const PATIENCE_PER = 6;
 /** Instructions of a region that others do not repeat. */
 export const LARGE = 300;
 /** What a region adds to `wasted` whose code was written over, up to how much, and what a sample in compiled code takes off. */

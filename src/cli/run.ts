@@ -179,7 +179,7 @@ async function execute(
   const program = args.root === null ? readProgram(name, true) : null;
   const flush = (): void => tracer?.flush();
   const terminal = HostTerminal.open(flush);
-  if (args.dumpRegions !== null && !args.cpu.startsWith('jit'))
+  if (args.dumpRegions !== null && !/^(lockstep:)?jit/.test(args.cpu))
     throw new UsageError(`--dump-regions shows what is compiled, and --cpu ${args.cpu} compiles nothing`);
   const dump = args.dumpRegions === null ? null : openDump(args.dumpRegions);
   const options: BootOptions = {

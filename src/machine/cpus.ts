@@ -55,7 +55,7 @@ export async function makeCpu(
     heat !== null || core === 'interp'
       ? interpreter(arch, memoryBytes, cpus, clock, { heat, ...watch })
       : core === 'lockstep' || core === 'lockstep:jit'
-        ? await lockstep(arch, memoryBytes, cpus, clock, core === 'lockstep' ? 'unicorn' : 'jit')
+        ? await lockstep(arch, memoryBytes, cpus, clock, core === 'lockstep' ? 'unicorn' : 'jit', watch)
         : await unicorn(arch, memoryBytes, cpus, clock, core);
   const minsigstksz = MINSIGSTKSZ[arch];
   return {
@@ -115,6 +115,7 @@ async function lockstep(
   cpus: number,
   clock: Clock,
   against: 'jit' | 'unicorn',
+  watch: Watch,
 ): Promise<CpuCore> {
   let now = clock.monotonic();
   const still: Clock = Object.create(clock, { monotonic: { value: () => now } }) as Clock;
@@ -122,7 +123,7 @@ async function lockstep(
     now = clock.monotonic();
   };
   if (against === 'jit') {
-    const second = interpreter(arch, memoryBytes, cpus, still, { heat: AT_ONCE }) as Parameters<
+    const second = interpreter(arch, memoryBytes, cpus, still, { heat: AT_ONCE, ...watch }) as Parameters<
       typeof interpreterOf
     >[0];
     const own = {

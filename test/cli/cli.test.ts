@@ -63,6 +63,9 @@ describe('ring3 run', () => {
     const text = readFileSync(file, 'utf8');
     expect(text).toMatch(/^region [0-9a-f]+: [0-9]+ blocks, [0-9]+ instructions\nblock 0 at /);
     expect(text).toContain('(func (param i32) (result i32)');
+    const both = ring3('run', '--cpu', 'lockstep:jit', '--dump-regions', file, guest('threads-musl'));
+    expect(both.err).toBe('');
+    expect(readFileSync(file, 'utf8')).toMatch(/^region [0-9a-f]+: /);
     const wrong = ring3('run', '--dump-regions', '/nowhere/file', guest('hello'));
     expect([wrong.status, wrong.err]).toEqual([
       125,

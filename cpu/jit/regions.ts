@@ -94,10 +94,6 @@ export class Regions {
     return this.heads.get(head)?.handler ?? this.options.memory.view.getUint16(head + R.handler, true);
   }
 
-  has(region: Region): boolean {
-    return this.live.has(region);
-  }
-
   /** A place in the table; null: all are taken by what is being compiled. */
   takeSlot(): number | null {
     const oldest = this.free.length > 0 ? undefined : first(this.live);

@@ -2,7 +2,7 @@
  * Finds hot code and puts compiled regions in its place. The interpreter is sampled: it stops every `slice` instructions
  * at a backward branch, call or return, which are the places regions begin at. Nothing here changes what a guest sees.
  */
-import type { CodeArena, CodeSpace } from '../code-space.ts';
+import type { CodeSpace } from '../code-space.ts';
 import {
   COUNTERS,
   CROSSINGS,
@@ -15,11 +15,9 @@ import {
   MISS_COUNT,
   MISS_RECORDS,
   R,
-  RECORD_SIZE,
   REGION_SLOTS,
   type ExitCause,
 } from '../layout.ts';
-import type { Memory } from '../memory/memory.ts';
 import type { BackgroundCompiler, Compiled, CompilerStats, CompileRegion } from './compiler.ts';
 import {
   BROAD,
@@ -28,7 +26,6 @@ import {
   ENOUGH,
   FRESH,
   KEPT,
-  LARGE,
   LEAKS,
   LEAKS_ALONG,
   LEAKS_SHARED,
@@ -47,55 +44,27 @@ import {
   WASTED_MOST,
   type Heat,
 } from './heat.ts';
-import {
-  blockAddresses,
-  blockSpace,
-  blocksNear,
-  copyRecords,
-  writeBlock,
-  type CompileJob,
-  type WindowExtent,
-} from './job.ts';
+import { blockAddresses, copyRecords, type CompileJob } from './job.ts';
+import { addressAt, Jobs, type JobOptions, type Known } from './jobs.ts';
 import { LIMITS } from './region.ts';
-import { Regions, type Places, type Region } from './regions.ts';
-
-const PAGE = 4096;
-/** Pages a job's windows are remembered of. */
-const RECENT = 256;
-/** Places an indirect jump is remembered to go to. */
-const TARGETS = 64;
+import { Regions, type Region } from './regions.ts';
 
 /** Jobs that wait for another thread. */
 const QUEUE = 3;
 
-export interface TierOptions {
-  /** Count the regions' exits. */
-  readonly counts?: boolean;
-  /** Is given a listing of each region, whose bytes come from `bytesOf`. */
-  readonly onRegion?: ((listing: string) => void) | undefined;
-  readonly bytesOf: (space: CodeSpace, pc: number) => Uint8Array;
+export interface TierOptions extends JobOptions {
   readonly heat: Heat;
-  readonly memory: Memory;
   /** The interpreter's exports: its table, and the helpers regions call. */
   readonly interpreter: WebAssembly.Exports;
   readonly host: Readonly<Record<string, (...args: never[]) => unknown>>;
-  readonly arena: CodeArena;
   /** Fetches the compiler the first time something is hot. */
   readonly compiler: () => CompileRegion;
   /** The same in another thread, to be used instead; null: there are none here. */
   readonly background?: (() => BackgroundCompiler | null) | undefined;
-  /** Of the running task. */
-  stackPointer(): number;
-  /** Its sticky flag for inexact results is set. */
-  settled(): boolean;
-  /** The window through which compiled code is to reach an address, −1: none. */
-  windowOf(space: CodeSpace, address: number, write: boolean): number;
-  /** All of them, by their numbers. */
-  windows(): readonly WindowExtent[];
 }
 
 /** What is known of a space's code. */
-interface Profile extends Places {
+interface Profile extends Known {
   readonly samples: Map<number, number>;
   /** Guest addresses where nothing could be compiled, or often enough. */
   readonly done: Map<number, number>;
@@ -105,8 +74,6 @@ interface Profile extends Places {
   readonly suspects: Set<number>;
   /** How often a place was reached from a region while it was interpreted, about. */
   readonly leaks: Map<number, number>;
-  /** As a job has it, with how many there were before. */
-  readonly wandering: Map<number, number>;
   /** Samples since the ways taken were forgotten. */
   sinceForgotten: number;
   /** How often what is hot must be seen, as a power of two: a guest that keeps writing code compiles it in vain. */
@@ -140,12 +107,9 @@ export class Tier {
   private failure: string | null = null;
   private readonly made = { regions: 0, instructions: 0, bytes: 0, milliseconds: 0 };
   private readonly options: TierOptions;
-  /** Place in the interpreter's table behind which regions are. */
-  private readonly firstSlot: number;
   private readonly regions: Regions;
+  private readonly jobs: Jobs;
   private profiles = new WeakMap<CodeSpace, Profile>();
-  /** Where the indirect jump at a record goes, with counts. */
-  private readonly targets = new Map<number, Map<number, number>>();
   private compile: CompileRegion | null = null;
   private background: BackgroundCompiler | null = null;
   /** Places whose regions were too large to be compiled before the thread has come up. */
@@ -161,7 +125,6 @@ export class Tier {
     this.average = options.heat.slice;
     this.now = now;
     const table = options.interpreter['table'] as WebAssembly.Table;
-    this.firstSlot = table.length - REGION_SLOTS;
     this.regions = new Regions({
       memory: options.memory,
       table,
@@ -173,6 +136,7 @@ export class Tier {
         for (const pc of seeds) this.profiles.get(space)?.done.delete(pc);
       },
     });
+    this.jobs = new Jobs(options, this.regions, table.length - REGION_SLOTS);
   }
 
   get stats(): CompilerStats {
@@ -228,7 +192,7 @@ export class Tier {
     const { warmUp = 0 } = this.options.heat;
     if (++this.taken <= warmUp) return;
     this.poll();
-    this.noteTarget(from, pc);
+    this.jobs.noteTarget(from, pc);
     p.sinceForgotten++;
     const head = space.blocks.get(pc);
     const compiled = head !== undefined && this.regions.begins(head);
@@ -323,7 +287,7 @@ export class Tier {
       const seen = (p.misses.get(rec) ?? 0) + 1;
       p.misses.set(rec, seen);
       if (seen === OFTEN) p.suspects.add(rec);
-      const pc = this.u64(this.options.arena.headOf(rec - (rec % 4)) + R.pc);
+      const pc = addressAt(i32, this.options.arena.headOf(rec - (rec % 4)) + R.pc);
       // A copy: a region compiled again takes the old one's place in the set, and would be looked at for ever.
       for (const region of [...(p.regions.get(pc) ?? [])]) {
         region.missed += count / LOOKS;
@@ -344,7 +308,7 @@ export class Tier {
     i32[LEAK_COUNT >> 2] = 0;
     if (count < MISSES) return;
     for (let k = 0; k < LOOKS; k++) {
-      const pc = this.u64(i32[(LEAK_RECORDS >> 2) + ((this.taken + k) % MISSES)] + R.pc);
+      const pc = addressAt(i32, i32[(LEAK_RECORDS >> 2) + ((this.taken + k) % MISSES)] + R.pc);
       const n = (p.leaks.get(pc) ?? 0) + count / LOOKS;
       p.leaks.set(pc, n);
       if (n < LEAKS) continue;
@@ -395,12 +359,6 @@ export class Tier {
     return found;
   }
 
-  private noteTarget(from: number, pc: number): void {
-    let seen = this.targets.get(from);
-    if (!seen) this.targets.set(from, (seen = new Map<number, number>()));
-    if (seen.size < TARGETS || seen.has(pc)) seen.set(pc, (seen.get(pc) ?? 0) + 1);
-  }
-
   private make(space: CodeSpace, p: Profile, seeds: readonly number[]): void {
     const job = this.job(space, p, seeds, []);
     if (!job) return;
@@ -438,70 +396,7 @@ export class Tier {
       return null;
     const slot = this.regions.takeSlot();
     if (slot === null) return null;
-    const { memory, arena, bytesOf, onRegion } = this.options;
-    const { view } = memory;
-    const near = blocksNear(
-      view,
-      space,
-      arena,
-      [...seeds, ...keep],
-      (rec) => this.targets.get(rec)?.keys() ?? [],
-    );
-    const blocks = blockSpace(near.size);
-    const targets: [number, number[]][] = [];
-    const bytes = new Map<number, Uint8Array>();
-    const show = this.windowShower(space);
-    let i = 0;
-    for (const [pc, [head, end]] of near) {
-      const regions = p.regions.get(pc);
-      let elsewhere = false;
-      for (const { compiled } of regions ?? [])
-        elsewhere ||= compiled.instructions > LARGE && !compiled.copies.has(pc);
-      const handler = this.regions.handlerOf(head);
-      writeBlock(blocks, i++, { pc, head, end, handler, compiled: regions !== undefined, elsewhere });
-      const seen = this.targets.get(end);
-      if (seen) targets.push([end, [...seen].sort((a, b) => b[1] - a[1]).map(([to]) => to)]);
-      for (let rec = head; rec <= end; rec += RECORD_SIZE) {
-        // What runs compiled has shown its addresses before.
-        if (!regions) show(this.u64(rec + R.accessed));
-        if (!onRegion) continue;
-        const at = this.u64(rec + R.pc);
-        const first = bytesOf(space, at);
-        bytes.set(at, first).set(at + first.length, bytesOf(space, at + first.length));
-      }
-    }
-    return {
-      seeds,
-      keep,
-      slot,
-      firstSlot: this.firstSlot,
-      blocks,
-      targets,
-      settled: this.options.settled(),
-      stack: this.options.windowOf(space, this.options.stackPointer(), true),
-      windows: this.options.windows(),
-      wandering: [...p.wandering.keys()],
-      bytes: onRegion ? bytes : null,
-      pages: memory.memory.buffer.byteLength / 65536,
-      counts: this.options.counts ?? false,
-    };
-  }
-
-  private u64(at: number): number {
-    const { i32 } = this.options.memory;
-    return (i32[(at + 4) >> 2] >>> 0) * 4294967296 + (i32[at >> 2] >>> 0);
-  }
-
-  /** Has the addresses it is given covered by windows, as long as there are any left. */
-  private windowShower(space: CodeSpace): (address: number) => void {
-    // What was asked for lately: most are asked for again and again.
-    const recent = new Float64Array(RECENT);
-    return (address) => {
-      const page = Math.floor(address / PAGE);
-      if (page === 0 || recent[page % RECENT] === page) return;
-      recent[page % RECENT] = page;
-      this.options.windowOf(space, address, false);
-    };
+    return this.jobs.make(space, p, { seeds, keep, slot });
   }
 
   private start(job: CompileJob, what: Omit<Pending, 'job' | 'near' | 'likely' | 'stale'>): void {
@@ -607,7 +502,7 @@ export class Tier {
     this.regions.reset();
     for (const job of this.pending) job.stale = true;
     this.profiles = new WeakMap(); // what they know is by record
-    this.targets.clear();
+    this.jobs.reset();
   }
 
   /** Execution goes past all that was compiled until `resume`. */

@@ -276,7 +276,11 @@ static void waits(void) {
   R(waitid(P_PGID, -1, &si, WEXITED));
   R(waitid(P_PIDFD, -1, &si, WEXITED));
   R(waitid(P_PIDFD, 99, &si, WEXITED));
-  CHILD(p, raise(SIGSTOP); _exit(7));
+  /* It ends when told: one that has ended can no longer be reported as continued. */
+  int go[2];
+  char byte;
+  if (pipe(go)) perror("pipe");
+  CHILD(p, raise(SIGSTOP); _exit(read(go[0], &byte, 1) == 1 ? 7 : 8));
   R(waitid(P_PID, p, &si, WSTOPPED | WNOWAIT));
   show(&si);
   R(waitid(P_PID, p, &si, WSTOPPED));
@@ -286,6 +290,9 @@ static void waits(void) {
   kill(p, SIGCONT);
   R(waitid(P_PID, p, &si, WCONTINUED));
   show(&si);
+  if (write(go[1], "", 1) != 1) perror("write");
+  close(go[0]);
+  close(go[1]);
   R(waitid(P_PID, p, &si, WEXITED | WNOWAIT));
   show(&si);
   R(waitid(P_PID, p, NULL, WEXITED | WNOWAIT));

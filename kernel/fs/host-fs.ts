@@ -43,12 +43,17 @@ const HOSTFS_MAGIC = 0x01021997;
 /** Inodes remembered, and directories held open on the host. */
 const MAX_INODES = 16384;
 const MAX_DIRS = 128;
+/** Files of a stable folder that stay open on the host when the guest has closed them. */
+const MAX_IDLE_FILES = 64;
 
 export interface HostFsOptions {
   readonly dev: number;
   readonly memory: Memory;
   readonly readOnly?: boolean;
-  /** Nobody changes the folder: pages of its files stay in memory when nothing maps them (while there is room). */
+  /**
+   * Nobody changes the folder: pages of its files stay in memory when nothing maps them (while there is room), and files
+   * just closed stay open on the host.
+   */
   readonly stable?: boolean;
   readonly type?: string;
 }
@@ -61,11 +66,14 @@ export class HostFileSystem implements FileSystem {
   readonly host: HostFs;
   readonly memory: Memory;
   readonly idle: IdlePages | null;
+  readonly stable: boolean;
   readonly root: HostInode;
   /** By device and inode number of the host, least recently looked up first. */
   private readonly inodes = new Map<string, HostInode>();
   /** Directories held open, least recently used first. */
   private readonly dirs = new Set<HostInode>();
+  /** Files nobody has open but the host, least recently closed first. */
+  private readonly idleFiles = new Set<HostInode>();
 
   constructor(host: HostFs, options: HostFsOptions) {
     this.host = host;
@@ -73,7 +81,8 @@ export class HostFileSystem implements FileSystem {
     this.dev = options.dev;
     this.memory = options.memory;
     this.readOnly = options.readOnly ?? false;
-    this.idle = options.stable ? new IdlePages(options.memory) : null;
+    this.stable = options.stable ?? false;
+    this.idle = this.stable ? new IdlePages(options.memory) : null;
     const st = host.stat(host.root, '');
     const stat = typeof st === 'number' ? GONE : st;
     this.root = new HostInode(this, null, '', stat);
@@ -115,6 +124,20 @@ export class HostFileSystem implements FileSystem {
     this.dirs.delete(inode);
   }
 
+  /** Of a stable folder: the guest has closed the file. */
+  unusedFile(inode: HostInode): void {
+    this.idleFiles.add(inode);
+    if (this.idleFiles.size <= MAX_IDLE_FILES) return;
+    for (const old of this.idleFiles) {
+      this.idleFiles.delete(old);
+      old.letFileGo();
+      return;
+    }
+  }
+  usedFile(inode: HostInode): void {
+    this.idleFiles.delete(inode);
+  }
+
   statfs(): FsStat {
     const s = this.host.statfs();
     return typeof s === 'number' ? { bsize: 4096, blocks: 0, bfree: 0, files: 0, ffree: 0 } : s;
@@ -141,6 +164,9 @@ export class HostInode extends Inode implements Backing {
   private dir: HostDir = -1;
   /** Open files on it: the newest serves size, truncate and the page cache. */
   private readonly handles = new Map<HostHandle, boolean>();
+  /** Of a stable folder: the one handle its readers share, and how many they are. */
+  private shared: HostHandle = -1;
+  private readers = 0;
   private cache: PageCacheObject | null = null;
 
   constructor(fs: HostFileSystem, parent: HostInode | null, name: string, st: HostStat) {
@@ -247,7 +273,7 @@ export class HostInode extends Inode implements Backing {
   }
 
   get size(): number {
-    const h = this.anyHandle();
+    const h = this.fs.stable ? -1 : this.anyHandle();
     if (h >= 0) {
       const st = this.fs.host.fstat(h);
       if (typeof st !== 'number') this.bytes = st.size;
@@ -407,6 +433,11 @@ export class HostInode extends Inode implements Backing {
     if (type !== S_IFREG) return -ENXIO;
     const write = (flags & O_ACCMODE) !== O_RDONLY;
     if (write && this.fs.readOnly) return -EROFS;
+    const share = this.fs.stable && !write;
+    if (share && this.shared >= 0) {
+      if (this.readers++ === 0) this.fs.usedFile(this);
+      return new HostFile(flags, this, this.shared);
+    }
     const h = this.at((dir, name) => this.fs.host.open(dir, name, { write }));
     if (h < 0) return h;
     const st = this.fs.host.fstat(h);
@@ -415,10 +446,24 @@ export class HostInode extends Inode implements Backing {
       return typeof st === 'number' ? st : -ENOENT; // the name means another file by now
     }
     this.handles.set(h, write);
+    if (share) {
+      this.shared = h;
+      this.readers = 1;
+      this.update(st);
+    }
     return new HostFile(flags, this, h);
   }
 
   closed(h: HostHandle): void {
+    if (h !== this.shared) this.close(h);
+    else if (--this.readers === 0) this.fs.unusedFile(this);
+  }
+  letFileGo(): void {
+    const h = this.shared;
+    this.shared = -1;
+    this.close(h);
+  }
+  private close(h: HostHandle): void {
     this.handles.delete(h);
     this.fs.host.close(h);
   }

@@ -4,7 +4,7 @@
  */
 import {
   EADDRINUSE, EAGAIN, EALREADY, ECONNABORTED, ECONNREFUSED, ECONNRESET, EINPROGRESS, EINVAL, EISCONN,
-  ENETUNREACH, ENOENT, ENOTCONN, EOPNOTSUPP, EPIPE, ETIMEDOUT,
+  ENETUNREACH, ENOTCONN, EOPNOTSUPP, EPIPE, ETIMEDOUT,
 } from '../abi/errno.ts'; // prettier-ignore
 import {
   POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
@@ -22,13 +22,13 @@ import {
 } from './constants.ts'; // prettier-ignore
 import type { HostConnection } from './host-port.ts';
 import { InetSocket, optionKey } from './inet.ts';
-import { getIntOption, intValue, setIntOption, TCP_OPTIONS } from './inet-options.ts';
 import { portHash } from './ports.ts';
 import type { PortTable } from './ports.ts';
 import { WAKE_READABLE } from './socket.ts';
 import type { Received, Sending } from './socket.ts';
 import type { NetStack } from './stack.ts';
-import { LOOPBACK_MSS, tcpInfo } from './tcp-info.ts';
+import { tcpInfo } from './tcp-info.ts';
+import { getTcpOption, setTcpOption, TCP_CM_INQ, TCP_INQ } from './tcp-options.ts';
 import { Urgent } from './urgent.ts';
 
 /** net.ipv4.tcp_wmem and tcp_rmem defaults, and what autotuning makes of the send buffer once connected on loopback. */
@@ -39,19 +39,6 @@ const TCP_WMEM_CONNECTED = 2626560;
 const TIME_WAIT_NS = 60e9;
 /** Six SYN retransmissions: 1 + 2 + 4 + … + 64 s. */
 const SYN_TIMEOUT_NS = 127e9;
-
-const TCP_MAXSEG = 2;
-const TCP_INFO = 11;
-const TCP_CONGESTION = 13;
-const TCP_ULP = 31;
-const TCP_DEFER_ACCEPT = 9;
-const TCP_REPAIR = 19;
-const TCP_CC_INFO = 26;
-const TCP_SAVED_SYN = 28;
-const TCP_FASTOPEN_KEY = 33;
-const TCP_ZEROCOPY_RECEIVE = 35;
-const TCP_INQ = 36;
-const TCP_CM_INQ = 36;
 
 const WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND;
 
@@ -77,17 +64,6 @@ export interface StreamPeer {
   /** Its own address, and the one it connects to. */
   readonly address: Endpoint;
   readonly target: Endpoint;
-}
-
-/** TCP_DEFER_ACCEPT is kept as a number of SYN-ACK retransmissions (secs_to_retrans), and told as the time they take. */
-function deferredSeconds(seconds: number): number {
-  if (seconds <= 0) return 0;
-  let period = 1;
-  for (let timeout = 1, n = 1; seconds > period && n < 255; n++) {
-    timeout = Math.min(timeout * 2, 120);
-    period += timeout;
-  }
-  return period;
 }
 
 type Phase = 'unconnected' | 'connecting' | 'connected';
@@ -118,7 +94,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
   private segmentsIn = 0;
   private segmentsOut = 0;
   private readonly oob = new Urgent();
-  private fastOpenKey = new Uint8Array(0);
+  fastOpenKey = new Uint8Array(0);
 
   constructor(net: NetStack, family: number) {
     super(net, family, SOCK_STREAM, IPPROTO_TCP);
@@ -646,45 +622,12 @@ export class TcpSocket extends InetSocket implements StreamPeer {
   }
 
   override setOption(t: Task, level: number, name: number, value: Uint8Array): number {
-    if (level !== IPPROTO_TCP) return super.setOption(t, level, name, value);
-    if (name === TCP_CONGESTION) {
-      const text = String.fromCharCode(...value).replace(/\0.*$/s, '');
-      return text === 'cubic' || text === 'reno' ? 0 : -ENOENT;
-    }
-    if (name === TCP_ULP) return -ENOENT;
-    if (name === TCP_FASTOPEN_KEY) {
-      if (value.length !== 16 && value.length !== 32) return -EINVAL;
-      this.fastOpenKey = value.slice();
-      return 0;
-    }
-    if (name === TCP_DEFER_ACCEPT) {
-      const v = intValue(value, false);
-      if (v === null) return -EINVAL;
-      this.options.values.set(optionKey(level, name), deferredSeconds(v));
-      return 0;
-    }
-    if (name === TCP_MAXSEG) {
-      const v = intValue(value, false);
-      return v === null || (v !== 0 && (v < 88 || v > 32767)) ? -EINVAL : 0;
-    }
-    return setIntOption(this.options.values, TCP_OPTIONS, level, name, value, t);
+    return level === IPPROTO_TCP
+      ? setTcpOption(this, t, name, value)
+      : super.setOption(t, level, name, value);
   }
-
   override getOption(t: Task, level: number, name: number, length: number): Uint8Array | number {
-    if (level !== IPPROTO_TCP) return super.getOption(t, level, name, length);
-    if (name === TCP_CONGESTION)
-      return Uint8Array.from('cubic\0\0\0\0\0\0\0\0\0\0\0', (c) => c.charCodeAt(0));
-    if (name === TCP_MAXSEG) {
-      const v = this.state === TCP_ESTABLISHED || this.state === TCP_CLOSE_WAIT ? LOOPBACK_MSS : 536;
-      return new Uint8Array(Int32Array.of(v).buffer);
-    }
-    if (name === TCP_INFO) return this.info();
-    if (name === TCP_ULP || name === TCP_SAVED_SYN) return new Uint8Array(0);
-    if (name === TCP_FASTOPEN_KEY) return this.fastOpenKey;
-    if (name === TCP_CC_INFO) return new Uint8Array(20);
-    if (name === TCP_ZEROCOPY_RECEIVE) return -EINVAL;
-    if (name === TCP_REPAIR) return new Uint8Array(4);
-    return getIntOption(this.options.values, TCP_OPTIONS, level, name, length);
+    return level === IPPROTO_TCP ? getTcpOption(this, name, length) : super.getOption(t, level, name, length);
   }
 
   /** SO_SNDBUF was set: autotuning leaves it alone from now on. */

@@ -490,6 +490,40 @@ describe.skipIf(process.platform !== 'linux')('overlay', () => {
     expect(g.names('/w')).toEqual(['c', 'd', 'x']);
   });
 
+  it('keeps files just closed open on the host, the last sixty-four of them', () => {
+    const lower = newFolder();
+    const COUNT = 100;
+    for (let i = 0; i < COUNT; i++) fs.writeFileSync(join(lower, String(i)), `content ${i}`);
+    let opened = 0;
+    const open = new Set<number>();
+    class Counting extends NodeHostFs {
+      override open(dir: HostDir, name: string, how: HostOpen): number {
+        const h = super.open(dir, name, how);
+        opened++;
+        open.add(h);
+        return h;
+      }
+      override close(h: number): void {
+        open.delete(h);
+        super.close(h);
+      }
+    }
+    const g = new Guest(lower, undefined, Counting);
+    const [first, second] = [g.open('/5', O_RDONLY), g.open('/5', O_RDONLY)];
+    expect(g.read(first, 7)).toBe('content');
+    expect(g.read(second, 100)).toBe('content 5'); // each has its own position
+    expect(g.call('close', first)).toBe(0);
+    expect(g.read(second, 100)).toBe('');
+    expect(g.call('close', second)).toBe(0);
+    expect([opened, open.size]).toEqual([1, 1]);
+    for (let i = 0; i < COUNT; i++) expect(g.cat(`/${i}`)).toBe(`content ${i}`);
+    expect([opened, open.size]).toEqual([COUNT, 64]);
+    for (let i = COUNT - 64; i < COUNT; i++) expect(g.cat(`/${i}`)).toBe(`content ${i}`);
+    expect(opened).toBe(COUNT);
+    expect(g.cat('/5')).toBe('content 5');
+    expect([opened, open.size]).toEqual([COUNT + 1, 64]);
+  });
+
   it('forgets unused names of large folders and nothing else', () => {
     const lower = newFolder();
     fs.mkdirSync(join(lower, 'many'));

@@ -30,10 +30,25 @@ export interface LoopHooks {
   flush?(): boolean;
   /** An instruction the cpu does not know; its bytes at t.regs.pc. */
   undefinedInstruction?(t: Task): void;
+  /** The loop is in round `inputRound`, at this place: what a recording has for it comes in now. False: nothing did. */
+  input?(place: Place): boolean;
 }
 
-/** Exits between looks at the clock. */
-const CLOCK_EVERY = 64;
+/** Where in a round the loop is; together with `rounds` this orders all that comes from outside. */
+export const PLACE = {
+  /** The task is ready to run, its woken call and its signals are dealt with. */
+  prepared: 0,
+  /** It is at a system call that was not begun. */
+  call: 1,
+  /** The round is over; timers that were due have fired. */
+  between: 2,
+} as const;
+export type Place = (typeof PLACE)[keyof typeof PLACE];
+
+/** Rounds between looks at the clock. */
+const CLOCK_EVERY = 65;
+/** Rounds between looks at the host's clock. */
+const SLICE_EVERY = 64;
 
 export class Loop {
   readonly kernel: Kernel;
@@ -41,10 +56,19 @@ export class Loop {
   hooks: LoopHooks = {};
   /** Asks `run` to return 'stopped' at the next opportunity. */
   stop = false;
-  /** Exits until deadlines are looked at again. Outlives a slice: with a virtual clock this is part of the schedule. */
-  private untilClock = 0;
+  /**
+   * Rounds begun: times a task was picked to run, or timers fired because nobody could. On a virtual clock this is a function
+   * of the seed and of what came in from outside, whatever runs the instructions, however fast the host is and whoever steps.
+   */
+  rounds = 0;
+  /** The round in which `hooks.input` is to be called; −1: none. */
+  inputRound = -1;
+  /** The round after which deadlines are looked at again: part of the schedule. */
+  private clockAt = 0;
   /** A system call that a hook held back. */
   private pending: Task | null = null;
+  /** A task that was ready to run when the loop had to stop. */
+  private prepared: Task | null = null;
 
   constructor(kernel: Kernel, cpu: MachineCpu) {
     this.kernel = kernel;
@@ -53,12 +77,17 @@ export class Loop {
 
   /** Runs for about `milliseconds` of host time (Infinity: until something else ends it). */
   run(milliseconds: number): LoopEnd {
-    const end = this.rounds(milliseconds);
+    const end = this.turn(milliseconds);
     this.hooks.flush?.();
     return end;
   }
 
-  private rounds(milliseconds: number): LoopEnd {
+  /** Where it stands while it does not run. */
+  get place(): Place {
+    return this.pending ? PLACE.call : this.prepared ? PLACE.prepared : PLACE.between;
+  }
+
+  private turn(milliseconds: number): LoopEnd {
     const { kernel, cpu } = this;
     const { scheduler, clock } = kernel;
     const end = milliseconds === Infinity ? Infinity : performance.now() + milliseconds;
@@ -70,31 +99,47 @@ export class Loop {
     }
     for (;;) {
       if (kernel.exitStatus !== null) return 'over';
+      if (this.rounds >= this.clockAt && this.prepared === null) {
+        this.clockAt = this.rounds + CLOCK_EVERY;
+        const now = clock.monotonic();
+        if (kernel.nextDeadline() <= now) kernel.expire(now);
+      }
+      if (this.rounds === this.inputRound && this.prepared === null) this.hooks.input?.(PLACE.between);
       if (this.stop) {
         this.stop = false;
         return 'stopped';
       }
-      if (--this.untilClock < 0) {
-        this.untilClock = CLOCK_EVERY;
-        const now = clock.monotonic();
-        if (kernel.nextDeadline() <= now) kernel.expire(now);
-      }
       if (--untilSlice < 0) {
-        untilSlice = CLOCK_EVERY;
+        untilSlice = SLICE_EVERY;
         this.hooks.flush?.();
         if (end !== Infinity && performance.now() > end) return 'slice';
       }
-      const t = scheduler.pick();
-      if (t === null) {
-        // What leaves makes room, which somebody may wait for.
-        if (this.hooks.flush?.()) continue;
-        const now = clock.monotonic();
-        if (kernel.nextDeadline() > now) return 'idle';
-        kernel.expire(now);
+      let t = this.prepared;
+      if (t !== null && scheduler.current === t) this.prepared = null;
+      else {
+        this.prepared = null;
+        t = scheduler.pick();
+        if (t === null) {
+          // What leaves makes room, which somebody may wait for.
+          if (this.hooks.flush?.()) continue;
+          const now = clock.monotonic();
+          if (kernel.nextDeadline() > now) return 'idle';
+          this.rounds++;
+          kernel.expire(now);
+          continue;
+        }
+        this.rounds++;
+      }
+      if (!kernel.prepareUser(t)) continue;
+      if (this.rounds === this.inputRound && this.hooks.input?.(PLACE.prepared)) {
+        this.prepared = t;
         continue;
       }
       // A hook may have asked to stop at what happened on the way (a woken call's exit, a signal).
-      if (!kernel.prepareUser(t) || this.stop) continue;
+      if (this.stop) {
+        this.prepared = t;
+        continue;
+      }
       const exit = cpu.run(
         t.regs as unknown as TaskRegs,
         t.mm.pageTable as unknown as PageTable,
@@ -110,13 +155,14 @@ export class Loop {
         if (this.serve(t)) return 'stopped';
         continue;
       }
-      this.untilClock = Math.min(this.untilClock, 1);
+      this.clockAt = Math.min(this.clockAt, this.rounds + 1);
       untilSlice = Math.min(untilSlice, 1);
       this.act(t, exit);
     }
   }
 
   private serve(t: Task): boolean {
+    if (this.rounds === this.inputRound) this.hooks.input?.(PLACE.call);
     this.kernel.syscall(t);
     return this.hooks.afterSyscall?.(t) ?? false;
   }

@@ -14,6 +14,7 @@ import { assemble, type Assembly } from './assemble.ts';
 import { LockstepDifference, type CompilerStats } from '../../cpu/index.ts';
 import { DeadlockError, InternalError, StoppedError } from './errors.ts';
 import { undefinedInstructionReporter } from './undefined-instruction.ts';
+import { EventCount } from './event-count.ts';
 import { enterEvent, EventTracer, type Listeners, type MachineEvent, TracerList } from './events.ts';
 import { readGuestFile, writeGuestFile } from './guest-files.ts';
 import type { Loop, LoopEnd } from './loop.ts';
@@ -59,6 +60,7 @@ export class Machine {
   private readonly listeners: ListenerSets = { syscall: new Set(), signal: new Set(), exit: new Set() };
   private readonly userTracer: Tracer | null;
   private readonly events = new EventTracer((e) => this.heard(e));
+  private readonly count: EventCount | null;
   /** Steps seen and not yet handed out. */
   private readonly steps: MachineEvent[] = [];
   private stepping = false;
@@ -91,6 +93,7 @@ export class Machine {
     this.virtual = assembly.virtual;
     this.pumps = assembly.pumps;
     this.userTracer = options.tracer ?? null;
+    this.count = options.countEvents ? new EventCount(() => (this.loop.stop = true)) : null;
     this.loop.hooks.ran = (n) => {
       this.instructions += n;
       this.virtual?.ran(n);
@@ -125,6 +128,39 @@ export class Machine {
       }
     }
     return this.steps.shift() ?? { type: 'end', status: this.status! };
+  }
+
+  /**
+   * Runs until `position` events have happened, or to the end. When that is the entry of a call, the kernel has not acted yet.
+   * Needs BootOptions.countEvents.
+   */
+  async runTo(position: number): Promise<void> {
+    const count = this.needCount();
+    if (count.position >= position) return;
+    count.target = position;
+    this.watch();
+    try {
+      await this.drive(() => count.position >= position);
+    } finally {
+      count.target = Infinity;
+      this.watch();
+    }
+  }
+
+  /** Events so far: what `step` tells of, numbered from 1. Needs BootOptions.countEvents. */
+  get position(): number {
+    return this.needCount().position;
+  }
+
+  /** Rounds of the machine's loop so far (see Loop.rounds): what comes from outside is bound to them. */
+  get rounds(): number {
+    return this.loop.rounds;
+  }
+
+  private needCount(): EventCount {
+    if (this.count === null)
+      throw new Error('this machine does not count its events: boot it with countEvents');
+    return this.count;
   }
 
   /** How it ended; null while it has not. */
@@ -313,11 +349,15 @@ export class Machine {
     const list: Tracer[] = this.userTracer ? [this.userTracer] : [];
     const heard = Object.values(this.listeners).some((s) => s.size > 0);
     if (heard || this.stepping) list.push(this.events);
+    const { count } = this;
+    if (count) list.push(count);
     this.kernel.tracer = list.length === 0 ? null : list.length === 1 ? list[0] : new TracerList(list);
-    if (this.stepping) {
+    if (this.stepping || (count && count.target !== Infinity)) {
       this.loop.hooks.beforeSyscall = (t) => {
+        if (!this.stepping && count!.position + 1 < count!.target) return false;
         readCall(t);
-        this.steps.push(enterEvent(t));
+        count?.hold();
+        if (this.stepping) this.steps.push(enterEvent(t));
         return true;
       };
     } else delete this.loop.hooks.beforeSyscall;

@@ -203,7 +203,7 @@ export class CodeArena {
       if (count === MAX_BLOCK) break;
     }
     this.bare(translator.ids.end, at, count);
-    this.memory.view.setBigUint64(this.next + R.imm, BigInt(at), true);
+    storeInteger(this.memory.i32, this.next + R.imm, at);
     this.next += RECORD_SIZE;
     return this.finish(space, table, pc, at, head);
   }
@@ -397,5 +397,11 @@ export function bareRecord(memory: Memory, at: number, handler: number, pc: numb
   u8.fill(0, at, at + RECORD_SIZE);
   i32[(at + R.handler) >> 2] = handler;
   view.setUint16(at + R.count, count, true);
-  view.setBigUint64(at + R.pc, BigInt(pc), true);
+  storeInteger(i32, at + R.pc, pc);
+}
+
+/** Stores an exact integer as 64 bits: without a bigint, of which a decoder would make several an instruction. */
+export function storeInteger(i32: Int32Array, at: number, value: number): void {
+  i32[at >> 2] = value | 0;
+  i32[(at >> 2) + 1] = Math.floor(value / 4294967296);
 }

@@ -1,5 +1,5 @@
 /** Decodes A64 instruction words by the tables the definitions give, and writes their records. */
-import { NEED_MORE, UNDEFINED, type Translator } from '../../code-space.ts';
+import { NEED_MORE, storeInteger, UNDEFINED, type Translator } from '../../code-space.ts';
 import { SLOTS } from '../../interp/a64-handler-builder.ts';
 import { R, RECORD_SIZE } from '../../layout.ts';
 import type { Memory } from '../../memory/memory.ts';
@@ -116,11 +116,13 @@ export class A64Translator implements Translator {
     view.setUint16(at + R.count, count, true);
     const target = e.target === '' ? 0 : TARGETS[e.target](word, pc);
     view.setUint8(at + R.backward, e.target !== '' && target <= pc ? 0xff : 0);
-    view.setBigInt64(at + R.disp, BigInt(target), true);
-    view.setBigInt64(at + R.imm, e.ends && e.imm === 'none' ? BigInt(pc + 4) : BigInt(imm), true);
+    storeInteger(i32, at + R.disp, target);
+    if (e.ends && e.imm === 'none') storeInteger(i32, at + R.imm, pc + 4);
+    else if (typeof imm === 'number') storeInteger(i32, at + R.imm, imm);
+    else view.setBigInt64(at + R.imm, imm, true);
     i32[(at + R.link0) >> 2] = 0;
     i32[(at + R.link1) >> 2] = 0;
-    view.setBigUint64(at + R.pc, BigInt(pc), true);
+    storeInteger(i32, at + R.pc, pc);
     return at + RECORD_SIZE;
   }
 }

@@ -7,6 +7,7 @@ import type { EncodingProperties } from './handlers.ts';
 type Encoding = Omit<FullEncoding, 'def'> & { readonly def: EncodingProperties };
 
 const RSP_OFFSET = S.gpr + 8 * 4;
+const HIGH = 2 ** 32;
 
 /** One decoded instruction; the decoder reuses a single object. Register fields are offsets from STATE. */
 export interface Decoded {
@@ -18,29 +19,146 @@ export interface Decoded {
   base: number;
   index: number;
   scale: number;
-  /** Signed displacement; for RIP-relative operands and branches the absolute address, for moffs the offset. */
-  disp: bigint;
-  imm: bigint;
+  /**
+   * Signed displacement; for RIP-relative operands and branches the absolute address, for moffs the offset. 64 bits as
+   * two halves: a bigint for each instruction took a third of the decoder's time.
+   */
+  dispLo: number;
+  dispHi: number;
+  /** A direct branch that does not go forward. */
+  backward: boolean;
+  immLo: number;
+  immHi: number;
   /** Segment base to add to an address that already has base and index: offset from STATE, or 0. */
   segment: number;
   /** 67 prefix: the address is cut to 32 bits. */
   address32: boolean;
 }
 
+/** What an operand is decoded from. */
+const NOTHING = 0;
+const GPR_RM = 1;
+const GPR_REG = 2;
+const GPR_OPCODE = 3;
+const XMM_REG = 4;
+const XMM_RM = 5;
+const MMX_REG = 6;
+const MMX_RM = 7;
+const ONE = 8;
+const IMMEDIATE = 9;
+const RELATIVE = 10;
+const OFFSET = 11;
+const FIXED_GPR = 12;
+const KINDS: Readonly<Record<string, number>> = {
+  E: GPR_RM, R: GPR_RM, G: GPR_REG, Z: GPR_OPCODE, V: XMM_REG, W: XMM_RM, U: XMM_RM, P: MMX_REG, Q: MMX_RM, N: MMX_RM,
+  M: NOTHING, '.': NOTHING, '1': ONE, I: IMMEDIATE, J: RELATIVE, O: OFFSET,
+}; // prettier-ignore
+
+/** Sizes of an immediate, and of a branch's displacement. */
+const IMM_B = 0;
+const IMM_W = 1;
+const IMM_D = 2;
+/** Sign-extended to the operand size: from a byte, from at most 32 bits. */
+const IMM_BS = 3;
+const IMM_Z = 4;
+const IMM_V = 5;
+const IMM_SIZES: Readonly<Record<string, number>> = {
+  b: IMM_B,
+  w: IMM_W,
+  d: IMM_D,
+  bs: IMM_BS,
+  z: IMM_Z,
+  v: IMM_V,
+};
+
+interface OperandPlan {
+  readonly kind: number;
+  /** A byte register. */
+  readonly byte: boolean;
+  /** IMM_*, or the number of a fixed register. */
+  readonly detail: number;
+}
+
+const NO_PREFIX = 0;
+const NP = 1;
+const P66 = 2;
+const F3 = 3;
+const F2 = 4;
+const PREFIXES: Readonly<Record<string, number>> = { '': NO_PREFIX, NP, '66': P66, F3, F2 };
+
+/** An encoding as the decoder wants it: numbers, one shape. Made when its opcode is first seen. */
+interface Plan {
+  readonly encoding: Encoding;
+  readonly handlers: readonly number[];
+  readonly prefix: number;
+  readonly modrm: boolean;
+  readonly digit: number;
+  readonly exact: number;
+  readonly allowReg: boolean;
+  readonly allowMem: boolean;
+  readonly noRexB: boolean;
+  readonly ySized: boolean;
+  readonly d64: boolean;
+  readonly addressAfterPop: boolean;
+  readonly ends: boolean;
+  readonly endsWithImmediate: boolean;
+  /** LOCK is allowed where its first operand is in memory. */
+  readonly lock: boolean;
+  readonly operands: readonly OperandPlan[];
+}
+
+function planOf(encoding: Encoding): Plan {
+  const { def, operands } = encoding;
+  return {
+    encoding,
+    handlers: encoding.handlers,
+    prefix: PREFIXES[encoding.prefix],
+    modrm: encoding.modrm,
+    digit: encoding.digit,
+    exact: encoding.exact,
+    allowReg: encoding.allowReg,
+    allowMem: encoding.allowMem,
+    noRexB: def.noRexB === true,
+    ySized: encoding.ySized,
+    d64: def.d64 === true,
+    addressAfterPop: def.addressAfterPop === true,
+    ends: def.ends === true,
+    endsWithImmediate: def.endsWithImmediate === true,
+    lock: def.lock === true && operands.length > 0 && 'EM'.includes(operands[0].kind),
+    operands: operands.map(({ kind, size }) => {
+      const fixed = FIXED[kind];
+      const byte = size === 'b';
+      if (fixed) return { kind: FIXED_GPR, byte, detail: fixed.reg };
+      const detail = kind === 'I' ? IMM_SIZES[size] : 0;
+      if (detail === undefined) throw new Error(`no immediate size '${size}'`);
+      return { kind: KINDS[kind], byte, detail };
+    }),
+  };
+}
+
 export class Decoder {
   private readonly table: Encoding[][] = [];
+  private readonly plans: (readonly Plan[] | null)[] = [];
   readonly out: Decoded;
 
   constructor(encodings: readonly Encoding[]) {
-    for (let i = 0; i < 1024; i++) this.table.push([]);
+    for (let i = 0; i < 1024; i++) {
+      this.table.push([]);
+      this.plans.push(null);
+    }
     for (const e of encodings) {
       for (let r = 0; r < (e.plusR ? 8 : 1); r++) this.table[(e.map << 8) | (e.opcode + r)].push(e);
     }
-    for (const list of this.table) list.sort((a, b) => rank(b) - rank(a));
     this.out = {
-      encoding: encodings[0], handler: 0, length: 0, r1: 0, r2: 0, base: 0, index: 0, scale: 0, disp: 0n, imm: 0n,
-      segment: 0, address32: false,
+      encoding: encodings[0], handler: 0, length: 0, r1: 0, r2: 0, base: 0, index: 0, scale: 0, dispLo: 0, dispHi: 0, backward: false,
+      immLo: 0, immHi: 0, segment: 0, address32: false,
     }; // prettier-ignore
+  }
+
+  /** More specific encodings are tried first. */
+  private plansOf(opcode: number): readonly Plan[] {
+    const list = this.table[opcode].sort((a, b) => rank(b) - rank(a)).map(planOf);
+    return (this.plans[opcode] = list);
   }
 
   /**
@@ -87,7 +205,8 @@ export class Decoder {
         byte = bytes[at++]!;
       }
     }
-    const candidates = this.table[(map << 8) | byte];
+    const opcode = (map << 8) | byte;
+    const candidates = this.plans[opcode] ?? this.plansOf(opcode);
     if (candidates.length === 0) return UNDEFINED;
     let modrm = -1;
     if (candidates[0].modrm) {
@@ -96,38 +215,42 @@ export class Decoder {
     }
     const isReg = modrm >= 0xc0;
     const digit = (modrm >> 3) & 7;
-    let e: Encoding | undefined;
-    for (const c of candidates) {
+    let e: Plan | undefined;
+    for (let i = 0; i < candidates.length; i++) {
+      const c = candidates[i];
       if (c.digit >= 0 && c.digit !== digit) continue;
       if (c.exact >= 0 && c.exact !== modrm) continue;
-      if (c.def.noRexB && rex & 1) continue;
+      if (c.noRexB && rex & 1) continue;
       if (c.modrm && (isReg ? !c.allowReg : !c.allowMem)) continue;
-      if (c.prefix !== '') {
-        if (c.prefix === 'F3' ? rep !== 0xf3 : c.prefix === 'F2' ? rep !== 0xf2 : rep !== 0 && map !== 0)
-          continue;
-        if (c.prefix === 'NP' ? opsize && map !== 0 : c.prefix === '66' && !opsize) continue;
-        if (c.prefix === 'NP' && map === 0 && rep !== 0) continue;
+      const { prefix } = c;
+      if (prefix !== NO_PREFIX) {
+        if (prefix === F3 ? rep !== 0xf3 : prefix === F2 ? rep !== 0xf2 : rep !== 0 && map !== 0) continue;
+        if (prefix === NP ? opsize && map !== 0 : prefix === P66 && !opsize) continue;
+        if (prefix === NP && map === 0 && rep !== 0) continue;
       }
       e = c;
       break;
     }
     if (!e) return UNDEFINED;
-    const { def } = e;
     const o = this.out;
-    o.encoding = e;
+    o.encoding = e.encoding;
     o.r1 = S.zero;
     o.r2 = S.zero;
     o.base = S.zero;
     o.index = S.zero;
     o.scale = 0;
-    o.disp = 0n;
-    o.imm = 0n;
+    o.dispLo = 0;
+    o.dispHi = 0;
+    o.backward = false;
+    o.immLo = 0;
+    o.immHi = 0;
     o.segment = 0;
     o.address32 = false;
-    const sizeIndex = rex & 8 ? 2 : opsize && !e.ySized ? 0 : def.d64 ? 2 : 1;
+    const sizeIndex = rex & 8 ? 2 : opsize && !e.ySized ? 0 : e.d64 ? 2 : 1;
     const bits = 16 << sizeIndex;
     let form = 0;
     let ripRelative = false;
+    let disp = 0;
     if (modrm >= 0 && !isReg && e.exact < 0) {
       const mod = modrm >> 6;
       let rm = modrm & 7;
@@ -151,11 +274,10 @@ export class Decoder {
       } else base = (rm | ((rex & 1) << 3)) * 8;
       if (at + dispBytes > limit) return short;
       // Here and not when it runs: a segment's or a 32-bit address is made before the instruction moves rsp.
-      const popped = def.addressAfterPop && base === RSP_OFFSET ? BigInt(bits / 8) : 0n;
-      if (dispBytes === 1) o.disp = BigInt((bytes[at] << 24) >> 24);
-      else if (dispBytes === 4) o.disp = BigInt(i32At(bytes, at));
+      if (dispBytes === 1) disp = (bytes[at] << 24) >> 24;
+      else if (dispBytes === 4) disp = i32At(bytes, at);
       at += dispBytes;
-      o.disp += popped;
+      if (e.addressAfterPop && base === RSP_OFFSET) disp += bits / 8;
       if (address32) o.address32 = true;
       else if (segment !== 0) {
         // A free base or index field takes the segment base; else a preparing record adds it.
@@ -172,65 +294,82 @@ export class Decoder {
     // Operands: registers into slots, immediates into imm, branch targets into disp.
     let slot = 1;
     let immediates = 0;
-    for (const code of e.operands) {
+    const { operands } = e;
+    for (let i = 0; i < operands.length; i++) {
+      const { kind, byte: ofByte, detail } = operands[i];
       let reg = -1;
-      switch (code.kind) {
-        case 'E':
-        case 'R':
-          if (isReg || e.exact >= 0) reg = gprOffset((modrm & 7) | ((rex & 1) << 3), code.size, rex);
+      switch (kind) {
+        case NOTHING:
           break;
-        case 'G':
-          reg = gprOffset(digit | ((rex & 4) << 1), code.size, rex);
+        case GPR_RM:
+          if (isReg || e.exact >= 0) reg = gprOffset((modrm & 7) | ((rex & 1) << 3), ofByte, rex);
           break;
-        case 'Z':
-          reg = gprOffset((byte & 7) | ((rex & 1) << 3), code.size, rex);
+        case GPR_REG:
+          reg = gprOffset(digit | ((rex & 4) << 1), ofByte, rex);
           break;
-        case 'V':
+        case GPR_OPCODE:
+          reg = gprOffset((byte & 7) | ((rex & 1) << 3), ofByte, rex);
+          break;
+        case XMM_REG:
           reg = S.xmm + 16 * (digit | ((rex & 4) << 1));
           break;
-        case 'W':
-        case 'U':
+        case XMM_RM:
           if (isReg) reg = S.xmm + 16 * ((modrm & 7) | ((rex & 1) << 3));
           break;
-        case 'P':
+        case MMX_REG:
           reg = S.fpr + 16 * digit;
           break;
-        case 'Q':
-        case 'N':
+        case MMX_RM:
           if (isReg) reg = S.fpr + 16 * (modrm & 7);
           break;
-        case 'M':
-        case '.':
+        case ONE:
+          o.immLo = 1;
           break;
-        case '1':
-          o.imm = 1n;
-          break;
-        case 'I': {
-          const n = immediateBytes(code.size, sizeIndex);
+        case IMMEDIATE: {
+          const n = immediateBytes(detail, sizeIndex);
           if (at + n > limit) return short;
-          // A second immediate (ENTER's level) goes above the first.
-          o.imm |= immediate(bytes, at, n, code.size, bits) << (immediates++ > 0 ? 16n : 0n);
+          if (n === 8) {
+            o.immLo = i32At(bytes, at);
+            o.immHi = i32At(bytes, at + 4);
+          } else {
+            let v: number;
+            if (n === 1) v = detail === IMM_BS ? (bytes[at] << 24) >> 24 : bytes[at];
+            else if (n === 2) v = bytes[at] | (bytes[at + 1] << 8);
+            else v = i32At(bytes, at);
+            // Sign-extended where the encoding says so, and cut to the operand size.
+            if (detail >= IMM_BS) {
+              if (sizeIndex === 0) v &= 0xffff;
+              else if (sizeIndex === 2 && v < 0) o.immHi = -1;
+            }
+            // A second immediate (ENTER's level) goes above the first.
+            o.immLo |= immediates++ > 0 ? v << 16 : v;
+          }
           at += n;
           break;
         }
-        case 'J': {
-          const n = code.size === 'b' ? 1 : 4;
+        case RELATIVE: {
+          const n = ofByte ? 1 : 4;
           if (at + n > limit) return short;
           const rel = n === 1 ? (bytes[at] << 24) >> 24 : i32At(bytes, at);
           at += n;
-          o.disp = BigInt.asUintN(64, BigInt(pc + (at - start) + rel));
+          const target = pc + (at - start) + rel;
+          o.dispLo = target | 0;
+          o.dispHi = Math.floor(target / HIGH);
+          // Below 0 is the end of the address space.
+          o.backward = target >= 0 && target <= pc;
           break;
         }
-        case 'O': {
+        case OFFSET: {
           const n = address32 ? 4 : 8;
           if (at + n > limit) return short;
-          o.disp = n === 4 ? BigInt(i32At(bytes, at) >>> 0) : u64At(bytes, at);
+          o.dispLo = i32At(bytes, at);
+          o.dispHi = n === 4 ? 0 : i32At(bytes, at + 4);
           at += n;
           if (segment !== 0) o.base = segment;
           break;
         }
         default:
-          reg = gprOffset(FIXED[code.kind].reg, code.size, rex);
+          reg = gprOffset(detail, ofByte, rex);
       }
       if (reg >= 0) {
         if (slot === 1) o.r1 = reg;
@@ -240,61 +379,47 @@ export class Decoder {
     }
     o.length = at - start;
     const next = pc + o.length;
-    if (ripRelative) {
-      o.disp = BigInt.asUintN(64, BigInt(next) + o.disp);
-      if (o.address32) o.disp &= 0xffffffffn;
+    if (ripRelative) disp += next;
+    if (disp !== 0) {
+      o.dispLo = disp | 0;
+      o.dispHi = ripRelative && address32 ? 0 : Math.floor(disp / HIGH);
     }
-    if (def.ends) o.imm = def.endsWithImmediate ? o.imm : BigInt(next);
-    if (modrm < 0 && segment !== 0 && e.operands.length === 0) o.base = segment; // string instructions
-    if (lock && !(def.lock === true && form !== 0 && 'EM'.includes(e.operands[0].kind))) return UNDEFINED;
+    if (e.ends && !e.endsWithImmediate) {
+      o.immLo = next | 0;
+      o.immHi = Math.floor(next / HIGH);
+    }
+    if (modrm < 0 && segment !== 0 && operands.length === 0) o.base = segment; // string instructions
+    if (lock && !(e.lock && form !== 0)) return UNDEFINED;
     o.handler = e.handlers[sizeIndex * 3 + form]!;
     return o.handler < 0 ? UNDEFINED : o.length;
   }
 }
 
-/** More specific encodings are tried first. */
 function rank(e: Encoding): number {
   return (e.exact >= 0 ? 8 : 0) + (e.prefix === '' ? 0 : e.prefix === 'NP' ? 1 : e.prefix === '66' ? 2 : 4) + (e.digit >= 0 || e.def.noRexB ? 0.5 : 0); // prettier-ignore
 }
 
 /** Without REX, byte registers 4…7 are ah, ch, dh, bh. */
-function gprOffset(n: number, size: string, rex: number): number {
-  return size === 'b' && rex === 0 && n >= 4 && n < 8 ? (n - 4) * 8 + 1 : n * 8;
+function gprOffset(n: number, byte: boolean, rex: number): number {
+  return byte && rex === 0 && n >= 4 && n < 8 ? (n - 4) * 8 + 1 : n * 8;
 }
 
-function immediateBytes(size: string, sizeIndex: number): number {
+function immediateBytes(size: number, sizeIndex: number): number {
   switch (size) {
-    case 'b':
-    case 'bs':
+    case IMM_B:
+    case IMM_BS:
       return 1;
-    case 'w':
+    case IMM_W:
       return 2;
-    case 'd':
+    case IMM_D:
       return 4;
-    case 'z':
+    case IMM_Z:
       return sizeIndex === 0 ? 2 : 4;
-    case 'v':
-      return sizeIndex === 0 ? 2 : sizeIndex === 1 ? 4 : 8;
     default:
-      throw new Error(`no immediate size '${size}'`);
+      return 2 << sizeIndex;
   }
-}
-
-/** Sign-extended where the encoding says so, then cut to the operand size. */
-function immediate(bytes: Uint8Array, at: number, n: number, size: string, bits: number): bigint {
-  if (n === 8) return u64At(bytes, at);
-  let v: number;
-  if (n === 1) v = size === 'bs' ? (bytes[at] << 24) >> 24 : bytes[at];
-  else if (n === 2) v = bytes[at] | (bytes[at + 1] << 8);
-  else v = i32At(bytes, at);
-  if (size === 'b' || size === 'w') return BigInt(v);
-  return BigInt.asUintN(size === 'd' ? 32 : bits, BigInt(v));
 }
 
 function i32At(b: Uint8Array, i: number): number {
   return b[i] | (b[i + 1] << 8) | (b[i + 2] << 16) | (b[i + 3] << 24);
-}
-
-function u64At(b: Uint8Array, i: number): bigint {
-  return (BigInt(i32At(b, i + 4) >>> 0) << 32n) | BigInt(i32At(b, i) >>> 0);
 }

@@ -1,5 +1,5 @@
 /** x86_64 instructions as records for the code arena. */
-import { bareRecord, type Translator } from '../../code-space.ts';
+import { bareRecord, storeInteger, type Translator } from '../../code-space.ts';
 import { R, RECORD_SIZE, S } from '../../layout.ts';
 import type { Memory } from '../../memory/memory.ts';
 import { Decoder } from './decoder.ts';
@@ -50,7 +50,7 @@ export class X86Translator implements Translator {
   write(at: number, pc: number, count: number): number {
     const d = this.decoder.out;
     const { view, i32 } = this.memory;
-    let { base, index, scale, disp } = d;
+    let { base, index, scale, dispLo, dispHi } = d;
     this.plain = d.segment === 0 && !d.address32;
     if (!this.plain) {
       bareRecord(this.memory, at, d.address32 ? this.ids.address32 : this.ids.address, pc, count);
@@ -59,27 +59,28 @@ export class X86Translator implements Translator {
       view.setUint16(at + R.index, index, true);
       view.setUint8(at + R.scale, scale);
       if (d.address32) {
-        view.setBigInt64(at + R.disp, disp, true);
-        disp = 0n;
+        i32[(at + R.disp) >> 2] = dispLo;
+        i32[(at + R.disp + 4) >> 2] = dispHi;
+        dispLo = dispHi = 0;
       }
       base = S.tmp;
       index = S.zero;
       scale = 0;
       at += RECORD_SIZE;
     }
-    i32[(at + R.handler) >> 2] = d.handler;
-    view.setUint16(at + R.r1, d.r1, true);
-    view.setUint16(at + R.r2, d.r2, true);
-    view.setUint16(at + R.base, base, true);
-    view.setUint16(at + R.index, index, true);
-    view.setUint8(at + R.scale, scale);
-    view.setUint8(at + R.backward, d.disp <= BigInt(pc) ? 0xff : 0);
-    view.setUint16(at + R.count, count, true);
-    view.setBigInt64(at + R.disp, disp, true);
-    view.setBigInt64(at + R.imm, d.imm, true);
-    i32[(at + R.link0) >> 2] = 0;
-    i32[(at + R.link1) >> 2] = 0;
-    view.setBigUint64(at + R.pc, BigInt(pc), true);
+    // Two halves at once: r1 and r2, base and index; scale, backward and count.
+    const word = at >> 2;
+    i32[word + (R.handler >> 2)] = d.handler;
+    i32[word + (R.r1 >> 2)] = d.r1 | (d.r2 << 16);
+    i32[word + (R.base >> 2)] = base | (index << 16);
+    i32[word + (R.scale >> 2)] = scale | (d.backward ? 0xff00 : 0) | (count << 16);
+    i32[word + (R.disp >> 2)] = dispLo;
+    i32[word + (R.disp >> 2) + 1] = dispHi;
+    i32[word + (R.imm >> 2)] = d.immLo;
+    i32[word + (R.imm >> 2) + 1] = d.immHi;
+    i32[word + (R.link0 >> 2)] = 0;
+    i32[word + (R.link1 >> 2)] = 0;
+    storeInteger(i32, at + R.pc, pc);
     return at + RECORD_SIZE;
   }
 }

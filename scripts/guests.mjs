@@ -96,7 +96,8 @@ function command(g) {
     case '.c': {
       const bare = g.libc === 'none' ? BARE_FLAGS : [];
       const libs = g.libc === 'none' ? [] : ['-lm'];
-      const args = [...C_FLAGS, ...bare, ...(g.flags ?? []), '-o', g.out, source, ...libs];
+      const common = g.symbols ? C_FLAGS.filter((f) => f !== '-s') : C_FLAGS;
+      const args = [...common, ...bare, ...(g.flags ?? []), '-o', g.out, source, ...libs];
       if (g.libc !== 'musl') return { tool: gcc, args };
       return { tool: musl.tool, needs: musl.needs, args: [...musl.flags, ...args] };
     }

@@ -22,6 +22,12 @@ export type {
 export type {
   EndEvent, EnterEvent, ExitEvent, Listeners, MachineEvent, SignalEvent, TaskEndEvent,
 } from './machine/events.ts'; // prettier-ignore
+/** Who waits for what: `Machine.explain`, `DeadlockError.explanation`. */
+export { explanationLines, explanationText } from './explain/text.ts';
+export type {
+  ChildWait, EpollWait, Explanation, FileWait, FutexWait, Holder, Livelock, LockWait, OwnerSource, Place, QueueWait,
+  SignalWait, TaskReport, TimeWait, Verdict, VforkWait, Wait, Waker,
+} from './explain/types.ts'; // prettier-ignore
 export type { RegisterName, Registers } from './machine/registers.ts';
 export type { Arch } from '../kernel/ports.ts';
 export type { FsLike } from './host/host-fs.ts';

@@ -1,4 +1,6 @@
 /** Why a machine could not be started. The message is one line that says what is wrong and, where it can, what to do. */
+import { explanationLines } from '../explain/text.ts';
+import type { Explanation } from '../explain/types.ts';
 
 export type BootErrorKind =
   /** The program does not exist. */
@@ -17,11 +19,16 @@ export class BootError extends Error {
   }
 }
 
-/** Nothing in the guest can ever run again, and no input can come. */
+/**
+ * Nothing in the guest can ever run again, and no input can come. The message says why in its first line, then what each task
+ * waits for and who could wake it; `explanation` is the same as data.
+ */
 export class DeadlockError extends Error {
-  constructor(waiting: string) {
-    super(`deadlock: nothing can run any more: ${waiting}`);
+  readonly explanation: Explanation;
+  constructor(explanation: Explanation) {
+    super(explanationLines(explanation).join('\n'));
     this.name = 'DeadlockError';
+    this.explanation = explanation;
   }
 }
 

@@ -12,6 +12,8 @@ import type { InputPump } from '../host/input.ts';
 import { breathe, sleep } from '../host/wait.ts';
 import { assemble, type Assembly } from './assemble.ts';
 import { LockstepDifference, type CompilerStats } from '../../cpu/index.ts';
+import { explain } from '../explain/explain.ts';
+import type { Explanation } from '../explain/types.ts';
 import { DeadlockError, InternalError, StoppedError } from './errors.ts';
 import { undefinedInstructionReporter } from './undefined-instruction.ts';
 import { EventCount } from './event-count.ts';
@@ -22,7 +24,7 @@ import type { BootOptions, FileContent } from './options.ts';
 import { readRegisters, registerIndex, type RegisterName, type Registers } from './registers.ts';
 import { type ExitStatus, exitStatus } from './status.ts';
 import { entryPoint, isPositionIndependent, readSymbols } from './symbols.ts';
-import { describeTask, describeWaiting, waitsForSignal } from './waiting.ts';
+import { describeTask, waitsForSignal } from './waiting.ts';
 
 /** Host milliseconds the guest runs before the host's event loop gets its turn. */
 const SLICE_MS = 10;
@@ -315,6 +317,15 @@ export class Machine {
     return lines;
   }
 
+  /**
+   * What every task waits for, who could wake it, and in `cause` what is wrong, if anything is. For a look from outside:
+   * between two steps, or while `run` waits. `explanationText` makes text of it.
+   */
+  explain(): Explanation {
+    const reached = this.assembly.network.live || this.assembly.reachable();
+    return explain(this.kernel, { connects: reached ? 'a connection from outside' : null });
+  }
+
   /** Called once, when every task of the guest has stopped (job control) and nothing else can run. */
   whenStopped(callback: () => void): void {
     this.stoppedCallback = callback;
@@ -427,7 +438,7 @@ export class Machine {
       if (deadline !== Infinity) return this.virtual.skipTo(deadline);
     }
     if (deadline === Infinity && !live && !this.waitsForSignals()) {
-      if (!this.assembly.reachable()) throw new DeadlockError(describeWaiting(this.kernel));
+      if (!this.assembly.reachable()) throw new DeadlockError(this.explain());
       this.reportDeadlock();
     }
     if (this.allStopped()) this.stoppedCallback?.();
@@ -452,7 +463,7 @@ export class Machine {
     if (this.deadlockReported) return;
     this.deadlockReported = true;
     this.kernel.report(
-      `nothing in the guest can run until something from outside reaches it: ${describeWaiting(this.kernel)}`,
+      `nothing in the guest can run until something from outside reaches it: ${this.explain().cause}`,
     );
   }
 

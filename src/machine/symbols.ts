@@ -4,9 +4,26 @@ const SHT_SYMTAB = 2;
 const SHT_DYNSYM = 11;
 const SYMBOL_SIZE = 24;
 
-/** Name → value as the file says it (add the load bias of a position-independent program). Empty when stripped. */
+/** A symbol as the file says it: add the load bias of a position-independent program to the value. */
+export interface ElfSymbol {
+  readonly name: string;
+  /** STT_*: 1 a variable, 2 a function, 6 thread-local (its value is no address). */
+  readonly type: number;
+  readonly value: number;
+  /** Bytes; 0: not known. */
+  readonly size: number;
+}
+
+/** Name → value; of several symbols of one name, the first. Empty when stripped. */
 export function readSymbols(elf: Uint8Array): Map<string, number> {
   const out = new Map<string, number>();
+  for (const s of readSymbolTable(elf)) if (!out.has(s.name)) out.set(s.name, s.value);
+  return out;
+}
+
+/** Names with an address in the file's order, empty when stripped. */
+export function readSymbolTable(elf: Uint8Array): ElfSymbol[] {
+  const out: ElfSymbol[] = [];
   const v = new DataView(elf.buffer, elf.byteOffset, elf.byteLength);
   const inside = (at: number, length: number): boolean => at >= 0 && length >= 0 && at + length <= elf.length;
   if (!inside(0, 64) || v.getUint32(0) !== 0x7f454c46) return out;
@@ -35,7 +52,8 @@ export function readSymbols(elf: Uint8Array): Map<string, number> {
     if (from === 0 || section === 0 || from >= names.length) continue;
     const to = names.indexOf(0, from);
     const name = String.fromCharCode(...names.subarray(from, to < 0 ? names.length : to));
-    if (!out.has(name)) out.set(name, Number(v.getBigUint64(at + 8, true)));
+    const [value, size] = [8, 16].map((offset) => Number(v.getBigUint64(at + offset, true)));
+    out.push({ name, type: v.getUint8(at + 4) & 15, value, size });
   }
   return out;
 }

@@ -1,5 +1,4 @@
 /** Says who waits for what, when nothing can run. */
-import type { Kernel } from '../../kernel/kernel.ts';
 import { FutexWaiter } from '../../kernel/futex/futex.ts';
 import type { Task } from '../../kernel/task/task.ts';
 
@@ -15,16 +14,6 @@ export function describeTask(t: Task): string {
   }
   const shown = on.length > 4 ? [...on.slice(0, 4), `${on.length - 4} more`] : on;
   return `${who} in ${t.row?.name ?? 'a system call'} for ${shown.length > 0 ? shown.join(', ') : 'a signal'}`;
-}
-
-/** One line: every task that is alive and what it waits for. */
-export function describeWaiting(kernel: Kernel): string {
-  const tasks = [...kernel.processes.tasks.values()].filter(
-    (t) => t.state !== 'zombie' && t.state !== 'dead',
-  );
-  const shown = tasks.slice(0, 16).map(describeTask);
-  if (tasks.length > shown.length) shown.push(`${tasks.length - shown.length} more`);
-  return shown.join('; ');
 }
 
 /** It sleeps until a signal comes (pause, sigsuspend) or job control lets it go on: a host can always do that. */

@@ -123,7 +123,7 @@ describe('running', () => {
     await expect(m.run()).rejects.toThrow(DeadlockError);
     const again = await Machine.boot({ program: deadlock });
     await expect(again.run()).rejects.toThrow(
-      /1000 \(program\) in futex for the futex at 0x400000, which holds \d+$/,
+      /^lost wakeup: 1000 \(program\) sleeps on the futex at 0x400000, and nobody is left who could wake it/,
     );
   });
 });

@@ -1,0 +1,111 @@
+/* Programs that go wrong under few schedules: what `ring3 explore` is to find. Each is right nearly always. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define FUTEX_WAIT_PRIVATE 128
+#define FUTEX_WAKE_PRIVATE 129
+#define FUTEX_PRIVATE_FLAG 128
+
+static pthread_mutex_t apples = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t pears = PTHREAD_MUTEX_INITIALIZER;
+static volatile int counter;
+
+static long futex(volatile int *at, int op, int value) {
+  return syscall(SYS_futex, at, op, value, NULL, NULL, 0);
+}
+
+/* An update between the load and the store of another is lost. */
+static void *count(void *x) {
+  for (int i = 0; i < 20; i++) counter = counter + 1;
+  return x;
+}
+
+/* Whoever publishes between the look at `ready` and the look at `word` wakes nobody. */
+static volatile int ready, word;
+static void *consume(void *x) {
+  if (!ready) futex(&word, FUTEX_WAIT_PRIVATE, word);
+  return x;
+}
+static void *produce(void *x) {
+  ready = 1;
+  word = word + 1;
+  futex(&word, FUTEX_WAKE_PRIVATE, 1);
+  return x;
+}
+
+/* Opposite orders, held for a moment only. */
+static void *apples_first(void *x) {
+  pthread_mutex_lock(&apples);
+  pthread_mutex_lock(&pears);
+  counter++;
+  pthread_mutex_unlock(&pears);
+  pthread_mutex_unlock(&apples);
+  return x;
+}
+static void *pears_first(void *x) {
+  pthread_mutex_lock(&pears);
+  pthread_mutex_lock(&apples);
+  counter++;
+  pthread_mutex_unlock(&apples);
+  pthread_mutex_unlock(&pears);
+  return x;
+}
+
+/* The pointer may be gone between the check and the use. */
+static int value = 7;
+static int *volatile shared = &value;
+static void *use(void *x) {
+  for (int i = 0; i < 10; i++)
+    if (shared) counter += *shared;
+  return x;
+}
+static void *drop(void *x) {
+  shared = NULL;
+  return x;
+}
+
+/* Counting as it should be. */
+static void *count_locked(void *x) {
+  for (int i = 0; i < 20; i++) {
+    pthread_mutex_lock(&apples);
+    counter = counter + 1;
+    pthread_mutex_unlock(&apples);
+  }
+  return x;
+}
+
+/* Waits for another thread by looking again and again: only a scheduler that is fair lets it end. */
+static void *announce(void *x) {
+  ready = 1;
+  return x;
+}
+static void *watch(void *x) {
+  while (!ready)
+    ;
+  return x;
+}
+
+static void both(void *(*a)(void *), void *(*b)(void *)) {
+  pthread_t one, two;
+  pthread_create(&one, NULL, a, NULL);
+  pthread_create(&two, NULL, b, NULL);
+  pthread_join(one, NULL);
+  pthread_join(two, NULL);
+}
+
+int main(int argc, char **argv) {
+  const char *how = argc > 1 ? argv[1] : "";
+  if (!strcmp(how, "counter")) both(count, count), printf("%d\n", counter);
+  else if (!strcmp(how, "wakeup")) both(consume, produce), puts("done");
+  else if (!strcmp(how, "deadlock")) both(apples_first, pears_first), printf("%d\n", counter);
+  else if (!strcmp(how, "crash")) both(use, drop), puts("done");
+  else if (!strcmp(how, "right")) both(count_locked, count_locked), printf("%d\n", counter);
+  else if (!strcmp(how, "spin")) both(watch, announce), puts("done");
+  else return 2;
+  return 0;
+}

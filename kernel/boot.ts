@@ -25,7 +25,9 @@ import { procNetLines } from './net/proc-net.ts';
 import { NetStack } from './net/stack.ts';
 import { SignalHandlers, SignalQueue } from './signal/state.ts';
 import { syscallEntry } from './syscall/dispatch.ts';
-import { buildSyscallTable } from './syscall/table.ts';
+import { buildSyscallTable, type SyscallTable } from './syscall/table.ts';
+import type { Behaviour } from './personality/behaviour.ts';
+import { LINUX_PERSONALITY } from './personality/personality.ts';
 import { userCredentials, type Credentials } from './task/creds.ts';
 import { execProgram } from './task/exec.ts';
 import { exitTask } from './task/exit.ts';
@@ -52,6 +54,7 @@ export const defaultOptions: KernelOptions = {
   minsigstksz: 1520,
   cpuFlags: ['fpu', 'tsc', 'cx8', 'cmov', 'fxsr', 'sse', 'sse2', 'syscall', 'nx', 'lm'],
   core: null,
+  personality: LINUX_PERSONALITY,
   report: () => {},
 };
 
@@ -104,7 +107,8 @@ export class KernelInstance implements Kernel {
   readonly net: NetStack;
   readonly ipc: IpcNamespace;
   readonly keys: KeyTable;
-  readonly syscalls = buildSyscallTable();
+  readonly syscalls: SyscallTable;
+  readonly behaviour: Behaviour;
   readonly uts: Utsname;
   tracer: Tracer | null = null;
   exitStatus: number | null = null;
@@ -123,11 +127,15 @@ export class KernelInstance implements Kernel {
     this.entropy = ports.entropy;
     this.limits = ports.limits;
     this.options = options;
+    const { quirks, behaviour } = options.personality;
+    this.behaviour = behaviour;
+    this.syscalls = buildSyscallTable(quirks);
+    if (!behaviour.dates) ports.clock.setRealtimeOffset(0n);
     this.memory = new Memory(ports.ram);
     this.kmem = this.memory.kmem;
     showRealtime(this.memory, ports.clock.realtimeOffset);
     this.notify = new Notifier(this.kmem);
-    this.scheduler = new Scheduler(ports.entropy, options);
+    this.scheduler = new Scheduler(ports.entropy, { ...options, preemptive: behaviour.preemptive });
     this.timers = new Timers(ports.clock);
     const init = new ThreadGroup(1, null, new SignalQueue(), defaultRlimits(ports.limits));
     this.processes = new ProcessTable(options.firstPid, init, () => this.initTask(init));

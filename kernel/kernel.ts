@@ -23,6 +23,8 @@ import type { IpcNamespace } from './ipc/ipc.ts';
 import type { KeyTable } from './keys/key.ts';
 import type { NetStack } from './net/stack.ts';
 import type { Tracer } from './trace/tracer.ts';
+import type { Behaviour } from './personality/behaviour.ts';
+import type { Personality } from './personality/personality.ts';
 import type { SyscallTable } from './syscall/table.ts';
 
 export interface KernelPorts {
@@ -56,6 +58,8 @@ export interface KernelOptions {
   readonly cpuFlags: readonly string[];
   /** Takes core files instead of the guest's own file system; null: they go where core_pattern says. */
   readonly core: CorePort | null;
+  /** Ways in which the kernel is to differ from Linux. */
+  readonly personality: Personality;
   /** Takes lines for the person running the machine. */
   readonly report: (line: string) => void;
 }
@@ -102,6 +106,8 @@ export interface Kernel extends KernelPorts {
   readonly ipc: IpcNamespace;
   readonly keys: KeyTable;
   readonly syscalls: SyscallTable;
+  /** What a personality turns where no system call does: Linux's ways but for its quirks. */
+  readonly behaviour: Behaviour;
   readonly uts: Utsname;
   /** Sees every call's entry and exit and every signal; null when nobody watches. */
   tracer: Tracer | null;

@@ -125,6 +125,8 @@ export interface Clock {
   monotonic(): number;
   /** Realtime minus monotonic, nanoseconds since 1970. */
   readonly realtimeOffset: bigint;
+  /** Time that passes without instructions, where time is counted by them: the kernel's own busy waits. */
+  pass?(nanoseconds: number): void;
   /** Changes realtime (clock_settime). */
   setRealtimeOffset(offset: bigint): void;
 }

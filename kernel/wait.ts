@@ -68,6 +68,8 @@ export interface Park {
   readonly data?: unknown;
   /** True: a signal does not end the wait (uninterruptible: vfork's parent). */
   readonly uninterruptible?: boolean;
+  /** True: a busy wait. The task stays runnable and its handler runs again at its next turn, `deadline` or not. */
+  readonly polls?: boolean;
   /** True: the task is an exclusive waiter on the queues (accept, epoll_wait): one of them is woken for each event. */
   readonly exclusive?: boolean;
 }

@@ -34,4 +34,7 @@ export type { FsLike } from './host/host-fs.ts';
 export type { ExitStatus } from './machine/status.ts';
 /** Traces as strace prints them: give one to `BootOptions.tracer`, call `finish` at the end. */
 export { Strace, type StraceOptions } from '../kernel/trace/strace.ts';
+/** Kernels other than Linux: what `BootOptions.personality`, `quirks` and `noQuirks` take. */
+export { QUIRKS, PersonalityError } from '../kernel/personality/personality.ts';
+export type { Quirk, QuirkGroup } from '../kernel/personality/quirk.ts';
 export { VERSION } from './version.ts';

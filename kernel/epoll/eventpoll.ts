@@ -4,6 +4,8 @@ import { File, O_RDWR, POLLERR, POLLHUP, POLLIN, POLLRDNORM } from '../fs/file.t
 import type { FileWatch } from '../fs/file.ts';
 import { WATCH_COST, type KernelMemory } from '../mm/kernel-memory.ts';
 import type { Inode } from '../fs/inode.ts';
+import type { Kernel } from '../kernel.ts';
+import { LINUX, type Behaviour } from '../personality/behaviour.ts';
 import type { WaitQueue, Waiter } from '../wait.ts';
 import { WaitQueue as Queue } from '../wait.ts';
 
@@ -56,7 +58,9 @@ export class EpollItem implements Waiter, FileWatch {
 
   /** What the file has that the item asks for. */
   poll(): number {
-    return this.file.poll() & this.events & ~PRIVATE_BITS;
+    const { look } = this.ep;
+    const ready = look === null ? this.file.poll() : look(this.file);
+    return ready & this.events & ~PRIVATE_BITS;
   }
 
   /** ep_poll_callback. False (exclusive only): nobody was woken for it. */
@@ -76,6 +80,9 @@ export class EpollItem implements Waiter, FileWatch {
   }
 }
 
+/** What a personality may turn. */
+type EpollWays = Pick<Behaviour, 'readiness' | 'epollAnyFile'>;
+
 export class EventPoll extends File {
   /** By fd; two files may share one after dup2, so each holds a (short) list. */
   private readonly items = new Map<number, EpollItem[]>();
@@ -85,10 +92,20 @@ export class EventPoll extends File {
   readonly sleepers = new Queue('epoll_wait');
 
   private readonly kmem: KernelMemory;
+  /** What it sees of a file, where that is not what the file says. */
+  readonly look: ((file: File) => number) | null;
+  /** Files without a poll method may be watched. */
+  private readonly anyFile: boolean;
 
-  constructor(inode: Inode | null, kmem: KernelMemory) {
+  constructor(inode: Inode | null, kmem: KernelMemory, ways: EpollWays = LINUX) {
     super(O_RDWR, inode, 'epoll');
     this.kmem = kmem;
+    this.look = ways.readiness;
+    this.anyFile = ways.epollAnyFile;
+  }
+
+  static of(k: Kernel): EventPoll {
+    return new EventPoll(k.pseudo.anonInode, k.kmem, k.behaviour);
   }
 
   get name(): string {
@@ -118,7 +135,7 @@ export class EventPoll extends File {
   }
 
   ctl(op: number, file: File, fd: number, e: EpollEvent): number {
-    if (!file.pollable) return -EPERM;
+    if (!file.pollable && !this.anyFile) return -EPERM;
     if (file === this) return -EINVAL;
     if (op !== EPOLL_CTL_DEL && e.events & EPOLLEXCLUSIVE) {
       if (op === EPOLL_CTL_MOD) return -EINVAL;

@@ -3,6 +3,7 @@ import { EBADF, EFAULT, EINTR, EINVAL, ERESTARTNOHAND, ERESTART_RESTARTBLOCK } f
 import {
   POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRNORM,
 } from '../fs/file.ts'; // prettier-ignore
+import type { File } from '../fs/file.ts';
 import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
 import { park } from '../wait.ts';
@@ -23,6 +24,11 @@ function expired(t: Task, deadline: number): boolean {
   return t.woken === 'timeout' || deadline <= t.kernel.clock.monotonic();
 }
 
+function look(t: Task, file: File): number {
+  const { readiness } = t.kernel.behaviour;
+  return readiness === null ? file.poll() : readiness(file);
+}
+
 /** One pass over the array; parks when nothing is ready and there is time left. */
 function pollOnce(t: Task, fds: number, nfds: number, deadline: number, interrupted: number): SysResult {
   if (nfds > t.group.rlimits[RLIMIT_NOFILE].cur) return -EINVAL;
@@ -37,7 +43,7 @@ function pollOnce(t: Task, fds: number, nfds: number, deadline: number, interrup
     if (fd >= 0) {
       const file = t.fds.opened(fd);
       if (file) {
-        revents = file.poll() & (v.getUint16(at + 4, true) | POLLERR | POLLHUP);
+        revents = look(t, file) & (v.getUint16(at + 4, true) | POLLERR | POLLHUP);
         queues.push(file.waiters);
       } else revents = POLLNVAL;
     }
@@ -114,7 +120,7 @@ function selectOnce(t: Task, a: Args, deadline: number): SysResult {
     if (!sets.some((s) => s && s[byte] & bit)) continue;
     const file = t.fds.opened(fd);
     if (!file) return -EBADF;
-    const ready = file.poll();
+    const ready = look(t, file);
     queues.push(file.waiters);
     for (let i = 0; i < 3; i++) {
       if (!sets[i] || !(sets[i]![byte] & bit) || !(ready & masks[i])) continue;

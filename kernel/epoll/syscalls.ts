@@ -15,24 +15,22 @@ const MAX_ADDRESS = 2 ** 47;
 
 /** struct epoll_event is packed on x86_64 only (EPOLL_PACKED). */
 export function epollEventLayout(t: Task): { size: number; data: number } {
-  return t.regs.arch === 'x86_64' ? { size: 12, data: 4 } : { size: 16, data: 8 };
+  return t.regs.arch === 'x86_64' && t.kernel.behaviour.epollPacked
+    ? { size: 12, data: 4 }
+    : { size: 16, data: 8 };
 }
 
 /** epoll_create(2). The size has had no meaning since 2.6.8, but must be positive. */
 export function epoll_create(t: Task, a: Args): SysResult {
   if (a.i32(0) <= 0) return -EINVAL;
-  return installFile(t, new EventPoll(t.kernel.pseudo.anonInode, t.kernel.kmem), false);
+  return installFile(t, EventPoll.of(t.kernel), false);
 }
 
 /** epoll_create1(2). */
 export function epoll_create1(t: Task, a: Args): SysResult {
   const flags = a.i32(0);
   if (flags & ~EPOLL_CLOEXEC) return -EINVAL;
-  return installFile(
-    t,
-    new EventPoll(t.kernel.pseudo.anonInode, t.kernel.kmem),
-    (flags & EPOLL_CLOEXEC) !== 0,
-  );
+  return installFile(t, EventPoll.of(t.kernel), (flags & EPOLL_CLOEXEC) !== 0);
 }
 
 /** epoll_ctl(2). EPOLL_CTL_DEL does not look at the event pointer; every other operation, even a wrong one, reads it. */
@@ -45,7 +43,7 @@ export function epoll_ctl(t: Task, a: Args): SysResult {
     const v = t.mm.viewIn(a.ptr(3), size);
     if (!v) return -EFAULT;
     event = {
-      events: v.getInt32(0, true),
+      events: v.getInt32(0, true) & t.kernel.behaviour.epollEvents,
       lo: v.getUint32(data, true),
       hi: v.getUint32(data + 4, true),
     };
@@ -53,7 +51,7 @@ export function epoll_ctl(t: Task, a: Args): SysResult {
   const ep = t.fds.opened(a.i32(0));
   const file = t.fds.opened(fd);
   if (!ep || !file) return -EBADF;
-  if (!(ep instanceof EventPoll)) return file.pollable ? -EINVAL : -EPERM;
+  if (!(ep instanceof EventPoll)) return file.pollable || t.kernel.behaviour.epollAnyFile ? -EINVAL : -EPERM;
   return ep.ctl(op, file, fd, event);
 }
 

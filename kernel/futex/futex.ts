@@ -51,7 +51,8 @@ export class FutexWaiter implements Park {
   /** What it waits for, for people: the address it named. */
   readonly data: { readonly futex: number };
   readonly task: Task;
-  readonly bitset: number;
+  bitset: number;
+  polls = false;
   /** Where it waits: changed by a requeue. null when it is on no list (woken, or taken off). */
   space: FutexSpace | null = null;
   at: number | string = 0;
@@ -120,7 +121,7 @@ export class FutexTable {
 
   /** The task's robust list and PI locks, at exit and execve: what it holds is marked FUTEX_OWNER_DIED and passed on. */
   exitRobustList(t: Task): void {
-    exitRobustList(this, t);
+    if (t.kernel.behaviour.robustLists) exitRobustList(this, t);
     this.pi.ownerDied(t);
   }
 

@@ -107,21 +107,23 @@ function absolute(t: Task, address: number, realtime: boolean): When | number {
 }
 
 /** -EINVAL when not aligned, -EFAULT when no user address (or, shared, nothing is mapped). */
-function futexKey(t: Task, address: number, shared: boolean): FutexKey | number {
+export function futexKey(t: Task, address: number, shared: boolean): FutexKey | number {
   const at = keyAt(t, address, shared);
   if (typeof at === 'number' && at < 0) return at;
   return { space: spaceOf(t, shared), at };
 }
 
 function keyAt(t: Task, address: number, shared: boolean): number | string {
-  if (address % 4 !== 0) return -EINVAL;
+  const { behaviour } = t.kernel;
+  if (address % 4 !== 0 && behaviour.futexAlignment) return -EINVAL;
+  if (behaviour.futexByAddress) return address < t.mm.taskSize ? address : -EFAULT;
   if (shared) return t.mm.futexKey(address);
   return address < t.mm.taskSize ? address : -EFAULT;
 }
 
 function spaceOf(t: Task, shared: boolean): FutexSpace {
   const table = t.kernel.futexes;
-  return shared ? table.sharedSpace : table.space(t.mm);
+  return shared || t.kernel.behaviour.futexByAddress ? table.sharedSpace : table.space(t.mm);
 }
 
 function wait(

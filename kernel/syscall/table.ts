@@ -16,6 +16,8 @@ import { fileRows } from '../fs/rows-files.ts';
 import { ioRows } from '../fs/rows-io.ts';
 import { taskRows } from '../task/rows.ts';
 import { timeRows } from '../time/rows.ts';
+import { ENOSYS } from '../abi/errno.ts';
+import type { Quirk } from '../personality/quirk.ts';
 
 /** Rows by call number, one dense array an architecture. A machine owns its copy, so it may replace rows. */
 export type SyscallTable = Record<Arch, (SyscallRow | null)[]>;
@@ -52,7 +54,8 @@ function merge(): Map<string, SyscallRow> {
   return all;
 }
 
-export function buildSyscallTable(): SyscallTable {
+/** `quirks` are put around their calls' handlers, in order: what is not there costs nothing. */
+export function buildSyscallTable(quirks: readonly Quirk[] = []): SyscallTable {
   const table: SyscallTable = { x86_64: [], aarch64: [] };
   for (const row of syscalls.values()) {
     for (const arch of ['x86_64', 'aarch64'] as const) {
@@ -60,11 +63,20 @@ export function buildSyscallTable(): SyscallTable {
       if (nr === null) continue;
       const other = table[arch][nr];
       if (other) throw new Error(`${arch} system call ${nr} is both ${other.name} and ${row.name}`);
-      table[arch][nr] = row;
+      table[arch][nr] = changed(row, quirks);
     }
   }
   for (const rows of [table.x86_64, table.aarch64]) {
     for (let nr = 0; nr < rows.length; nr++) rows[nr] ??= null; // no holes: holes make lookups slow
   }
   return table;
+}
+
+function changed(row: SyscallRow, quirks: readonly Quirk[]): SyscallRow {
+  let { run } = row;
+  for (const { calls } of quirks) {
+    const wrap = calls && Object.hasOwn(calls, row.name) ? calls[row.name] : undefined;
+    if (wrap) run = wrap(run ?? ((): number => -ENOSYS), row);
+  }
+  return run === row.run ? row : { ...row, run };
 }

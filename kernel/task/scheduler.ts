@@ -7,6 +7,9 @@ import type { Entropy } from '../ports.ts';
 import { TaskWaiter, type Park, type WakeReason } from '../wait.ts';
 import type { Task } from './task.ts';
 
+/** Virtual time a look at what a polling wait is for takes. */
+const POLL_NS = 10_000;
+
 export class Scheduler {
   /** The task that has the cpu; null between tasks. It is in no queue. */
   current: Task | null = null;
@@ -20,10 +23,13 @@ export class Scheduler {
   private readonly entropy: Entropy;
   private readonly seeded: boolean;
   private readonly quantum: number;
+  /** Quanta end, and a forked child runs first; else first come, first served until a task waits or yields. */
+  private readonly preemptive: boolean;
 
-  constructor(entropy: Entropy, options: { seeded: boolean; quantum: number }) {
+  constructor(entropy: Entropy, options: { seeded: boolean; quantum: number; preemptive?: boolean }) {
     this.entropy = entropy;
-    this.seeded = options.seeded;
+    this.preemptive = options.preemptive ?? true;
+    this.seeded = options.seeded && this.preemptive;
     this.quantum = options.quantum;
   }
 
@@ -48,13 +54,15 @@ export class Scheduler {
   ran(t: Task, instructions: number): void {
     t.retired += instructions;
     this.left -= instructions;
-    if (this.left <= 0) this.resched = true;
+    if (this.left > 0) return;
+    if (this.preemptive) this.resched = true;
+    else this.left = this.quantum;
   }
 
   /** A new task joins. `first`: it runs before anyone else (a forked child), and the current task gives way. */
   add(t: Task, first: boolean): void {
     t.state = 'runnable';
-    if (first && !this.seeded) {
+    if (first && !this.seeded && this.preemptive) {
       this.queue.unshift(t);
       this.resched = true;
     } else {
@@ -75,6 +83,14 @@ export class Scheduler {
   /** Puts a task to sleep on what `p` names. */
   park(t: Task, p: Park): void {
     this.unqueue(t);
+    if (p.polls) {
+      t.kernel.clock.pass?.(POLL_NS);
+      t.parked = p;
+      t.woken = 'event';
+      t.voluntarySwitches++;
+      this.queue.push(t);
+      return;
+    }
     t.state = 'parked';
     t.parked = p;
     t.woken = null;

@@ -24,7 +24,7 @@ export function prepareUser(t: Task, switched: boolean): boolean {
   }
   if (t.parked !== null) {
     syscallResume(t);
-    if (t.state !== 'runnable') return false;
+    if (t.state !== 'runnable' || t.parked !== null) return false;
   }
   if (t.mm.oom) outOfMemory(t);
   if (t.attrs.rseq !== 0 && (switched || t.sigPending)) rseqInterrupted(t);

@@ -9,6 +9,7 @@ Usage:
   ring3 run [OPTIONS] PROG [ARGS...]      run a program
   ring3 strace [OPTIONS] PROG [ARGS...]   run it and show its system calls, with strace's options and text
   ring3 syscalls [--markdown]             which system calls there are, and how complete each is
+  ring3 quirks [--personality P]          in what the personality starry differs from Linux
   ring3 preflight [--root DIR] PROG       what PROG would need that is not there: files, calls, processor
   ring3 version
   ring3 help [run|strace]

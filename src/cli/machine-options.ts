@@ -1,5 +1,6 @@
 /** Options of `ring3 run`, and those of them that `ring3 strace` shares under their long names. */
 import { GREATEST_MEMORY, LEAST_MEMORY } from '../machine/assemble.ts';
+import { personality, PersonalityError } from '../../kernel/personality/personality.ts';
 import type { MountSpec, PublishSpec } from '../machine/options.ts';
 import { type OptionSpec, parseCount, parseDuration, parseSize, UsageError } from './options.ts';
 
@@ -27,12 +28,16 @@ export interface MachineArgs {
   argv0: string | null;
   platform: 'linux/amd64' | 'linux/arm64' | null;
   core: string | null;
+  personality: string;
+  quirks: string[];
+  noQuirks: string[];
 }
 
 export const machineDefaults = (): MachineArgs => ({
   help: false, root: null, readWrite: false, env: [], workdir: null, user: null, mounts: [], publish: [], seed: null,
   timeout: null, maxMemory: null, cpus: null, hostname: null, aslr: false, cpu: 'jit', hostNetwork: false,
   stats: false, dumpRegions: null, argv0: null, platform: null, core: null,
+  personality: 'linux', quirks: [], noQuirks: [],
 }); // prettier-ignore
 
 /** `host:guest[:ro|rw]`. */
@@ -95,6 +100,24 @@ function parseCpu(text: string): string {
     : oneOf(text, '--cpu', ['jit', 'interp', 'unicorn', 'lockstep', 'lockstep:jit']);
 }
 
+function checked(option: string, check: () => unknown): void {
+  try {
+    check();
+  } catch (e) {
+    throw e instanceof PersonalityError ? new UsageError(`option '${option}': ${e.message}`) : e;
+  }
+}
+
+function parsePersonality(text: string): string {
+  checked('--personality', () => personality(text));
+  return text;
+}
+
+function parseQuirk(text: string): string {
+  checked('--quirk', () => personality('linux', [text]));
+  return text;
+}
+
 const PLATFORMS = ['linux/amd64', 'linux/arm64'] as const;
 
 /** `short`: whether docker's one-letter names belong to these options (strace has its own meaning for them). */
@@ -128,6 +151,9 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     { names: ['--aslr'], apply: (o) => (o.aslr = true), help: 'randomise the address space' },
     { names: ['--cpu'], arg: 'jit|interp|unicorn|lockstep', apply: (o, v) => (o.cpu = parseCpu(v)), help: 'what runs the instructions (jit: interpreter and compiler);\nunicorn:FILE.js takes a build of unicorn.js;\nlockstep: interpreter and Unicorn, until they differ;\nlockstep:jit: interpreter and compiler' },
     { names: ['--dump-regions'], arg: 'FILE', apply: (o, v) => (o.dumpRegions = v), help: 'write what is compiled to FILE: instructions beside their WebAssembly' },
+    { names: ['--personality'], arg: 'linux|starry[@YYYY-MM]', apply: (o, v) => (o.personality = parsePersonality(v)), help: 'whose kernel to be: starry has the quirks of StarryOS, as of a date' },
+    { names: ['--quirk'], arg: 'NAME', apply: (o, v) => o.quirks.push(parseQuirk(v)), help: "add one quirk; 'ring3 quirks' lists them; may be repeated" },
+    { names: ['--no-quirk'], arg: 'NAME', apply: (o, v) => o.noQuirks.push(parseQuirk(v)), help: 'leave one quirk of the personality out; may be repeated' },
     { names: ['--core'], arg: 'FILE', apply: (o, v) => (o.core = v), help: 'write the core of a process that dies of SIGSEGV and the like to FILE, for gdb;\n%p, %e and so on in it as in core(5)' },
     { names: ['--stats'], apply: (o) => (o.stats = true), help: 'at the end, say how many instructions ran, how fast,\nand what was compiled and how it was used' },
     { names: names('-i', '--interactive'), apply: () => {}, help: 'accepted for docker users; stdin is always connected' },

@@ -1,9 +1,10 @@
-/** The command line: `ring3 run|strace|syscalls|preflight|version|help`. */
+/** The command line: `ring3 run|strace|syscalls|quirks|preflight|version|help`. */
 import { VERSION } from '../version.ts';
 import { HELP } from './help.ts';
 import { UsageError } from './options.ts';
 import { preflightCommand } from './preflight.ts';
 import { runCommand, straceCommand } from './run.ts';
+import { quirksCommand } from './quirks.ts';
 import { syscallsCommand } from './syscalls.ts';
 import { BootError } from '../machine/errors.ts';
 import { writeAll } from '../host/output.ts';
@@ -28,6 +29,9 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'syscalls':
       say(1, syscallsCommand(rest));
       return 0;
+    case 'quirks':
+      say(1, quirksCommand(rest));
+      return 0;
     case 'preflight': {
       const { text, status } = preflightCommand(rest);
       say(1, text);
@@ -42,7 +46,8 @@ async function main(argv: readonly string[]): Promise<number> {
     case '--help':
     case '-h':
       if (rest[0] === 'run' || rest[0] === 'strace') return await main([rest[0], '--help']);
-      if (rest[0] === 'syscalls' || rest[0] === 'preflight') return await main([rest[0], '--help']);
+      if (rest[0] === 'syscalls' || rest[0] === 'preflight' || rest[0] === 'quirks')
+        return await main([rest[0], '--help']);
       if (rest.length > 0) throw new UsageError(`no help on '${rest[0]}'; 'ring3 help' shows what there is`);
       say(1, HELP);
       return 0;

@@ -44,6 +44,10 @@ export class VirtualClock implements Clock {
     this.now += instructions * NANOS_PER_INSTRUCTION;
   }
 
+  pass(nanoseconds: number): void {
+    this.now += nanoseconds;
+  }
+
   /** Nothing can run before `deadline` (monotonic nanoseconds). */
   skipTo(deadline: number): void {
     if (deadline > this.now) this.now = deadline;

@@ -7,6 +7,7 @@ import { TtyFile } from '../../kernel/fs/tty/tty-file.ts';
 import { Ttys } from '../../kernel/fs/tty/ttys.ts';
 import type { Tty } from '../../kernel/fs/tty/tty.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import { personality, PersonalityError, type Personality } from '../../kernel/personality/personality.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { HostClock, VirtualClock } from '../host/clock.ts';
 import { HostNetwork, PublishError } from '../host/host-net.ts';
@@ -92,6 +93,7 @@ export async function assemble(given: BootOptions): Promise<Assembly> {
     ...(options.onSample ? { onSample: options.onSample } : {}),
     ...(options.onRegion ? { onRegion: options.onRegion } : {}),
   });
+  const persona = personalityOf(options);
   const report = options.report ?? ((): void => {});
   const kernel = bootKernel(
     {
@@ -107,6 +109,7 @@ export async function assemble(given: BootOptions): Promise<Assembly> {
     },
     {
       cpus, hostname: options.hostname ?? 'ring3', seeded, aslr: options.aslr ?? false, ...cpuOptions,
+      personality: persona,
       core: options.core === undefined ? null : hostCores(options.core, report), report,
     },
     root === undefined ? undefined : (vfs, mem) => hostRoot(image ?? root, options.rootReadWrite === true, vfs, mem),
@@ -173,6 +176,14 @@ export async function assemble(given: BootOptions): Promise<Assembly> {
       network.close();
     },
   };
+}
+
+function personalityOf(o: BootOptions): Personality {
+  try {
+    return personality(o.personality, o.quirks, o.noQuirks);
+  } catch (e) {
+    throw e instanceof PersonalityError ? new BootError('setup', e.message) : e;
+  }
 }
 
 /** Descriptors 0, 1 and 2, and who is behind them. */

@@ -163,6 +163,14 @@ export interface BootOptions {
    * working directory), for processes that have raised RLIMIT_CORE from 0.
    */
   readonly core?: string;
+  /**
+   * Whose kernel it is: "linux", "starry", or "starry@2024-07" for its state at the beginning of that month (or day,
+   * "starry@2024-07-15"). Default "linux".
+   */
+  readonly personality?: string;
+  /** Quirks added to the personality, and left out of it, by name; `ring3 quirks` lists them. */
+  readonly quirks?: readonly string[];
+  readonly noQuirks?: readonly string[];
   /** Sees every call, for strace. */
   readonly tracer?: Tracer;
   /** Lines for the person running the machine: missing system calls, deadlock reports. Default: dropped. */

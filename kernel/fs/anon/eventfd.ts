@@ -11,6 +11,9 @@ export class EventFd extends File {
   readonly name = 'anon_inode:[eventfd]';
   count: bigint;
   private readonly semaphore: boolean;
+  get isSemaphore(): boolean {
+    return this.semaphore;
+  }
   /** For fdinfo. */
   private readonly id: number;
 

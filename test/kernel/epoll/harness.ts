@@ -9,6 +9,7 @@ import type { UserMemory } from '../../../kernel/mm/user-memory.ts';
 import { TaskAttributes } from '../../../kernel/task/attributes.ts';
 import { userCredentials } from '../../../kernel/task/creds.ts';
 import type { Task } from '../../../kernel/task/task.ts';
+import { LINUX } from '../../../kernel/personality/behaviour.ts';
 import { Args } from '../../../kernel/syscall/args.ts';
 import type { Handler, SyscallSpec } from '../../../kernel/syscall/define.ts';
 import { WaitQueue } from '../../../kernel/wait.ts';
@@ -88,6 +89,7 @@ export function testKernel(extra: Record<string, unknown> = {}): TestKernel {
     clock: { monotonic: () => k.now, realtimeOffset: 0n, setRealtimeOffset: () => undefined },
     limits: { maxTasks: 100, maxFds: 65536, maxFileBytes: 1 << 26 },
     tracer: null,
+    behaviour: LINUX,
     scheduler: { current: null, wake: () => undefined },
     entropy: { fill: (b: Uint8Array) => b.fill(0x5a), below: () => 0 },
     options: { hostname: 'ring3', cpus: 1 },

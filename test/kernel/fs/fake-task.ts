@@ -1,4 +1,5 @@
 /** Just enough of a task and a kernel for the files of kernel/fs that need no memory map and no scheduler. */
+import { LINUX } from '../../../kernel/personality/behaviour.ts';
 import { IoBuf } from '../../../kernel/mm/iobuf.ts';
 import type { UserMemory } from '../../../kernel/mm/user-memory.ts';
 import { KernelMemory } from '../../../kernel/mm/kernel-memory.ts';
@@ -56,6 +57,7 @@ export function fakeKernel(): FakeKernel {
   const kmem = new KernelMemory(1 << 26);
   const k = {
     now: 0,
+    behaviour: LINUX,
     clock: { monotonic: () => k.now, realtimeOffset: 0n, setRealtimeOffset: () => undefined },
     limits: { maxTasks: 100, maxFds: 1024, maxFileBytes: 1 << 26 },
     kmem,

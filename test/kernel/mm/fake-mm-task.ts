@@ -1,4 +1,5 @@
 /** A task with a real address space over fake RAM, for handlers of kernel/mm. */
+import { LINUX } from '../../../kernel/personality/behaviour.ts';
 import { File, O_RDONLY, O_RDWR, O_WRONLY } from '../../../kernel/fs/file.ts';
 import { AddressSpace } from '../../../kernel/mm/address-space.ts';
 import { Memory } from '../../../kernel/mm/memory.ts';
@@ -48,7 +49,7 @@ export function mmTask({ frames = 4096, uid = 0 } = {}) {
   const group = { rlimits };
   const t = {
     mm, group, fds: { get: (fd: number) => files.get(fd), opened: (fd: number) => files.get(fd) }, creds: userCredentials(uid, uid), tid: 1, state: 'runnable',
-    kernel: { memory, ram, processes: { task: (tid: number) => tasks.get(tid) } },
+    kernel: { memory, ram, behaviour: LINUX, processes: { task: (tid: number) => tasks.get(tid) } },
   } as unknown as Task; // prettier-ignore
   tasks.set(1, t);
   return { t, mm, ram, memory, files, rlimits, tasks };

@@ -1,3 +1,4 @@
+import { LINUX } from '../../../kernel/personality/behaviour.ts';
 import { describe, expect, it } from 'vitest';
 import { ERESTARTSYS } from '../../../kernel/abi/errno.ts';
 import { Scheduler } from '../../../kernel/task/scheduler.ts';
@@ -11,7 +12,7 @@ const OPTIONS = { seeded: false, quantum: 100 };
 function task(tid: number, scheduler: Scheduler): Task {
   return {
     tid, state: 'runnable', waiters: [], heapIndex: -1, parked: null, woken: null, retired: 0,
-    voluntarySwitches: 0, involuntarySwitches: 0, group: { groupExit: null }, kernel: { scheduler },
+    voluntarySwitches: 0, involuntarySwitches: 0, group: { groupExit: null }, kernel: { scheduler, behaviour: LINUX },
   } as unknown as Task; // prettier-ignore
 }
 

@@ -1,4 +1,5 @@
 /** A task with one readable range of memory: what argument formatters and the tracer look at. */
+import { LINUX } from '../../../kernel/personality/behaviour.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import { IoBuf } from '../../../kernel/mm/iobuf.ts';
 import type { UserMemory } from '../../../kernel/mm/user-memory.ts';
@@ -69,7 +70,7 @@ export function row(name: string, spec: Partial<SyscallSpec>): SyscallRow {
 /** Tasks of one kernel with this tracer. */
 export function fakeKernel(tracer: Tracer): (tid: number) => FakeTask {
   const clock = new FakeClock();
-  const kernel = { tracer, clock } as unknown as Kernel;
+  const kernel = { tracer, clock, behaviour: LINUX } as unknown as Kernel;
   return (tid) => {
     const memory = new FakeMemory();
     const args = new Args();

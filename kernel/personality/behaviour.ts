@@ -1,0 +1,38 @@
+/** Decisions of mechanisms that a quirk may turn. Read as `kernel.behaviour.NAME`, never in a path that is hot. */
+import type { File } from '../fs/file.ts';
+
+export interface Behaviour {
+  /** A task gives up the cpu when its quantum is used up, and to a forked child. */
+  readonly preemptive: boolean;
+  /** Dates count from 1970; else CLOCK_REALTIME is the time since boot. */
+  readonly dates: boolean;
+  /** The program is told of the vDSO. */
+  readonly vdso: boolean;
+  /** A futex must be aligned. */
+  readonly futexAlignment: boolean;
+  /** All futexes are one table, by address. */
+  readonly futexByAddress: boolean;
+  /** Robust lists are walked when a thread ends. */
+  readonly robustLists: boolean;
+  /** Bits of epoll_ctl's events that are kept; signed. */
+  readonly epollEvents: number;
+  /** epoll takes files that have no poll method. */
+  readonly epollAnyFile: boolean;
+  /** struct epoll_event is packed on x86_64. */
+  readonly epollPacked: boolean;
+  /** What poll and epoll see of a file; null: what it says itself. */
+  readonly readiness: ((file: File) => number) | null;
+}
+
+export const LINUX: Behaviour = {
+  preemptive: true,
+  dates: true,
+  vdso: true,
+  futexAlignment: true,
+  futexByAddress: false,
+  robustLists: true,
+  epollEvents: -1,
+  epollAnyFile: false,
+  epollPacked: true,
+  readiness: null,
+};

@@ -1,0 +1,10 @@
+/**
+ * StarryOS, quirk by quirk. Facts are from the sources of Starry-OS/linux_syscall_api (b3d7cc4, 2024-11-04) and
+ * Starry-OS/Starry (41326fe), from their history, and from logs of ZLMediaKit's MediaServer on it. Nothing of their text is here.
+ */
+import type { Quirk } from '../quirk.ts';
+import { epollQuirks } from './epoll.ts';
+import { futexQuirks } from './futex.ts';
+import { schedulingQuirks } from './scheduling.ts';
+
+export const STARRY_QUIRKS: readonly Quirk[] = [...schedulingQuirks, ...futexQuirks, ...epollQuirks];

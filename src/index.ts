@@ -12,6 +12,7 @@ export {
   type BootErrorKind,
   DeadlockError,
   InternalError,
+  LivelockError,
   StoppedError,
 } from './machine/errors.ts';
 export { GuestFileError } from './machine/guest-files.ts';

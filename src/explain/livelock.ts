@@ -165,6 +165,9 @@ export class LivelockDetector implements Tracer {
         const text = w.texts.get(w.recent[(w.calls - i) % LONGEST_ROUND]);
         if (text !== undefined) round.push(text);
       }
+      // Where a round begins is anybody's choice: with what fails.
+      const failing = round.findIndex((text) => text.includes(' = -1 '));
+      if (failing > 0) round.push(...round.splice(0, failing));
       loops.push({ tid: t.tid, name: t.comm, round, rounds, instructions });
     }
     if (loops.length === 0 || sleeps) return null;

@@ -171,6 +171,11 @@ export interface BootOptions {
   /** Quirks added to the personality, and left out of it, by name; `ring3 quirks` lists them. */
   readonly quirks?: readonly string[];
   readonly noQuirks?: readonly string[];
+  /**
+   * Ends the run with LivelockError when this many calls in a row had no effect and are a livelock: every task that runs
+   * repeats the same few calls with the same results. Costs a little at each call. Default: that goes on for ever.
+   */
+  readonly livelock?: number;
   /** Sees every call, for strace. */
   readonly tracer?: Tracer;
   /** Lines for the person running the machine: missing system calls, deadlock reports. Default: dropped. */

@@ -103,8 +103,8 @@ describe('a StarryOS log', () => {
     expect(log.runs.map((r) => [r.first, r.last, r.calls.length])).toEqual([
       [4, 40, 9], [44, 69, 6], [75, 80, 3],
     ]);
-    const twice = fixtureText('shell-mmap.log');
-    expect(readStarryLog(twice + twice).runs.map((r) => r.calls.length)).toEqual([5, 5]);
+    const twice = fixtureText('zlm-exec.log');
+    expect(readStarryLog(twice + twice).runs.map((r) => r.calls.length)).toEqual([14, 14]);
   });
 
   it('is told from strace text, and from what is neither', () => {

@@ -28,6 +28,7 @@ import { syscallEntry } from './syscall/dispatch.ts';
 import { buildSyscallTable, type SyscallTable } from './syscall/table.ts';
 import type { Behaviour } from './personality/behaviour.ts';
 import { LINUX_PERSONALITY } from './personality/personality.ts';
+import type { Tamperer } from './syscall/tamper.ts';
 import { userCredentials, type Credentials } from './task/creds.ts';
 import { execProgram } from './task/exec.ts';
 import { exitTask } from './task/exit.ts';
@@ -111,6 +112,8 @@ export class KernelInstance implements Kernel {
   readonly behaviour: Behaviour;
   readonly uts: Utsname;
   tracer: Tracer | null = null;
+  tamper: Tamperer | null = null;
+  pausing = false;
   exitStatus: number | null = null;
   private readonly reported = new Set<string>();
   /** Who was in user mode last. */
@@ -190,7 +193,9 @@ export class KernelInstance implements Kernel {
   prepareUser(t: Task): boolean {
     const switched = t !== this.lastRun;
     this.lastRun = t;
-    return prepareUser(t, switched);
+    const ready = prepareUser(t, switched);
+    if (!ready && switched && this.pausing) this.lastRun = null; // it is not over: asked again, it was switched to still
+    return ready;
   }
 
   syscall(t: Task): void {

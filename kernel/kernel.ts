@@ -25,6 +25,7 @@ import type { NetStack } from './net/stack.ts';
 import type { Tracer } from './trace/tracer.ts';
 import type { Behaviour } from './personality/behaviour.ts';
 import type { Personality } from './personality/personality.ts';
+import type { Tamperer } from './syscall/tamper.ts';
 import type { SyscallTable } from './syscall/table.ts';
 
 export interface KernelPorts {
@@ -111,6 +112,13 @@ export interface Kernel extends KernelPorts {
   readonly uts: Utsname;
   /** Sees every call's entry and exit and every signal; null when nobody watches. */
   tracer: Tracer | null;
+  /** Changes calls; null when nobody does. */
+  tamper: Tamperer | null;
+  /**
+   * Somebody wants to look at the machine as it is: what happens between user mode and user mode (a call's exit, signals) is
+   * cut where it is, and goes on when the task is picked again.
+   */
+  pausing: boolean;
 
   /** One line for the person running the machine: missing calls, dropped features. */
   report(line: string): void;

@@ -12,7 +12,6 @@ export {
   type BootErrorKind,
   DeadlockError,
   InternalError,
-  LivelockError,
   StoppedError,
 } from './machine/errors.ts';
 export { GuestFileError } from './machine/guest-files.ts';
@@ -33,16 +32,10 @@ export type { RegisterName, Registers } from './machine/registers.ts';
 export type { Arch } from '../kernel/ports.ts';
 export type { FsLike } from './host/host-fs.ts';
 export type { ExitStatus } from './machine/status.ts';
+export type { Injection } from '../kernel/inject/rule.ts';
 /** Traces as strace prints them: give one to `BootOptions.tracer`, call `finish` at the end. */
 export { Strace, type StraceOptions } from '../kernel/trace/strace.ts';
 /** Kernels other than Linux: what `BootOptions.personality`, `quirks` and `noQuirks` take. */
 export { QUIRKS, PersonalityError } from '../kernel/personality/personality.ts';
 export type { Quirk, QuirkGroup } from '../kernel/personality/quirk.ts';
-/** Logs of other kernels, and what in them is not as Linux does it. */
-export { checkLog, type CheckResult } from './logs/check/check.ts';
-export { checkReport, type ReportOptions } from './logs/check/report.ts';
-export type { Finding, FindingKind } from './logs/check/finding.ts';
-export { LogError, readLog } from './logs/read.ts';
-export { callText } from './logs/events.ts';
-export type { KernelNote, Log, LogCall, LogEvent, LogFormat, LogRun, Unreadable } from './logs/events.ts';
 export { VERSION } from './version.ts';

@@ -270,3 +270,18 @@ export const ERRNO: Readonly<Record<number, readonly [name: string, message: str
   131: ['ENOTRECOVERABLE', 'State not recoverable'],
   132: ['ERFKILL', 'Operation not possible due to RF-kill'],
 };
+
+const ALIASES: Readonly<Record<string, number>> = {
+  EWOULDBLOCK: EAGAIN,
+  EDEADLOCK: EDEADLK,
+  ENOTSUP: EOPNOTSUPP,
+};
+
+/** The number of "ENOENT" (in any case) or "2"; NaN for what is neither. */
+export function errnoNumber(name: string | number): number {
+  if (typeof name === 'number') return name;
+  if (/^[0-9]+$/.test(name)) return Number(name);
+  const upper = name.toUpperCase();
+  for (const [n, [known]] of Object.entries(ERRNO)) if (known === upper) return Number(n);
+  return ALIASES[upper] ?? NaN;
+}

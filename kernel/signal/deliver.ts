@@ -20,8 +20,11 @@ import type { SigAction, SigInfo, TimerSignal } from './state.ts';
 /** In a wait status: a core was dumped. */
 const WCOREFLAG = 0x80;
 
-/** What deliverSignals left the task in. 'gone': it must exit now, with wait status `group.groupExit`. */
-export type Delivery = 'user' | 'gone' | 'stopped';
+/**
+ * What deliverSignals left the task in. 'gone': it must exit now, with wait status `group.groupExit`. 'paused': somebody looks
+ * (Kernel.pausing); to be called again.
+ */
+export type Delivery = 'user' | 'gone' | 'stopped' | 'paused';
 
 /**
  * Call before every return to user mode, with `t.restart` set when the call just made returned −ERESTART*. With
@@ -43,6 +46,7 @@ export function deliverSignals(t: Task): Delivery {
     if (info === null) break;
     const outcome = act(t, info);
     if (outcome !== 'user') return outcome;
+    if (t.kernel.pausing) return 'paused';
   }
   if (t.group.groupExit !== null) return 'gone';
   if (t.restart !== 0) restartWithoutHandler(t);

@@ -9,6 +9,7 @@ import type { Task } from '../task/task.ts';
 import { KEEP_REGS, type SysResult } from '../wait.ts';
 import { Args } from './args.ts';
 import type { SyscallRow } from './define.ts';
+import { keepStill, type Tampering } from './tamper.ts';
 
 /** x0 and x8 of aarch64: first argument and result; call number. */
 const X0 = 0;
@@ -52,16 +53,16 @@ export function readCall(t: Task): readonly (SyscallRow | null)[] {
 /** Serves the call the task's registers ask for: its result is in the registers afterwards, or the task is parked. */
 export function syscallEntry(t: Task): void {
   const rows = readCall(t);
-  const nr = t.nr;
-  if (t.kernel.tracer !== null) {
-    t.injected = null;
-    t.kernel.tracer.enter(t);
-    if (t.injected !== null) {
-      finishSyscall(t, t.injected);
-      return;
-    }
+  if (t.kernel.tamper !== null) {
+    const nr = t.nr;
+    t.kernel.tamper.enter(t);
     if (t.nr !== nr) t.row = (t.nr >= 0 && t.nr < rows.length ? rows[t.nr] : null) ?? null;
   }
+  if (t.kernel.tracer !== null) t.kernel.tracer.enter(t);
+  if (t.tampering === null || !heldBack(t, t.tampering)) serveCall(t);
+}
+
+function serveCall(t: Task): void {
   if (t.seccomp !== null && t.nr !== -1) {
     const verdict = checkCall(t, t.seccomp);
     if (verdict !== null) {
@@ -76,9 +77,38 @@ export function syscallEntry(t: Task): void {
   else settle(t, result);
 }
 
+/** Whether a call that is tampered with is not to be made, or not yet. */
+function heldBack(t: Task, tampering: Tampering): boolean {
+  if (t.group.groupExit !== null) return true; // an injected SIGKILL: it never gets there
+  if (tampering.delayEnter > 0) {
+    keepStill(t, tampering.delayEnter);
+    return true;
+  }
+  return answered(t, tampering);
+}
+
+/** Gives an injected result, if there is one. */
+function answered(t: Task, tampering: Tampering): boolean {
+  tampering.stage = 'called';
+  if (tampering.result === null) return false;
+  const { instead } = tampering;
+  if (instead !== null) t.kernel.syscalls[t.regs.arch].find((r) => r?.name === instead)?.run?.(t, t.args);
+  finishSyscall(t, 0);
+  return true;
+}
+
 /** Carries on a parked call whose wait ended: runs the handler again with `t.woken` saying why. */
 export function syscallResume(t: Task): void {
-  settle(t, t.row!.run!(t, t.args));
+  if (t.tampering !== null && t.tampering.stage !== 'called') delayOver(t, t.tampering);
+  else settle(t, t.row!.run!(t, t.args));
+}
+
+/** An injected delay is over: the call begins, or is behind the task at last. */
+function delayOver(t: Task, tampering: Tampering): void {
+  t.parked = null;
+  t.woken = null;
+  if (tampering.stage === 'left') t.tampering = null;
+  else if (!answered(t, tampering)) serveCall(t);
 }
 
 /**
@@ -105,20 +135,44 @@ function settle(t: Task, result: SysResult): void {
 
 /** Puts the result where the guest finds it and tells the tracer. */
 export function finishSyscall(t: Task, result: number): void {
+  const { kernel } = t;
   let shown = result;
-  if (result !== KEEP_REGS) {
+  if (t.tampering !== null && t.tampering.result !== null) {
+    shown = putInjected(t, t.tampering.result);
+  } else if (result !== KEEP_REGS) {
     t.regs.setNum(t.regs.arch === 'x86_64' ? REG.rax : X0, result);
     if (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK) noteRestart(t, -result);
   } else if (t.state === 'dead' || t.state === 'zombie') {
     return;
-  } else if (t.kernel.tracer !== null) {
+  } else if (kernel.tracer !== null || kernel.tamper !== null) {
     shown = t.regs.num(t.regs.arch === 'x86_64' ? REG.rax : X0);
   }
   t.parked = null;
   // Who is about to be killed does not get back from its call, and its tracer does not see it return.
-  if (t.kernel.tracer !== null && t.group.groupExit === null) t.kernel.tracer.exit(t, shown);
+  if (t.group.groupExit === null) {
+    if (kernel.tamper !== null) {
+      kernel.tamper.exit(t, shown);
+      if (t.tampering !== null && t.tampering.result !== null) shown = putInjected(t, t.tampering.result);
+    }
+    if (kernel.tracer !== null) kernel.tracer.exit(t, shown);
+  }
   t.woken = null;
   t.row = null;
+  if (t.tampering !== null) leaveTampered(t, t.tampering);
+}
+
+/** An injected result is never a restart code to the kernel. Returns it signed. */
+function putInjected(t: Task, result: bigint): number {
+  t.regs.set(t.regs.arch === 'x86_64' ? REG.rax : X0, result);
+  t.restart = 0;
+  return Number(BigInt.asIntN(64, result));
+}
+
+function leaveTampered(t: Task, tampering: Tampering): void {
+  if (tampering.delayExit > 0 && t.group.groupExit === null) {
+    tampering.stage = 'left';
+    keepStill(t, tampering.delayExit);
+  } else t.tampering = null;
 }
 
 /** Signal delivery decides between -EINTR and running the call again; see `Task.restart`. */

@@ -10,6 +10,7 @@ import type { SemUndo } from '../ipc/sem.ts';
 import { TaskKeyrings } from '../keys/task-keyrings.ts';
 import type { Seccomp } from '../seccomp/seccomp.ts';
 import type { SyscallRow } from '../syscall/define.ts';
+import type { Tampering } from '../syscall/tamper.ts';
 import type { Park, TaskWaiter, WaitQueue, WakeReason } from '../wait.ts';
 import { TaskAttributes } from './attributes.ts';
 import type { Credentials } from './creds.ts';
@@ -65,8 +66,10 @@ export class Task {
   /** Its entries on the queues of `parked`, and its place among the deadlines (−1: none). Owned by the scheduler. */
   waiters: TaskWaiter[] = [];
   heapIndex = -1;
-  /** A result the tracer gives instead of making the call. Read after `Tracer.enter` only. */
-  injected: number | null = null;
+  /** What somebody outside does to the call under way; null: nothing. Set at its entry only. */
+  tampering: Tampering | null = null;
+  /** Fault injection: how often it made each call, by name; null: nobody counts. */
+  callCounts: Map<string, number> | null = null;
   /**
    * Code (ERESTARTSYS…) of the call that just ended with −code in the result register, 0 for none. Signal delivery
    * turns it into −EINTR or runs the call again (number `nr`, arguments `args`), and sets it back to 0.

@@ -24,7 +24,7 @@ export function prepareUser(t: Task, switched: boolean): boolean {
   }
   if (t.parked !== null) {
     syscallResume(t);
-    if (t.state !== 'runnable' || t.parked !== null) return false;
+    if (t.state !== 'runnable' || t.parked !== null || t.kernel.pausing) return false;
   }
   if (t.mm.oom) outOfMemory(t);
   if (t.attrs.rseq !== 0 && (switched || t.sigPending)) rseqInterrupted(t);
@@ -33,6 +33,7 @@ export function prepareUser(t: Task, switched: boolean): boolean {
       exitTask(t, t.group.groupExit ?? SIGKILL);
       return false;
     case 'stopped':
+    case 'paused':
       return false;
     case 'user':
       t.nr = -1;

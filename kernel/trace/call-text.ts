@@ -1,6 +1,7 @@
 /** One call as text: the half known at entry, the half the kernel filled in, and the result. */
 import { ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS, ERESTART_RESTARTBLOCK, ERRNO } from '../abi/errno.ts';
 import type { RetKind, SyscallRow } from '../syscall/define.ts';
+import { tamperText } from '../syscall/tamper.ts';
 import type { Task } from '../task/task.ts';
 import { hex } from './args.ts';
 import { addrText, fdText, hexText, octalText } from './text.ts';
@@ -48,11 +49,33 @@ export function argsText(t: Task, row: SyscallRow, from: number, to: number, ret
   return text;
 }
 
+/** The call failed; a result that was injected as a success did not, whatever it is. */
+export function hasFailed(t: Task, row: SyscallRow, result: number): boolean {
+  if (t.tampering !== null && t.tampering.result !== null) return t.tampering.error;
+  return result < 0 && result > -4096 && row.ret !== 'addr';
+}
+
+/** The result that says how much an argument shows: an injected success is a size, however large. */
+export function resultForArgs(t: Task, result: number): number {
+  const { tampering } = t;
+  return result < 0 && tampering !== null && tampering.result !== null && !tampering.error
+    ? Number(tampering.result)
+    : result;
+}
+
 /** What follows `= `. */
 export function resultText(t: Task, row: SyscallRow, result: number): string {
+  const text = plainResultText(t, row, result);
+  return t.tampering === null ? text : text + tamperText(t);
+}
+
+function plainResultText(t: Task, row: SyscallRow, result: number): string {
+  if (result < 0 && t.tampering !== null && t.tampering.result !== null && !t.tampering.error) {
+    return row.ret === 'addr' ? addrText(t.tampering.result) : t.tampering.result.toString();
+  }
   if (result < 0 && result > -4096) {
     const error = RESTART_TEXT[-result] ?? ERROR_TEXT[-result];
-    return error ?? `-1 ERRNO_${-result} (Unknown error ${-result})`;
+    return error ?? `-1 (errno ${-result})`;
   }
   const kind = typeof row.ret === 'function' ? row.ret(t.args) : row.ret;
   const text = valueText(t, kind, result);
@@ -91,7 +114,7 @@ export function callEntry(t: Task): string {
 /** The rest of the same: `"x", 1) = 1`. `entry`: what `callEntry` gave. */
 export function callExit(t: Task, result: number, entry: string): string {
   const row = t.row ?? unknownRow(t.nr);
-  const text = argsText(t, row, argsAtEntry(row), row.args.length, result);
+  const text = argsText(t, row, argsAtEntry(row), row.args.length, resultForArgs(t, result));
   const comma = text !== '' && !entry.endsWith('(') && !entry.endsWith(', ') ? ', ' : '';
   return `${comma}${text}) = ${resultText(t, row, result)}`;
 }

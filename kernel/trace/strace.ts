@@ -9,7 +9,7 @@ import type { SigInfo } from '../signal/state.ts';
 import type { SyscallRow } from '../syscall/define.ts';
 import type { Task } from '../task/task.ts';
 import { KEEP_REGS } from '../wait.ts';
-import { argsAtEntry, argsText, resultText, unknownRow } from './call-text.ts';
+import { argsAtEntry, argsText, hasFailed, resultForArgs, resultText, unknownRow } from './call-text.ts';
 import { siginfoText } from './siginfo.ts';
 import { type CallCount, type SortKey, summaryTable } from './summary.ts';
 import { signalName } from './tables.ts';
@@ -186,8 +186,9 @@ export class Strace implements Tracer {
     const at = this.timed ? this.now() : 0;
     if (result === KEEP_REGS) result = 0;
     // Dispatch hands over the register of calls that replace them (rt_sigreturn), read as unsigned.
-    if (result >= 2 ** 63) result = t.regs.hi(REG.rax) * 4294967296 + (t.regs.lo(REG.rax) >>> 0);
-    const failed = result < 0 && result > -4096 && row.ret !== 'addr';
+    if (result >= 2 ** 63 && t.tampering === null)
+      result = t.regs.hi(REG.rax) * 4294967296 + (t.regs.lo(REG.rax) >>> 0);
+    const failed = hasFailed(t, row, result);
     if (this.options.summary) this.count(row, t.nr, at - tr.enteredAt, failed, t.woken !== null);
     if (this.silent) return;
     if (this.options.status && !this.wantsStatus(failed ? 'failed' : 'successful')) {
@@ -195,10 +196,17 @@ export class Strace implements Tracer {
       return;
     }
     this.reopen(tr, row);
-    const text = argsText(t, row, tr.argsDone, row.args.length, result);
+    const text = argsText(t, row, tr.argsDone, row.args.length, resultForArgs(t, result));
     if (text !== '') this.put(tr, tr.comma ? `, ${text}` : text);
     this.finishCall(tr, resultText(t, row, result), at);
     if (tr.newborn) this.announce(tr);
+  }
+
+  /** Whether the call a task is about to make is one this trace shows. */
+  shows(t: Task): boolean {
+    if (!this.tracees.has(t)) return false;
+    const row = t.row ?? this.unknownRow(t.nr);
+    return this.isWanted(row) && !(this.options.paths && !this.namesPath(t, row));
   }
 
   seesIgnored(t: Task): boolean {

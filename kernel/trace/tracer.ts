@@ -25,6 +25,8 @@ export interface Tracer {
   /** It returned `result` (value, -errno, or a negative restart code the guest never sees). Called before a signal
    *  frame is built. For execve the new image is already in place. */
   exit(t: Task, result: number): void;
+  /** Whether it shows the call a task is about to make: faults are injected into no other. Without it: all. */
+  shows?(t: Task): boolean;
   /** Signals that would be dropped as ignored are to be queued and reported, with all that ptrace(2) changes by it. */
   seesIgnored?(t: Task): boolean;
   /** A signal is about to be acted on: handler, default action, or (with `seesIgnored`) none. */

@@ -1,6 +1,8 @@
 /** Options of `ring3 run`, and those of them that `ring3 strace` shares under their long names. */
 import { GREATEST_MEMORY, LEAST_MEMORY } from '../machine/assemble.ts';
 import { personality, PersonalityError } from '../../kernel/personality/personality.ts';
+import { parseInjection } from '../../kernel/inject/rule.ts';
+import { syscalls } from '../../kernel/syscall/table.ts';
 import type { MountSpec, PublishSpec } from '../machine/options.ts';
 import { type OptionSpec, parseCount, parseDuration, parseSize, UsageError } from './options.ts';
 
@@ -31,19 +33,16 @@ export interface MachineArgs {
   personality: string;
   quirks: string[];
   noQuirks: string[];
-  /** Calls in vain after which it is given up; null: never. */
-  livelock: number | null;
+  /** Expressions of inject=, checked. */
+  inject: string[];
 }
 
 export const machineDefaults = (): MachineArgs => ({
   help: false, root: null, readWrite: false, env: [], workdir: null, user: null, mounts: [], publish: [], seed: null,
   timeout: null, maxMemory: null, cpus: null, hostname: null, aslr: false, cpu: 'jit', hostNetwork: false,
   stats: false, dumpRegions: null, argv0: null, platform: null, core: null,
-  personality: 'linux', quirks: [], noQuirks: [], livelock: null,
+  personality: 'linux', quirks: [], noQuirks: [], inject: [],
 }); // prettier-ignore
-
-/** Calls without effect that make a livelock, unless said otherwise. */
-export const LIVELOCK_CALLS = 1_000_000;
 
 /** `host:guest[:ro|rw]`. */
 export function parseMount(text: string): MountSpec {
@@ -123,6 +122,13 @@ function parseQuirk(text: string): string {
   return text;
 }
 
+/** An expression of inject= or fault=, made one of inject=. */
+export function parseInject(text: string, option: string, fault: boolean): string {
+  const rule = parseInjection(text, (name) => syscalls.has(name), fault);
+  if ('error' in rule) throw new UsageError(`option '${option}': '${text}': ${rule.error}`);
+  return fault && !/:error=/.test(text) ? `${text}:error=ENOSYS` : text;
+}
+
 const PLATFORMS = ['linux/amd64', 'linux/arm64'] as const;
 
 /** `short`: whether docker's one-letter names belong to these options (strace has its own meaning for them). */
@@ -151,7 +157,6 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     { names: ['--net'], arg: 'none|host', apply: (o, v) => (o.hostNetwork = oneOf(v, '--net', ['none', 'host']) === 'host'), help: 'host: let the guest connect to the outside' },
     { names: ['--seed'], arg: 'N', apply: (o, v) => (o.seed = v), help: 'run on virtual time, every random choice drawn from N:\nthe same seed gives the same run' },
     { names: ['--timeout'], arg: 'TIME', apply: (o, v) => (o.timeout = parseDuration(v, '--timeout')), help: 'kill the guest after TIME (10, 500ms, 2m): status 124' },
-    { names: ['--livelock'], arg: 'CALLS', optional: true, apply: (o, v) => (o.livelock = v === '' ? LIVELOCK_CALLS : parseCount(v, '--livelock', 1000, 1e12)), help: 'give up (status 125) when all that runs has only repeated calls without\neffect for CALLS calls (1000000), and say which' },
     { names: ['--max-memory'], arg: 'SIZE', apply: (o, v) => (o.maxMemory = parseMemory(v)), help: 'memory the guest may use in all, 16m to 4g (1g)' },
     { names: ['--cpus'], arg: 'N', apply: (o, v) => (o.cpus = parseCount(v, '--cpus', 1, 64)), help: 'processors the guest sees (1)' },
     { names: ['--aslr'], apply: (o) => (o.aslr = true), help: 'randomise the address space' },
@@ -160,6 +165,8 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     { names: ['--personality'], arg: 'linux|starry[@YYYY-MM]', apply: (o, v) => (o.personality = parsePersonality(v)), help: 'whose kernel to be: starry has the quirks of StarryOS, as of a date' },
     { names: ['--quirk'], arg: 'NAME', apply: (o, v) => o.quirks.push(parseQuirk(v)), help: "add one quirk; 'ring3 quirks' lists them; may be repeated" },
     { names: ['--no-quirk'], arg: 'NAME', apply: (o, v) => o.noQuirks.push(parseQuirk(v)), help: 'leave one quirk of the personality out; may be repeated' },
+    { names: ['--inject'], arg: 'SET:WHAT[:when=N]', apply: (o, v) => o.inject.push(parseInject(v, '--inject', false)), help: "tamper with calls as strace's -e inject= does; WHAT is error=E, retval=N, signal=S, syscall=C,\ndelay_enter=T, delay_exit=T, poke_enter=@argN=HEX, poke_exit=@argN=HEX;\nwhen=FIRST[..LAST][+[STEP]] counts a task's calls; chance=10% draws from --seed" },
+    { names: ['--fault'], arg: 'SET[:error=E]', apply: (o, v) => o.inject.push(parseInject(v, '--fault', true)), help: 'make calls fail, with ENOSYS unless told: --inject with error= only' },
     { names: ['--core'], arg: 'FILE', apply: (o, v) => (o.core = v), help: 'write the core of a process that dies of SIGSEGV and the like to FILE, for gdb;\n%p, %e and so on in it as in core(5)' },
     { names: ['--stats'], apply: (o) => (o.stats = true), help: 'at the end, say how many instructions ran, how fast,\nand what was compiled and how it was used' },
     { names: names('-i', '--interactive'), apply: () => {}, help: 'accepted for docker users; stdin is always connected' },

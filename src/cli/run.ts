@@ -8,11 +8,9 @@ import { HostTerminal } from '../host/terminal.ts';
 import { LockstepDifference } from '../../cpu/index.ts';
 import { fdOutput, unblocked, writeAll } from '../host/output.ts';
 import { readProgram } from '../host/program.ts';
-import { BootError, DeadlockError, LivelockError } from '../machine/errors.ts';
+import { BootError, DeadlockError } from '../machine/errors.ts';
 import { Machine } from '../machine/machine.ts';
 import type { BootOptions } from '../machine/options.ts';
-import type { Explanation } from '../explain/types.ts';
-import { printExplanation, QuitKey } from './explain-keys.ts';
 import { runHelp, straceHelp } from './help.ts';
 import { type MachineArgs, machineDefaults, machineOptions } from './machine-options.ts';
 import { parseOptions, UsageError } from './options.ts';
@@ -212,9 +210,9 @@ async function execute(
     ...(args.core === null ? {} : { core: args.core }),
     ...(args.platform === null ? {} : { platform: args.platform }),
     ...(args.seed === null ? {} : { seed: args.seed }),
-    ...(args.livelock === null ? {} : { livelock: args.livelock }),
     ...(args.hostname === null ? {} : { hostname: args.hostname }),
     ...(args.cpus === null ? {} : { cpus: args.cpus }),
+    inject: args.inject,
     ...(tracer === null ? {} : { tracer }),
     report: (line) => {
       flush();
@@ -224,15 +222,14 @@ async function execute(
   const started = performance.now();
   let machine: Machine | null = null;
   let timer: NodeJS.Timeout | undefined;
-  let timedOut: Explanation | null = null;
+  let timedOut = false;
   try {
     machine = await Machine.boot(options);
     const m = machine;
-    const quit = new QuitKey(m, terminal, flush);
-    forwardSignals(m, terminal, quit);
+    forwardSignals(m, terminal);
     if (args.timeout !== null) {
       timer = setTimeout(() => {
-        timedOut = m.explainBusy();
+        timedOut = true;
         m.stop();
       }, args.timeout / 1e6);
     }
@@ -241,13 +238,11 @@ async function execute(
     return end.status;
   } catch (e) {
     flush();
-    terminal?.restore();
-    if (timedOut !== null) {
+    if (timedOut) {
       note(`the guest was still running after ${args.timeout! / 1e9} s and was killed (--timeout)`);
-      printExplanation(timedOut, false);
       return TIMED_OUT;
     }
-    if (e instanceof DeadlockError || e instanceof LivelockError || e instanceof LockstepDifference) {
+    if (e instanceof DeadlockError || e instanceof LockstepDifference) {
       note(e.message);
       return FAILED;
     }
@@ -269,10 +264,9 @@ function openDump(path: string): number {
   }
 }
 
-function forwardSignals(m: Machine, terminal: HostTerminal | null, quit: QuitKey): void {
+function forwardSignals(m: Machine, terminal: HostTerminal | null): void {
   for (const name of FORWARDED) {
     process.on(name, () => {
-      if (name === 'SIGQUIT') quit.pressed();
       // A terminal in raw mode sends no signals of its own: these come from outside and are for the whole guest.
       m.signalForeground(signalNumber(name));
     });

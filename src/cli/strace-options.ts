@@ -3,7 +3,7 @@ import { parseCallSet, type CallFilter } from '../../kernel/trace/groups.ts';
 import type { CallStatus } from '../../kernel/trace/strace.ts';
 import { sortKey, type SortKey } from '../../kernel/trace/summary.ts';
 import { signalNumber } from '../../kernel/trace/tables.ts';
-import { type MachineArgs, machineDefaults, machineOptions } from './machine-options.ts';
+import { type MachineArgs, machineDefaults, machineOptions, parseInject } from './machine-options.ts';
 import { type OptionSpec, parseCount, UsageError } from './options.ts';
 
 export interface StraceArgs extends MachineArgs {
@@ -106,9 +106,13 @@ function parseExpression(o: StraceArgs, text: string, known: (name: string) => b
     case 'decode-fd':
       o.fds = value === 'none' ? 0 : value === 'path' ? 1 : 2;
       return;
+    case 'inject':
+    case 'fault':
+      o.inject.push(parseInject(value, `-e ${key}=`, key === 'fault'));
+      return;
     default:
       throw new UsageError(
-        `-e ${key}= is not supported; -e takes trace=, signal=, status=, quiet=, abbrev=, decode-fds=`,
+        `-e ${key}= is not supported; -e takes trace=, signal=, status=, quiet=, abbrev=, decode-fds=, inject=, fault=`,
       );
   }
 }
@@ -126,7 +130,7 @@ export function straceOptions(known: (name: string) => boolean): OptionSpec<Stra
     { names: ['--output-separately'], apply: (o) => (o.follow = 2), help: 'as -ff' },
     { names: ['-o', '--output'], arg: 'FILE', apply: (o, v) => (o.output = v), help: 'write the trace to FILE instead of stderr' },
     { names: ['-A', '--output-append-mode'], apply: (o) => (o.append = true), help: 'append to the file of -o' },
-    { names: ['-e'], arg: 'EXPR', apply: (o, v) => parseExpression(o, v, known), help: 'trace=SET: names, %file %process %network %signal %ipc %desc %memory\n%creds %clock %stat …, /REGEX, !SET; signal=SET; status=SET; quiet=SET' },
+    { names: ['-e'], arg: 'EXPR', apply: (o, v) => parseExpression(o, v, known), help: 'trace=SET: names, %file %process %network %signal %ipc %desc %memory\n%creds %clock %stat …, /REGEX, !SET; signal=SET; status=SET; quiet=SET;\ninject=SET:WHAT, fault=SET: as --inject, --fault, into calls that are traced' },
     { names: ['--trace'], arg: 'SET', apply: (o, v) => parseExpression(o, `trace=${v}`, known), help: 'as -e trace=SET' },
     { names: ['--signal'], arg: 'SET', apply: (o, v) => (o.signals = parseSignals(v)), help: 'as -e signal=SET' },
     { names: ['--status'], arg: 'SET', apply: (o, v) => (o.status = parseStatus(v)), help: 'as -e status=SET' },

@@ -6,6 +6,7 @@ import type { HostTerminal } from '../../kernel/fs/tty/host-port.ts';
 import { TtyFile } from '../../kernel/fs/tty/tty-file.ts';
 import { Ttys } from '../../kernel/fs/tty/ttys.ts';
 import type { Tty } from '../../kernel/fs/tty/tty.ts';
+import type { Injection } from '../../kernel/inject/rule.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { personality, PersonalityError, type Personality } from '../../kernel/personality/personality.ts';
 import type { Task } from '../../kernel/task/task.ts';
@@ -14,6 +15,7 @@ import { HostNetwork, PublishError } from '../host/host-net.ts';
 import { hostCores } from '../host/core-dump.ts';
 import { HostEntropy, SeededEntropy } from '../host/entropy.ts';
 import { type InputPump, pumpSource, pumpStdin } from '../host/input.ts';
+import { injectionRule } from '../step/tampering.ts';
 import { makeCpu } from './cpus.ts';
 import { BootError } from './errors.ts';
 import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
@@ -63,7 +65,16 @@ const MOST_MEMORY = 2 ** 32 - 65536;
 const defaultTasks = (memory: number): number => Math.min(4096, Math.floor(memory / (8 * 16384)));
 const DEFAULT_FDS = 1048576;
 
+function checkInjection(what: string | Injection): void {
+  try {
+    injectionRule(what);
+  } catch (e) {
+    throw new BootError('setup', (e as Error).message);
+  }
+}
+
 export async function assemble(given: BootOptions): Promise<Assembly> {
+  for (const what of given.inject ?? []) checkInjection(what);
   const program = given.root === undefined ? findProgram(given) : null;
   const image = given.root === undefined ? null : await openImage(given.root, platformArch(given));
   const options = resolveOptions(given, image);

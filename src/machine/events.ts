@@ -123,6 +123,9 @@ export class TracerList implements Tracer {
   get format(): TraceFormat {
     return this.list[0].format;
   }
+  shows(t: Task): boolean {
+    return this.list.some((tracer) => tracer.shows?.(t) ?? false);
+  }
   seesIgnored(t: Task): boolean {
     return this.list.some((tracer) => tracer.seesIgnored?.(t) ?? false);
   }

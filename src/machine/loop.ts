@@ -130,7 +130,11 @@ export class Loop {
         }
         this.rounds++;
       }
-      if (!kernel.prepareUser(t)) continue;
+      if (!kernel.prepareUser(t)) {
+        // Cut short by somebody who looks: it goes on with this task, in this round.
+        if (this.stop && scheduler.current === t) this.prepared = t;
+        continue;
+      }
       if (this.rounds === this.inputRound && this.hooks.input?.(PLACE.prepared)) {
         this.prepared = t;
         continue;

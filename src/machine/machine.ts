@@ -1,4 +1,5 @@
 /** A Linux machine for one program: boots it, runs or steps it, and lets its host look inside. */
+import type { Injection } from '../../kernel/inject/rule.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { GuestConnection } from '../host/host-net.ts';
 import type { Arch } from '../../kernel/ports.ts';
@@ -8,15 +9,15 @@ import type { Task } from '../../kernel/task/task.ts';
 import { signalNumber } from '../../kernel/trace/tables.ts';
 import type { Tracer } from '../../kernel/trace/tracer.ts';
 import type { VirtualClock } from '../host/clock.ts';
+import { SeededEntropy } from '../host/entropy.ts';
 import type { InputPump } from '../host/input.ts';
 import { breathe, sleep } from '../host/wait.ts';
+import { Tampering } from '../step/tampering.ts';
 import { assemble, type Assembly } from './assemble.ts';
 import { LockstepDifference, type CompilerStats } from '../../cpu/index.ts';
 import { explain } from '../explain/explain.ts';
-import { LivelockDetector } from '../explain/livelock.ts';
-import { quitKey, quitKills } from '../explain/quit.ts';
 import type { Explanation } from '../explain/types.ts';
-import { DeadlockError, InternalError, LivelockError, StoppedError } from './errors.ts';
+import { DeadlockError, InternalError, StoppedError } from './errors.ts';
 import { undefinedInstructionReporter } from './undefined-instruction.ts';
 import { EventCount } from './event-count.ts';
 import { enterEvent, EventTracer, type Listeners, type MachineEvent, TracerList } from './events.ts';
@@ -65,6 +66,7 @@ export class Machine {
   private readonly userTracer: Tracer | null;
   private readonly events = new EventTracer((e) => this.heard(e));
   private readonly count: EventCount | null;
+  private readonly tampering: Tampering;
   /** Steps seen and not yet handed out. */
   private readonly steps: MachineEvent[] = [];
   private stepping = false;
@@ -81,10 +83,6 @@ export class Machine {
   private instructions = 0;
   private stoppedCallback: (() => void) | null = null;
   private deadlockReported = false;
-  /** Watches for a livelock: with BootOptions.livelock all the time. */
-  private detector: LivelockDetector | null = null;
-  private livelocked = false;
-  private inLoop = false;
 
   /**
    * Boots a machine with the program loaded and nothing executed yet. Throws BootError when the program, a mount or a
@@ -101,7 +99,11 @@ export class Machine {
     this.virtual = assembly.virtual;
     this.pumps = assembly.pumps;
     this.userTracer = options.tracer ?? null;
-    this.count = options.countEvents ? new EventCount(() => (this.loop.stop = true)) : null;
+    this.count = options.countEvents ? new EventCount(() => this.pause()) : null;
+    this.tampering = new Tampering(this.kernel, () =>
+      options.seed === undefined ? this.kernel.entropy : new SeededEntropy(`inject ${options.seed}`),
+    );
+    for (const what of options.inject ?? []) this.tampering.inject(what);
     this.loop.hooks.ran = (n) => {
       this.instructions += n;
       this.virtual?.ran(n);
@@ -111,15 +113,10 @@ export class Machine {
     assembly.onInput(() => this.kick());
     assembly.network.idleTime = () =>
       this.idleMs + (this.idleSince === null ? 0 : performance.now() - this.idleSince);
-    if (options.livelock !== undefined) {
-      this.detector = new LivelockDetector(this.kernel, options.livelock, () => {
-        this.livelocked = this.loop.stop = true;
-      });
-    }
     this.watch();
   }
 
-  /** Runs to the end of the first process. Throws DeadlockError when nothing can ever run again, LivelockError as BootOptions.livelock says. */
+  /** Runs to the end of the first process. Throws DeadlockError when nothing can ever run again. */
   async run(): Promise<ExitStatus> {
     await this.drive(() => false);
     return this.status!;
@@ -201,6 +198,14 @@ export class Machine {
       set.delete(listener);
       this.watch();
     };
+  }
+
+  /**
+   * Injects faults into calls from now on, as strace's `-e inject=` does: an expression like "openat:error=ENOENT:when=3+2", or
+   * an object. Of several that name a call the last counts. Returns what ends it; throws RangeError.
+   */
+  inject(what: string | Injection): () => void {
+    return this.tampering.inject(what);
   }
 
   /** Tasks alive, in order of creation. */
@@ -334,41 +339,7 @@ export class Machine {
    */
   explain(): Explanation {
     const reached = this.assembly.network.live || this.assembly.reachable();
-    return explain(this.kernel, {
-      connects: reached ? 'a connection from outside' : null,
-      livelock: this.detector?.found() ?? null,
-    });
-  }
-
-  /**
-   * The same, after the machine has run on for up to `ms` milliseconds of host time if somebody can run: calls that are
-   * repeated in vain are seen then. To be called while `run` or `step` waits (from a timer, say), not by a listener.
-   */
-  explainBusy(ms = 100): Explanation {
-    const { scheduler } = this.kernel;
-    if (this.inLoop || this.detector !== null || scheduler.runnable === 0 || this.status !== null)
-      return this.explain();
-    this.detector = new LivelockDetector(this.kernel);
-    this.watch();
-    try {
-      const end = performance.now() + ms;
-      for (let left = ms; left > 0 && scheduler.runnable > 0; left = end - performance.now()) {
-        if (this.runLoop(left) !== 'slice') break;
-      }
-      return this.explain();
-    } finally {
-      this.detector = null;
-      this.watch();
-    }
-  }
-
-  /** The byte the guest's terminal makes SIGQUIT of; null: none does. */
-  get quitKey(): number | null {
-    return quitKey(this.kernel);
-  }
-  /** Whether SIGQUIT to the foreground would end all of it. */
-  get quitKills(): boolean {
-    return quitKills(this.kernel);
+    return explain(this.kernel, { connects: reached ? 'a connection from outside' : null });
   }
 
   /** Called once, when every task of the guest has stopped (job control) and nothing else can run. */
@@ -405,7 +376,6 @@ export class Machine {
     const list: Tracer[] = this.userTracer ? [this.userTracer] : [];
     const heard = Object.values(this.listeners).some((s) => s.size > 0);
     if (heard || this.stepping) list.push(this.events);
-    if (this.detector !== null) list.push(this.detector);
     const { count } = this;
     if (count) list.push(count);
     this.kernel.tracer = list.length === 0 ? null : list.length === 1 ? list[0] : new TracerList(list);
@@ -426,8 +396,14 @@ export class Machine {
     else for (const f of this.listeners.exit) f(e);
     if (this.stepping && e.type !== 'enter') {
       this.steps.push(e);
-      this.loop.stop = true;
+      this.pause();
     }
+  }
+
+  /** Stops at once, in the middle of what happens between user mode and user mode. */
+  private pause(): void {
+    this.loop.stop = true;
+    this.kernel.pausing = true;
   }
 
   /** Something came from outside: an idle machine looks again. */
@@ -444,8 +420,7 @@ export class Machine {
       while (this.kernel.exitStatus === null && !done()) {
         if (this.stopRequested) throw new StoppedError();
         this.kicked = false;
-        const end = this.runLoop(SLICE_MS);
-        if (this.livelocked) throw new LivelockError(this.explain());
+        const end = this.runLoop();
         if (end === 'slice') await breathe();
         else if (end === 'idle') await this.idle();
       }
@@ -459,10 +434,10 @@ export class Machine {
     }
   }
 
-  private runLoop(milliseconds: number): LoopEnd {
-    this.inLoop = true;
+  private runLoop(): LoopEnd {
+    this.kernel.pausing = false;
     try {
-      return this.loop.run(milliseconds);
+      return this.loop.run(SLICE_MS);
     } catch (e) {
       if (e instanceof LockstepDifference) throw e;
       const t = this.kernel.scheduler.current;
@@ -472,8 +447,6 @@ export class Machine {
           ? `${t.tid} (${t.comm}) ran`
           : '';
       throw new InternalError(e, doing);
-    } finally {
-      this.inLoop = false;
     }
   }
 

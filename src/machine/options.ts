@@ -1,6 +1,7 @@
 /** What a machine is told at boot. */
 import type { FsLike } from '../host/host-fs.ts';
 import type { CpuOptions } from '../../cpu/index.ts';
+import type { Injection } from '../../kernel/inject/rule.ts';
 import type { Tracer } from '../../kernel/trace/tracer.ts';
 
 /** A host folder shown in the guest. */
@@ -172,10 +173,10 @@ export interface BootOptions {
   readonly quirks?: readonly string[];
   readonly noQuirks?: readonly string[];
   /**
-   * Ends the run with LivelockError when this many calls in a row had no effect and are a livelock: every task that runs
-   * repeats the same few calls with the same results. Costs a little at each call. Default: that goes on for ever.
+   * Faults: expressions as strace's `-e inject=` takes them ("read:error=EIO:when=3+2"), or objects. As with strace, only calls
+   * that `tracer` shows are touched, where there is one.
    */
-  readonly livelock?: number;
+  readonly inject?: readonly (string | Injection)[];
   /** Sees every call, for strace. */
   readonly tracer?: Tracer;
   /** Lines for the person running the machine: missing system calls, deadlock reports. Default: dropped. */

@@ -11,6 +11,7 @@ import type { Handler } from '../../../kernel/syscall/define.ts';
 import { FULL } from '../../../kernel/syscall/define.ts';
 import { buildSyscallTable, syscalls } from '../../../kernel/syscall/table.ts';
 import { absentRows } from '../../../kernel/syscall/absent.ts';
+import { replaceResult, tamperingOf } from '../../../kernel/syscall/tamper.ts';
 import type { Task } from '../../../kernel/task/task.ts';
 import type { Tracer } from '../../../kernel/trace/tracer.ts';
 import { DEFAULT_FORMAT } from '../../../kernel/trace/tracer.ts';
@@ -47,10 +48,8 @@ function withCall(run: Handler): { h: Harness; other: Task; call: () => number |
 class Recorder implements Tracer {
   readonly format = DEFAULT_FORMAT;
   readonly log: string[] = [];
-  onEnter: (t: Task) => void = () => {};
   enter(t: Task): void {
     this.log.push(`enter ${t.row?.name ?? t.nr}`);
-    this.onEnter(t);
   }
   exit(t: Task, result: number): void {
     this.log.push(`exit ${t.row?.name ?? t.nr} ${result}`);
@@ -189,25 +188,32 @@ describe('dispatch', () => {
     expect(runs.at(-1)).toBe('event kept');
   });
 
-  it('shows calls to the tracer, which may answer in the kernel’s place or change the number', () => {
+  it('shows calls to the tracer, after who may answer in the kernel’s place, change the number or the result', () => {
     const h = new Harness();
     const tracer = new Recorder();
     h.kernel.tracer = tracer;
+    let enter = (_t: Task): void => {};
+    let exit = (_t: Task): void => {};
+    h.kernel.tamper = { enter: (t) => enter(t), exit: (t) => exit(t) };
     expect(h.call(h.init, 'getpid')).toBe(1000);
-    tracer.onEnter = (t) => {
-      t.injected = -EINTR;
+    enter = (t) => {
+      tamperingOf(t).result = BigInt(-EINTR);
     };
     expect(h.call(h.init, 'getpid')).toBe(-EINTR);
-    tracer.onEnter = (t) => {
+    enter = (t) => {
       t.nr = 110;
     };
     expect(h.call(h.init, 'getpid')).toBe(1);
-    tracer.onEnter = () => {};
+    enter = () => {};
+    exit = (t) => replaceResult(t, 7n, false);
+    expect(h.call(h.init, 'getppid')).toBe(7);
+    expect(h.init.tampering).toBe(null);
+    h.kernel.tamper = null;
     const pid = h.call(h.init, 'fork')!;
     h.call(h.task(pid), 'exit_group', 3);
     expect(tracer.log).toEqual([
-      'enter getpid', 'exit getpid 1000', 'enter getpid', 'exit getpid -4', 'enter getpid', 'exit getppid 1',
-      'enter fork', 'attached 1001', 'exit fork 1001', 'enter exit_group', 'exited 1001 3',
+      'enter getpid', 'exit getpid 1000', 'enter getpid', 'exit getpid -4', 'enter getppid', 'exit getppid 1',
+      'enter getppid', 'exit getppid 7', 'enter fork', 'attached 1001', 'exit fork 1001', 'enter exit_group', 'exited 1001 3',
     ]); // prettier-ignore
   });
 

@@ -80,6 +80,7 @@ export async function here(
     env: ENV,
     cwd: process.cwd(),
     stdin: '',
+    inject: o.inject,
     tracer,
   });
   const end = await m.run();

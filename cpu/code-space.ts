@@ -65,6 +65,8 @@ export class CodeSpace {
   readonly jumpCache: number;
   /** Link fields that are set, as indices of 32-bit words: the ways that were taken since `forgetWays`. */
   readonly links: number[] = [];
+  /** A debugger's: cut where its breakpoints are, so no other address space may run on it. */
+  own = false;
   /** Where compiled code's windows are. */
   readonly anchors: Anchor[] = [];
 
@@ -183,8 +185,10 @@ export class CodeArena {
     let at = pc;
     let count = 0;
     let last = -1; // the record before, which a branch may be fused to
+    const cut = this.cutsOf === null ? null : this.cutsOf(table);
     for (;;) {
-      const length = this.decodeAt(table, at);
+      if (cut !== null && count > 0 && cut(at)) break;
+      const length = count === 0 ? this.decodeFirst(table, at) : this.decodeAt(table, at);
       if (length === NEED_MORE) {
         if (count === 0) return -1;
         break;
@@ -244,6 +248,9 @@ export class CodeArena {
     });
   }
 
+  /** Where a debugger wants blocks to end. Set by the cpu. */
+  cutsOf: ((table: PageTable) => ((pc: number) => boolean) | null) | null = null;
+
   /** An address space that shares the code has something else on a page just decoded: it must leave. Set by the cpu. */
   onDisagree: (table: PageTable) => void = () => undefined;
 
@@ -294,6 +301,21 @@ export class CodeArena {
     return Math.max(0, this.decodeAt(table, pc));
   }
 
+  /**
+   * The instruction a task is about to execute: its pages are mapped if they can be. Else whether there is a fault would
+   * depend on who shares the decoded code.
+   */
+  private decodeFirst(table: PageTable, pc: number): number {
+    let n = this.decodeAt(table, pc);
+    for (let pages = 0; n === NEED_MORE && pages < 2; pages++) {
+      const page = this.faultAddress - (this.faultAddress % PAGE);
+      table.prefault?.(page);
+      if (!(table.prot(page) & 4)) break;
+      n = this.decodeAt(table, pc);
+    }
+    return n;
+  }
+
   private decodeAt(table: PageTable, pc: number): number {
     const page = Math.floor(pc / PAGE) * PAGE;
     if (!(table.prot(page) & 4)) {
@@ -329,7 +351,7 @@ export class CodeArena {
    * Nothing is cached, no branch is linked.
    */
   decodeSingle(table: PageTable, pc: number, at: number): number {
-    const n = this.decodeAt(table, pc);
+    const n = this.decodeFirst(table, pc);
     if (n < 0) return n;
     const saved = this.next;
     this.next = this.translator.write(at, pc, 1);
@@ -373,6 +395,19 @@ export class CodeArena {
     }
     if (any) this.clearJumpCache(space.jumpCache);
     return any;
+  }
+
+  /** The same for the block that begins at `pc`; whatever goes on there must look it up. */
+  dropBlock(space: CodeSpace, pc: number): boolean {
+    const rec = space.blocks.get(pc);
+    if (rec === undefined) return false;
+    const { i32 } = this.memory;
+    this.onInvalidate(space, new Set([pc]));
+    i32[(rec + R.handler) >> 2] = this.translator.ids.stale;
+    space.blocks.delete(pc);
+    space.forgetWays(i32);
+    this.clearJumpCache(space.jumpCache);
+    return true;
   }
 
   private unmarkWriters(table: PageTable, page: number, frame: number): void {

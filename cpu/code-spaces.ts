@@ -37,6 +37,9 @@ export class CodeSpaces {
     this.sharedCache = memory.alloc(JUMP_CACHE_PAGES);
   }
 
+  /** Must an address space have code of its own? Set by a debugger. */
+  isOwn: (table: PageTable) => boolean = () => false;
+
   of(table: PageTable): CodeSpace | undefined {
     return this.used.get(table);
   }
@@ -46,7 +49,9 @@ export class CodeSpaces {
    * ran before it, is its parent most likely), or none yet.
    */
   take(table: PageTable, pc: number, last: CodeSpace | null): CodeSpace {
-    const space = this.find(table, pc, last) ?? this.make();
+    const own = this.isOwn(table);
+    const space = own ? this.make() : (this.find(table, pc, last) ?? this.make());
+    space.own = own;
     this.use(table, space);
     return space;
   }
@@ -117,6 +122,10 @@ export class CodeSpaces {
   private release(table: PageTable, space: CodeSpace): void {
     space.users.delete(table);
     if (space.users.size > 0) return;
+    if (space.own) {
+      this.drop(space);
+      return;
+    }
     this.arena.seal(space);
     this.idle.push(space);
     if (this.idle.length > MAX_IDLE) this.drop(this.idle.shift()!);
@@ -140,7 +149,7 @@ export class CodeSpaces {
       ...[...this.used.values()].slice(-LOOKED_AT),
       ...this.idle,
     ]) {
-      if (tried.has(space) || !space.claims.has(page)) continue;
+      if (tried.has(space) || space.own || !space.claims.has(page)) continue;
       tried.add(space);
       const missing = this.arena.fit(space, table);
       if (missing === FITS) {

@@ -4,12 +4,14 @@
  * what its generated code asks of the host.
  */
 import { Bounce } from './bounce.ts';
+import { CpuDebug, LONGEST_BLOCK, type DebuggedCore } from './debug.ts';
 import { CodeArena, UNDEFINED, type CodeSpace, type Translator } from './code-space.ts';
 import { CodeSpaces } from './code-spaces.ts';
 import {
   EXIT,
   FIXED_END,
   PTE_CODE,
+  PTE_WATCH,
   R,
   RECORD_SIZE,
   S,
@@ -31,7 +33,7 @@ import { writeTables } from './tables.ts';
 
 const PAGE = 4096;
 /** What a failed `lookup` means. */
-const LOOKUP_EXIT = [0, EXIT.fault, EXIT.protection, EXIT.alignment];
+const LOOKUP_EXIT = [0, EXIT.fault, EXIT.protection, EXIT.alignment, EXIT.debug];
 
 export interface CpuOptions {
   /** The interpreter's module. */
@@ -61,7 +63,7 @@ export interface CpuParts {
   readonly host: Readonly<Record<string, (...args: never[]) => unknown>>;
 }
 
-export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
+export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, DebuggedCore {
   readonly memory: Memory;
   private readonly arena: CodeArena;
   private readonly runFrom: (rec: number) => number;
@@ -84,6 +86,9 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   private beyond = 0;
   /** Changes whenever decoded code was dropped. */
   private generation = 0;
+  private debugger: CpuDebug | null = null;
+  /** `goBlockwise`: how many instructions it may do; −1: this is another run. */
+  private most = -1;
   private regs: R | null = null;
   private table: PageTable | null = null;
   private space: CodeSpace | null = null;
@@ -159,10 +164,33 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     return this.tier?.stats ?? null;
   }
 
+  /** Breakpoints and the like. Made when it is first asked for. */
+  get debug(): CpuDebug {
+    if (this.debugger) return this.debugger;
+    this.dropAllCode(); // ways between blocks were not noted
+    const debug = new CpuDebug(this);
+    this.arena.cutsOf = (table) => debug.cutsOf(table);
+    this.spaces.isOwn = (table) => debug.isolated(table);
+    return (this.debugger = debug);
+  }
+
+  isolate(table: PageTable): void {
+    this.detach(table);
+  }
+
+  dropCode(table: PageTable, address: number, onlyHead: boolean): void {
+    const space = this.spaces.of(table);
+    if (!space) return;
+    if (onlyHead) this.arena.dropBlock(space, address);
+    else this.arena.invalidate(space, address - (address % PAGE));
+    this.generation++;
+  }
+
   // ---- what tasks and address spaces are made of
 
   newRegs(): R {
     return this.makeRegs(this.blocks.take(this.contextSize), (r) => {
+      this.debugger?.released(r);
       if (this.regs === r) this.regs = null;
       r.base = r.home;
       this.blocks.give(r.home);
@@ -209,6 +237,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   }
 
   destroyed(table: PageTable): void {
+    this.debugger?.destroyed(table);
     this.detach(table);
     if (this.table !== table) return;
     this.table = null;
@@ -293,7 +322,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     const page = address - (address % PAGE);
     const entry = table.raw(page);
     const writable = (entry & 2) !== 0 && (entry & PTE_CODE) === 0;
-    if (entry === 0 || (write && !writable)) return -1;
+    if (entry === 0 || entry & PTE_WATCH || (write && !writable)) return -1;
     const windows = this.showWindows(space, table);
     const known = windows.find(page, writable);
     if (known >= 0) return known;
@@ -308,6 +337,35 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
    * Returns an EXIT; `regs` are exact: pc at the instruction that faulted, or behind the syscall or breakpoint.
    */
   run(regs: R, table: PageTable, fuel: number): number {
+    return this.debugger === null ? this.go(regs, table, fuel) : this.debugger.run(regs, table, fuel);
+  }
+
+  /** For the debugger: `run` block by block until `most` instructions may be done within the next block. */
+  goBlockwise(regs: R, table: PageTable, fuel: number, most: number): number {
+    const space = this.activate(regs, table);
+    space.forgetWays(this.memory.i32);
+    this.arena.clearJumpCache(space.jumpCache);
+    this.tier?.suspend();
+    this.compiling = null;
+    this.most = most;
+    try {
+      return this.go(regs, table, fuel);
+    } finally {
+      this.most = -1;
+      this.compiling = this.tier;
+      this.tier?.resume();
+    }
+  }
+
+  /** The next block is not to be begun. */
+  private mayPass(fuel: number): boolean {
+    if (this.most < 0) return false;
+    const retired = fuel - this.reserve - this.memory.i32[(STATE + S.fuel) >> 2];
+    return retired + LONGEST_BLOCK >= this.most;
+  }
+
+  /** `run` without a look at the debugger. */
+  go(regs: R, table: PageTable, fuel: number): number {
     let space = this.activate(regs, table);
     const { i32 } = this.memory;
     const fuelAt = (STATE + S.fuel) >> 2;
@@ -336,9 +394,11 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
           const pc = regs.pc;
           rec = this.lookup(space, table, pc);
           if (rec < 0 || generation !== this.generation) break;
-          if (patch > 0) {
+          if (this.most >= 0) {
+            if (this.mayPass(fuel)) return this.leave(fuel, EXIT.debug);
+          } else if (patch > 0) {
             i32[(from + patch) >> 2] = rec;
-            if (this.tier) space.links.push((from + patch) >> 2);
+            if (this.tier || this.debugger) space.links.push((from + patch) >> 2);
           } else this.arena.cacheJump(space.jumpCache, pc, rec);
           break;
         }
@@ -348,11 +408,18 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
           const pc = this.pcOf(at);
           const done = this.stepSlowly(regs, table, at);
           if (done !== EXIT.stop) return this.leaveMidBlock(regs, at, fuel, done);
+          if (this.debugger !== null && this.debugger.hits.length > 0) {
+            this.debugger.watchPc = pc;
+            this.preempts = this.branched;
+            i32[fuelAt] -= this.countOf(at) - (this.unfinished ? 1 : 0);
+            return this.leave(fuel, EXIT.debug);
+          }
           if (generation === this.generation && !this.branched) {
             rec = this.unfinished ? at : this.behind(at, pc); // the block's end counts it
           } else {
             i32[fuelAt] -= this.countOf(at) - (this.unfinished ? 1 : 0);
             if (i32[fuelAt] + this.reserve < 0) return this.leave(fuel, EXIT.preempt);
+            if (this.mayPass(fuel)) return this.leave(fuel, EXIT.debug);
             rec = this.lookup(space, table, regs.pc);
           }
           break;
@@ -435,7 +502,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     return rec;
   }
 
-  /** Block at `pc`; −1: fetch fault (faultAddress, faultAccess set), −2: no canonical address, −3: not aligned. */
+  /** Block at `pc`; −1: fetch fault (faultAddress, faultAccess set), −2: no canonical address, −3: not aligned, −4: a breakpoint. */
   private lookup(space: CodeSpace, table: PageTable, pc: number): number {
     const known = space.blocks.get(pc);
     if (known !== undefined) return known;
@@ -444,6 +511,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
       this.faultAddress = BigInt(pc);
       return -3;
     }
+    if (this.debugger !== null && this.debugger.breaksAt(table, pc)) return -4;
     if (this.arena.full) this.dropAllCode();
     if (!space.claims.has(pc - (pc % PAGE))) {
       const better = this.spaces.better(table);
@@ -469,7 +537,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
   /** `stepSlowly` did a branch: its block ends there, wherever it leads (a call to what follows it, say). */
   private branched = false;
   /** `stepSlowly` did one element of a REP instruction that has more to do. */
-  private unfinished = false;
+  unfinished = false;
 
   /**
    * Carries out one instruction whose access the TLB cannot serve: it crosses a page, or writes where decoded code lies.
@@ -491,6 +559,10 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     for (let round = 0; exit === EXIT.slow && round < 4; round++) {
       const address = view.getBigUint64(STATE + S.faultAddress, true);
       const bare = BigInt.asUintN(64 - this.tagBits, address);
+      if (this.debugger !== null && this.noticed(regs, table, pc, Number(bare))) {
+        exit = EXIT.debug;
+        break;
+      }
       const bad = bounce.serve(
         Number(bare),
         i32[(STATE + S.faultSize) >> 2],
@@ -510,6 +582,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     i32[(STATE + S.fuel) >> 2] = fuel;
     bounce.close();
     const done = exit === EXIT.stop || exit === EXIT.lookup || exit === EXIT.preempt;
+    if (!done && exit !== EXIT.debug && this.debugger !== null) this.debugger.hits.length = 0;
     const more = this.endElement(regs, count, done);
     if (!done) {
       if (exit === EXIT.slow)
@@ -523,6 +596,26 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     }
     for (const [from, to] of bounce.commit()) table.written(from, to - from);
     return EXIT.stop;
+  }
+
+  /** Tells the debugger of the access in STATE; whether to stop before it. */
+  private noticed(regs: R, table: PageTable, pc: number, address: number): boolean {
+    const { i32 } = this.memory;
+    const size = i32[(STATE + S.faultSize) >> 2];
+    const write = (i32[(STATE + S.faultAccess) >> 2] & 2) !== 0;
+    const debug = this.debugger!;
+    debug.watchPc = pc;
+    let before = debug.accessed(table, address, size, write);
+    // The TLB entry for this access serves another one of the same page: nobody asks about that.
+    const also = write ? null : this.alsoReads(regs, size);
+    if (also !== null && also - (also % PAGE) === address - (address % PAGE) && also !== address)
+      before = debug.accessed(table, also, size, false) || before;
+    return before;
+  }
+
+  /** What the instruction decoded last reads besides, as many bytes; null: nothing. */
+  protected alsoReads(_regs: R, _size: number): number | null {
+    return null;
   }
 
   /** A repeated instruction is to do one element; returns what `endElement` needs. */
@@ -542,11 +635,15 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
     this.faultAccess = this.memory.i32[(STATE + S.faultAccess) >> 2] & 3;
   }
 
+  /** The last instruction done alone, or the one that stopped a run at watched memory, is a preemption point. */
+  preempts = false;
+
   /** Executes exactly one instruction. Returns EXIT.stop when it retired, else its exit (with its effects, if any). */
   step(regs: R, table: PageTable): number {
     this.activate(regs, table);
     regs.resumeGeneration = -1;
     this.retired = 0;
+    this.preempts = false;
     const { i32 } = this.memory;
     const { pc } = regs;
     if (pc >= 2 ** 47) return EXIT.protection;
@@ -566,13 +663,17 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner {
       }
       i32[(STATE + S.fuel) >> 2] = -1;
       exit = this.runFrom(SINGLE);
-      if (exit === EXIT.slow) exit = this.stepSlowly(regs, table, i32[(STATE + S.exitRec) >> 2]);
-      else if (exit === EXIT.lookup || exit === EXIT.preempt) exit = EXIT.stop;
+      this.preempts = exit === EXIT.preempt;
+      if (exit === EXIT.slow) {
+        exit = this.stepSlowly(regs, table, i32[(STATE + S.exitRec) >> 2]);
+        this.preempts = exit === EXIT.stop && this.branched;
+      } else if (exit === EXIT.lookup || exit === EXIT.preempt) exit = EXIT.stop;
       else if (exit === EXIT.fault || exit === EXIT.alignment) this.noteFault();
       else if (exit === EXIT.stop || exit === EXIT.syscall || exit === EXIT.breakpoint) regs.pc = pc + n;
       i32[(STATE + S.simdPending) >> 2] = 0;
-    } while (this.unfinished);
-    if (exit === EXIT.stop || exit === EXIT.syscall || exit === EXIT.breakpoint) this.retired = 1;
+    } while (this.unfinished && !this.debugger?.hits.length);
+    const done = exit === EXIT.stop || exit === EXIT.syscall || exit === EXIT.breakpoint;
+    if (done && !this.unfinished) this.retired = 1;
     return exit;
   }
 }

@@ -174,9 +174,13 @@ export const EXIT = {
   stale: 12,
   /** An address (in faultAddress) or the pc is not aligned as it must be. */
   alignment: 13,
+  /** The debugger asked for it: `CpuDebug.stop` says what. Never without one. */
+  debug: 14,
 } as const;
 
 /** Page-table entry: frame byte offset (a multiple of 4096) and these low bits. */
 export const PTE_PRESENT = 8;
 /** Decoded code lies on this page: writes take the slow path. */
 export const PTE_CODE = 16;
+/** A debugger watches bytes of this page: every access takes the slow path. */
+export const PTE_WATCH = 32;

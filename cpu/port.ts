@@ -1,4 +1,5 @@
 /** What the machine asks of a cpu core, whichever it is. */
+import type { CpuDebug } from './debug.ts';
 import type { CompilerStats } from './jit/compiler.ts';
 import type { Memory } from './memory/memory.ts';
 import type { PageTable } from './memory/page-table.ts';
@@ -20,4 +21,6 @@ export interface CpuCore {
   readonly faultAccess: number;
   /** What its compiler did, if it has one. */
   readonly compilerStats?: CompilerStats | null;
+  /** Breakpoints and the like; absent where the core has none. Asking for it makes `run` a little slower from then on. */
+  readonly debug?: CpuDebug;
 }

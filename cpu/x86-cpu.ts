@@ -3,7 +3,7 @@ import { Cpu, type CpuOptions } from './cpu.ts';
 import { DE, IE, ZE } from './float/soft-float.ts';
 import { sseOperation } from './float/sse.ts';
 import { X87 } from './float/x87.ts';
-import { RCX, ZF } from './isa/x86_64/builder.ts';
+import { RCX, RDI, ZF } from './isa/x86_64/builder.ts';
 import { UNICORN_MISSING_ECX1, cpuid } from './isa/x86_64/cpuid.ts';
 import type { DecodeTables, HOST_IMPORTS } from './isa/x86_64/handlers.ts';
 import { X86Translator } from './isa/x86_64/translator.ts';
@@ -54,6 +54,10 @@ export class X86Cpu extends Cpu<X86Regs> {
 
   protected makeRegs(block: number, onRelease: (regs: TaskRegs) => void): X86Regs {
     return new X86Regs(this.memory, block, onRelease);
+  }
+
+  protected override alsoReads(regs: X86Regs): number | null {
+    return /^(rep(n?e) )?cmpsb?$/.test(this.x86.definition.name) ? regs.num(RDI) : null;
   }
 
   protected override beginElement(regs: X86Regs): bigint {

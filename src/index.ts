@@ -14,6 +14,9 @@ export {
   InternalError,
   StoppedError,
 } from './machine/errors.ts';
+export type {
+  Debugger, HookOptions, InstructionHit, InstructionHook, MemoryHit, MemoryHook, MemoryHookOptions,
+} from './debug/debugger.ts'; // prettier-ignore
 export { GuestFileError } from './machine/guest-files.ts';
 export type {
   BootOptions, FileContent, InputSource, MachineLimits, MountSpec, Output, OutputSink, PublishSpec, TerminalEnd,

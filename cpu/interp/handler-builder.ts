@@ -4,6 +4,7 @@ import {
   APART,
   EXIT,
   PTE_PRESENT,
+  PTE_WATCH,
   R,
   RECORD_SIZE,
   S,
@@ -110,7 +111,7 @@ export function interpreted<T extends Base<GuestBuilder>>(builder: T): T & Base<
           const offset = this.and(this.wrap(address), 0xfff);
           const pte = this.callHelper('walk', address)!;
           const fits = this.leU(this.add(offset, size), 4096);
-          const usable = this.eq(this.and(pte, PTE_PRESENT | 1), PTE_PRESENT | 1);
+          const usable = this.eq(this.and(pte, PTE_PRESENT | PTE_WATCH | 1), PTE_PRESENT | 1);
           this.set(out, this.add(this.and(pte, ~0xfff), offset));
           this.if(this.eqz(this.and(fits, usable)), () => {
             const apart = this.getState('i32.load', S.apartAt);

@@ -12,6 +12,7 @@ import {
   MISS_RECORDS,
   PTE_CODE,
   PTE_PRESENT,
+  PTE_WATCH,
   R,
   S,
   STATE,
@@ -111,7 +112,8 @@ export function buildMiss(
     leave(EXIT.fault);
   });
   const isWrite = b.nez(b.and(info, 2));
-  b.if(b.and(isWrite, b.nez(b.and(pte, PTE_CODE))), () => {
+  const seen = b.or(b.select(isWrite, b.i32(PTE_CODE), b.i32(0)), PTE_WATCH);
+  b.if(b.nez(b.and(pte, seen)), () => {
     leave(EXIT.slow);
   });
   const slot = b.and(b.wrap(b.shrU(address, 8)), (TLB_ENTRIES - 1) << 4);

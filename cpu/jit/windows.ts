@@ -4,7 +4,16 @@
  * known by an address in each, for all processes of a program; how far they reach is each address space's own, and kept
  * up to date as pages come and go.
  */
-import { PTE_CODE, PTE_PRESENT, W, WINDOWS, WINDOW_BYTES, WINDOW_COUNT, WINDOW_SIZES } from '../layout.ts';
+import {
+  PTE_CODE,
+  PTE_PRESENT,
+  PTE_WATCH,
+  W,
+  WINDOWS,
+  WINDOW_BYTES,
+  WINDOW_COUNT,
+  WINDOW_SIZES,
+} from '../layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { PageTable } from '../memory/page-table.ts';
 
@@ -71,7 +80,7 @@ export class Windows {
 
   private allows(entry: number, write: boolean): boolean {
     const need = PTE_PRESENT | (write ? WRITE | READ : READ);
-    return (entry & need) === need && !(write && entry & PTE_CODE);
+    return (entry & (need | PTE_WATCH)) === need && !(write && entry & PTE_CODE);
   }
 
   /** Stretches a window as far as it goes both ways. */

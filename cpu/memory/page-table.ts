@@ -3,7 +3,7 @@
  * its TLB misses and by the kernel through this class. Tables are 2 KiB, entries i32; the last level holds
  * frame | PTE_PRESENT | protection. Table frames come from the same RAM as everything else.
  */
-import { PTE_CODE, PTE_PRESENT } from '../layout.ts';
+import { PTE_CODE, PTE_PRESENT, PTE_WATCH } from '../layout.ts';
 import type { Memory } from './memory.ts';
 
 const TABLE_BYTES = 2048;
@@ -39,6 +39,8 @@ export class PageTable {
   prefault: ((page: number) => void) | null = null;
   /** Set by the kernel: calls back for every page, of any address space, through which this one's bytes may be written. */
   writers: ((page: number, fn: (table: PageTable, page: number) => void) => void) | null = null;
+  /** Pages a debugger watches. */
+  private watched: ReadonlySet<number> | null = null;
   private frames: number[] = [];
   private free: number[] = [];
 
@@ -89,6 +91,7 @@ export class PageTable {
     const { i32 } = this.memory;
     const old = i32[i];
     i32[i] = frame | PTE_PRESENT | (prot & 7) | this.codeBit(frame, prot);
+    if (this.watched?.has(page)) i32[i] |= PTE_WATCH;
     if (old !== 0) {
       this.owner.flush(this, page);
       if (old & PTE_CODE) this.owner.codeRemapped(this, page);
@@ -181,6 +184,24 @@ export class PageTable {
     if (i < 0) return;
     this.memory.i32[i] &= ~PTE_CODE;
     this.owner.flush(this, page);
+  }
+
+  /** From now on accesses to these pages, and no others, are the debugger's to see. */
+  watch(pages: ReadonlySet<number> | null): void {
+    const mark = (page: number, bit: number): void => {
+      const i = this.entry(page, false);
+      if (i < 0 || this.memory.i32[i] === 0) return;
+      this.memory.i32[i] = (this.memory.i32[i] & ~PTE_WATCH) | bit;
+      this.owner.flush(this, page);
+    };
+    const before = this.watched;
+    this.watched = pages;
+    before?.forEach((page) => {
+      if (!pages?.has(page)) mark(page, 0);
+    });
+    pages?.forEach((page) => {
+      mark(page, PTE_WATCH);
+    });
   }
 
   isCode(page: number): boolean {

@@ -30,6 +30,8 @@ export interface LoopHooks {
   flush?(): boolean;
   /** An instruction the cpu does not know; its bytes at t.regs.pc. */
   undefinedInstruction?(t: Task): void;
+  /** The debugger's: the cpu stopped with the task in the middle of a run, which goes on as if it had not. True: stop here. */
+  debug?(t: Task): boolean;
   /** The loop is in round `inputRound`, at this place: what a recording has for it comes in now. False: nothing did. */
   input?(place: Place): boolean;
 }
@@ -69,6 +71,8 @@ export class Loop {
   private pending: Task | null = null;
   /** A task that was ready to run when the loop had to stop. */
   private prepared: Task | null = null;
+  /** Instructions the prepared task did before its debugger stopped it: they count when its run is over. */
+  private begun = 0;
 
   constructor(kernel: Kernel, cpu: MachineCpu) {
     this.kernel = kernel;
@@ -117,6 +121,7 @@ export class Loop {
       let t = this.prepared;
       if (t !== null && scheduler.current === t) this.prepared = null;
       else {
+        if (this.begun > 0) this.endRun();
         this.prepared = null;
         t = scheduler.pick();
         if (t === null) {
@@ -130,7 +135,8 @@ export class Loop {
         }
         this.rounds++;
       }
-      if (!kernel.prepareUser(t)) {
+      if (this.begun > 0 && t.group.groupExit !== null) this.endRun(t);
+      if (this.begun === 0 && !kernel.prepareUser(t)) {
         // Cut short by somebody who looks: it goes on with this task, in this round.
         if (this.stop && scheduler.current === t) this.prepared = t;
         continue;
@@ -147,10 +153,18 @@ export class Loop {
       const exit = cpu.run(
         t.regs as unknown as TaskRegs,
         t.mm.pageTable as unknown as PageTable,
-        scheduler.left,
+        scheduler.left - this.begun,
       );
-      scheduler.ran(t, cpu.retired);
-      if (this.hooks.ran) this.hooks.ran(cpu.retired);
+      const retired = this.begun + cpu.retired;
+      if (exit === EXIT.debug) {
+        this.begun = retired;
+        this.prepared = t;
+        if (this.hooks.debug?.(t)) return 'stopped';
+        continue;
+      }
+      this.begun = 0;
+      scheduler.ran(t, retired);
+      if (this.hooks.ran) this.hooks.ran(retired);
       if (exit === EXIT.syscall) {
         if (this.hooks.beforeSyscall?.(t)) {
           this.pending = t;
@@ -163,6 +177,20 @@ export class Loop {
       untilSlice = Math.min(untilSlice, 1);
       this.act(t, exit);
     }
+  }
+
+  /** A run that a debugger stopped does not go on: the task did so much and no more. This is not what it would have done alone. */
+  endRun(t: Task | null = this.prepared): void {
+    if (t === null || this.begun === 0) return;
+    const { begun } = this;
+    this.begun = 0;
+    this.kernel.scheduler.ran(t, begun);
+    this.hooks.ran?.(begun);
+  }
+
+  /** Instructions the task did since its run began and a debugger stopped it. */
+  doneBy(t: Task): number {
+    return this.prepared === t ? this.begun : 0;
   }
 
   private serve(t: Task): boolean {

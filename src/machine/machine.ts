@@ -17,6 +17,7 @@ import { assemble, type Assembly } from './assemble.ts';
 import { LockstepDifference, type CompilerStats } from '../../cpu/index.ts';
 import { explain } from '../explain/explain.ts';
 import type { Explanation } from '../explain/types.ts';
+import { Debugger } from '../debug/debugger.ts';
 import { DeadlockError, InternalError, StoppedError } from './errors.ts';
 import { undefinedInstructionReporter } from './undefined-instruction.ts';
 import { EventCount } from './event-count.ts';
@@ -69,6 +70,7 @@ export class Machine {
   private readonly tampering: Tampering;
   /** Steps seen and not yet handed out. */
   private readonly steps: MachineEvent[] = [];
+  private debugging: Debugger | null = null;
   private stepping = false;
   private running = false;
   private stopRequested = false;
@@ -173,6 +175,40 @@ export class Machine {
     return this.count;
   }
 
+  /**
+   * Runs until `done` says so: it is asked at the start, whenever a hook of the debugger's answers true, and every few
+   * milliseconds. False: the machine is over.
+   */
+  async runUntil(done: () => boolean): Promise<boolean> {
+    await this.drive(done);
+    return this.status === null;
+  }
+
+  /**
+   * Runs until a task (the first process's, unless `tid`) has executed exactly `n` more instructions; other tasks may run in
+   * between, as they would have. A call is executed whole. False: the task ended first.
+   */
+  async stepInstructions(n = 1, tid?: number): Promise<boolean> {
+    const t = this.task(tid);
+    let done = false;
+    this.debug.stopAfter(t, n, () => (done = true));
+    try {
+      await this.drive(() => done || t.state === 'dead' || t.state === 'zombie');
+    } finally {
+      this.debug.cancelCount();
+    }
+    return done;
+  }
+
+  /** Hooks on instructions and memory. Throws RangeError on a core without (unicorn, lockstep). */
+  get debug(): Debugger {
+    if (this.debugging) return this.debugging;
+    const { debug } = this.loop.cpu;
+    if (!debug) throw new RangeError('this cpu core has no debugger; take jit or interp');
+    this.debugging = new Debugger(this.kernel, this.loop, debug, () => this.watch());
+    return this.debugging;
+  }
+
   /** How it ended; null while it has not. */
   get status(): ExitStatus | null {
     return this.kernel.exitStatus === null ? null : exitStatus(this.kernel.exitStatus);
@@ -271,8 +307,9 @@ export class Machine {
   }
 
   setReg(name: RegisterName, value: bigint, tid?: number): void {
-    const { regs } = this.task(tid);
-    regs.set(registerIndex(regs.arch, name), value);
+    const t = this.task(tid);
+    t.regs.set(registerIndex(t.regs.arch, name), value);
+    this.debugging?.moved(t);
   }
 
   /** A file of the guest, bytes. Throws GuestFileError. */
@@ -378,6 +415,7 @@ export class Machine {
     if (heard || this.stepping) list.push(this.events);
     const { count } = this;
     if (count) list.push(count);
+    if (this.debugging?.active) list.push(this.debugging.tracer);
     this.kernel.tracer = list.length === 0 ? null : list.length === 1 ? list[0] : new TracerList(list);
     if (this.stepping || (count && count.target !== Infinity)) {
       this.loop.hooks.beforeSyscall = (t) => {

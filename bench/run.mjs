@@ -1,14 +1,16 @@
 #!/usr/bin/env node
 // Side by side: native, qemu, Unicorn and ring3's cores on the same binaries, for both architectures. A full run writes
-// bench/RESULTS.md; --quick is one run of each without Unicorn and the interpreter.
+// bench/RESULTS.md; --quick is one run of each without Unicorn and the interpreter. With --keep the results go into a file of rows,
+// in the place of what it had for the same program and side, and bench/RESULTS.md is made of all it has: hours of
+// measuring can be done in parts.
 // Usage: node bench/run.mjs [--quick] [--only NAME,NAME…] [--sides native,qemu,unicorn,core,interp,jit] [--arch ARCH]
-//                           [--runs N] [--unicorn FILE.js] [--no-write]
-import { writeFileSync } from 'node:fs';
+//                           [--runs N] [--unicorn FILE.js] [--keep FILE.json] [--no-write]
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fetchDebian } from './debian.mjs';
 import { LONG_MS, inTurn, once, peakMemory, scratchFile } from './measure.mjs';
 import { PROGRAMS, makeInputs } from './programs.mjs';
 import { line, report } from './report.mjs';
-import { ARCHES, commandOf, sides } from './sides.mjs';
+import { ALL_SIDES, ARCHES, commandOf, sides } from './sides.mjs';
 
 const args = process.argv.slice(2);
 const flag = (name) => args.includes(name);
@@ -37,6 +39,11 @@ const wanted = (p) =>
   only
     ? only.some((o) => p.name.startsWith(o) || p.name === `busybox ${o}`)
     : !quick || ['loop', 'real', 'start'].includes(p.kind);
+const keep = option('--keep');
+/** By program: what was measured before, and now. */
+const kept = new Map(
+  keep && existsSync(keep) ? JSON.parse(readFileSync(keep, 'utf8')).map((r) => [r.name, r]) : [],
+);
 const rows = [];
 for (const p of PROGRAMS.filter(wanted)) {
   const trace = scratchFile('trace');
@@ -66,8 +73,22 @@ for (const p of PROGRAMS.filter(wanted)) {
   });
   rows.push(row);
   for (const arch of arches) console.log(line(row, arch, SIDES));
+  if (!keep) continue;
+  const old = kept.get(row.name);
+  kept.set(row.name, {
+    ...row,
+    x86_64: { ...old?.x86_64, ...row.x86_64 },
+    aarch64: { ...old?.aarch64, ...row.aarch64 },
+  });
+  writeFileSync(keep, JSON.stringify([...kept.values()], null, 1));
 }
 
+if (keep) {
+  const all = PROGRAMS.map((p) => kept.get(p.name)).filter((r) => r);
+  const there = ALL_SIDES.filter((s) => all.some((r) => ARCHES.some((arch) => r[arch][s.id])));
+  writeFileSync(new URL('RESULTS.md', import.meta.url), report(all, there, ARCHES, RUNS));
+  process.exit();
+}
 const text = report(rows, SIDES, arches, RUNS);
 if (quick || only || flag('--no-write') || arches.length < ARCHES.length) console.log(`\n${text}`);
 else writeFileSync(new URL('RESULTS.md', import.meta.url), text);

@@ -15,7 +15,7 @@ const UNICORN = fileURLToPath(new URL('../build/bench/unicorn', import.meta.url)
 export const qemuOf = (arch) => `/usr/bin/qemu-${arch}`;
 
 /** In the order of the columns. `core` is what ring3 is told to use. */
-const ALL = [
+export const ALL_SIDES = [
   { id: 'native', title: 'native' },
   { id: 'qemu', title: 'qemu' },
   { id: 'unicorn', title: 'Unicorn' },
@@ -33,7 +33,7 @@ function makeUnicorn() {
 /** Those of `ids` that work here, and a line about each that doesn't. */
 export function sides(ids, unicornJs) {
   const js = { id: 'unicornJs', title: 'Unicorn (wasm)', core: `unicorn:${unicornJs}` };
-  const wanted = [...ALL, ...(unicornJs ? [js] : [])].filter((s) => ids.includes(s.id) || s === js);
+  const wanted = [...ALL_SIDES, ...(unicornJs ? [js] : [])].filter((s) => ids.includes(s.id) || s === js);
   const hello = fileOf({ guest: 'hello' }, 'x86_64');
   const works = (s) => {
     if (s.id === 'unicorn') return makeUnicorn();

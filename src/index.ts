@@ -12,6 +12,7 @@ export {
   type BootErrorKind,
   DeadlockError,
   InternalError,
+  LivelockError,
   StoppedError,
 } from './machine/errors.ts';
 export type {
@@ -41,4 +42,11 @@ export { Strace, type StraceOptions } from '../kernel/trace/strace.ts';
 /** Kernels other than Linux: what `BootOptions.personality`, `quirks` and `noQuirks` take. */
 export { QUIRKS, PersonalityError } from '../kernel/personality/personality.ts';
 export type { Quirk, QuirkGroup } from '../kernel/personality/quirk.ts';
+/** Logs of other kernels, and what in them is not as Linux does it. */
+export { checkLog, type CheckResult } from './logs/check/check.ts';
+export { checkReport, type ReportOptions } from './logs/check/report.ts';
+export type { Finding, FindingKind } from './logs/check/finding.ts';
+export { LogError, readLog } from './logs/read.ts';
+export { callText } from './logs/events.ts';
+export type { KernelNote, Log, LogCall, LogEvent, LogFormat, LogRun, Unreadable } from './logs/events.ts';
 export { VERSION } from './version.ts';

@@ -19,8 +19,13 @@ const COST = 5000;
 export const HEAT: Heat = { slice: 10_000, longest: 1 << 17, samples: 6, warmUp: 600, cost: COST };
 export const KEPT = 48 << 20;
 
-/** Part of all samples a place must have, until there were so many of them. */
-export const SHARE = 0.05;
+/**
+ * Part of the samples since the warm-up a place must have, and how many at least, until there were so many samples. Loading the
+ * compiler, and compiling with it before V8 has optimised it, takes as long as interpreting some ten million instructions. In programs
+ * that do one thing the first place has a quarter of the samples or more; Python's start and its like stay below a tenth.
+ */
+export const SHARE = 0.15;
+export const LEAST = 30;
 export const BROAD = 5000;
 
 /** Samples after which the ways taken since they were forgotten are a picture of what runs, and until which it is good. */

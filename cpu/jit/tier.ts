@@ -29,6 +29,7 @@ import {
   LEAKS,
   LEAKS_ALONG,
   LEAKS_SHARED,
+  LEAST,
   LIKELY,
   LOOKS,
   MISSES_PER,
@@ -224,7 +225,7 @@ export class Tier {
     if (this.isPending(space, pc)) return;
     const enough = this.options.heat.samples * 2 ** ((p.done.get(pc) ?? 0) + Math.floor(p.wasted));
     // A program that does a bit of everything is over soon, or will be hot somewhere later.
-    if (warmUp > 0 && this.taken < BROAD && n < this.taken * SHARE) return;
+    if (warmUp > 0 && this.taken < BROAD && n < Math.max(LEAST, (this.taken - warmUp) * SHARE)) return;
     if (n < enough || head === undefined || !this.affordable) return;
     // What is compiled is what runs now: the ways taken since a little while ago.
     if (p.sinceForgotten > FRESH) {

@@ -16,7 +16,6 @@ import {
   EROFS,
 } from '../abi/errno.ts';
 import type { IoBuf } from '../mm/iobuf.ts';
-import type { MemObject } from '../mm/mem-object.ts';
 import { IdlePages } from '../mm/idle-pages.ts';
 import type { Memory } from '../mm/memory.ts';
 import { PageCacheObject, type Backing } from '../mm/objects.ts';
@@ -36,7 +35,7 @@ import {
   type FileSystem,
   type FsStat,
 } from './inode.ts';
-import { RegularFile } from './regular-file.ts';
+import { HostFile } from './host-file.ts';
 
 /** Shown by statfs; the host's own type says nothing to a guest. V9FS_MAGIC, as for folders shared with a VM. */
 const HOSTFS_MAGIC = 0x01021997;
@@ -45,6 +44,8 @@ const MAX_INODES = 16384;
 const MAX_DIRS = 128;
 /** Files of a stable folder that stay open on the host when the guest has closed them. */
 const MAX_IDLE_FILES = 64;
+/** Files of a stable folder up to this size are read by way of their pages, which stay. */
+const MAX_CACHED_FILE = 65536;
 
 export interface HostFsOptions {
   readonly dev: number;
@@ -168,6 +169,8 @@ export class HostInode extends Inode implements Backing {
   private shared: HostHandle = -1;
   private readers = 0;
   private cache: PageCacheObject | null = null;
+  /** The host could not read it when its pages were filled. */
+  private unreadable = false;
 
   constructor(fs: HostFileSystem, parent: HostInode | null, name: string, st: HostStat) {
     super();
@@ -493,6 +496,7 @@ export class HostInode extends Inode implements Backing {
     let done = 0;
     while (done < into.length) {
       const n = this.fs.host.read(h, into.subarray(done), offset + done);
+      if (n < 0) this.unreadable = true;
       if (n <= 0) return;
       done += n;
     }
@@ -515,10 +519,10 @@ export class HostInode extends Inode implements Backing {
     return this.write(offset, bytes) === 0;
   }
 
-  /** The pages mappings share; made at the first mmap. */
-  pages(name: string): PageCacheObject {
+  /** The pages mappings share; made when first needed, by way of `file`, whose name they get. */
+  pages(file: { readonly name: string }): PageCacheObject {
     return (this.cache ??= new PageCacheObject(this.fs.memory, this, {
-      name,
+      name: file.name,
       dev: this.fs.dev,
       ino: this.ino,
       idle: this.fs.idle,
@@ -527,70 +531,29 @@ export class HostInode extends Inode implements Backing {
   get mapped(): PageCacheObject | null {
     return this.cache;
   }
-}
 
-/** An open file of the host. */
-export class HostFile extends RegularFile {
-  override readonly inode: HostInode;
-  private readonly handle: HostHandle;
-
-  constructor(flags: number, inode: HostInode, handle: HostHandle) {
-    super(flags, inode);
-    this.inode = inode;
-    this.handle = handle;
-  }
-
-  override pread(buf: IoBuf, offset: number): number {
-    return this.readAt(buf, offset);
-  }
-  protected readAt(buf: IoBuf, offset: number): number {
-    const { host } = this.inode.fs;
-    const cache = this.inode.mapped;
+  /** Reads by way of the pages, where that is worth it. −1: ask the host. */
+  readCached(file: { readonly name: string }, buf: IoBuf, offset: number): number {
+    if (!this.fs.stable || this.bytes > MAX_CACHED_FILE) return -1;
+    const pages = this.pages(file);
+    pages.retain();
     let done = 0;
     for (const chunk of buf.chunks) {
-      let at = 0;
-      while (at < chunk.length) {
-        const part = at === 0 ? chunk : chunk.subarray(at);
-        const n = host.read(this.handle, part, offset + done);
-        if (n < 0) return done > 0 ? done : n;
-        if (n === 0) return done;
-        cache?.readCached(offset + done, part.subarray(0, n));
-        at += n;
-        done += n;
+      const n = pages.read(offset + done, chunk);
+      if (n < 0) {
+        done = done > 0 ? done : -1;
+        break;
       }
+      done += n;
+      if (n < chunk.length) break;
     }
-    return done;
-  }
-
-  protected writeAt(buf: IoBuf, offset: number, length: number): number {
-    const { host } = this.inode.fs;
-    const cache = this.inode.mapped;
-    let done = 0;
-    for (const chunk of buf.chunks) {
-      let at = 0;
-      const want = Math.min(chunk.length, length - done);
-      while (at < want) {
-        const part = chunk.subarray(at, want);
-        const n = host.write(this.handle, part, offset + done);
-        if (n <= 0) return done > 0 ? done : n || -EIO;
-        cache?.writeCached(offset + done, part.subarray(0, n));
-        at += n;
-        done += n;
-      }
-      if (done >= length) break;
+    if (this.unreadable) {
+      // Zeros are for mappings; a read says why.
+      this.unreadable = false;
+      pages.forget();
+      done = -1;
     }
+    pages.release();
     return done;
-  }
-
-  /** A shared writable mapping needs a file open for writing: mmap checked that. */
-  override mmap(): MemObject | number {
-    return this.inode.pages(this.name);
-  }
-  override fsync(): number {
-    const err = this.inode.mapped?.sync(0, Infinity) ?? 0;
-    return this.inode.fs.host.fsync(this.handle) || err;
-  }
-  override release(): void {
-    this.inode.closed(this.handle);
   }
 }

@@ -11,7 +11,8 @@ import type { Task } from '../task/task.ts';
 import type { Park } from '../wait.ts';
 import type { Path } from './dentry.ts';
 import { O_ACCMODE, O_RDONLY, type File } from './file.ts';
-import type { HostFile, HostInode } from './host-fs.ts';
+import type { HostFile } from './host-file.ts';
+import type { HostInode } from './host-fs.ts';
 import { type DirEntry, type Inode, RENAME_EXCHANGE, S_IFLNK, S_IFMT } from './inode.ts';
 import type { OverlayFs } from './overlay.ts';
 import { TmpfsFile } from './tmpfs-file.ts';
@@ -277,7 +278,9 @@ export class OverlayFile extends TmpfsFile {
   }
 
   protected override readAt(buf: IoBuf, offset: number): number {
-    return this.inode.below && this.from !== null ? this.from.pread(buf, offset) : super.readAt(buf, offset);
+    if (!this.inode.below || this.from === null) return super.readAt(buf, offset);
+    const n = this.inode.lower!.readCached(this, buf, offset);
+    return n >= 0 ? n : this.from.pread(buf, offset);
   }
   protected override seekData(offset: number, data: boolean): number {
     if (this.inode.below) return data ? offset : this.inode.size;
@@ -285,7 +288,7 @@ export class OverlayFile extends TmpfsFile {
   }
   /** As on Linux, a mapping made before the copy-up goes on showing the lower file. */
   override mmap(t: Task, prot: number, flags: number): MemObject | number {
-    return this.inode.below ? this.inode.lower!.pages(this.name) : super.mmap(t, prot, flags);
+    return this.inode.below ? this.inode.lower!.pages(this) : super.mmap(t, prot, flags);
   }
   override release(): void {
     this.from?.release();

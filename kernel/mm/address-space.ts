@@ -8,7 +8,7 @@ import {
   MAP_DENYWRITE, MAP_GROWSDOWN, MAP_LOCKED, MAP_NONBLOCK, MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_TYPE, RLIMIT_STACK,
 } from './flags.ts'; // prettier-ignore
 import { formatMaps } from './format.ts';
-import { MMAP_MIN_ADDR, pageDown, pageUp, STACK_GUARD_GAP } from './layout.ts';
+import { type Layout, MMAP_MIN_ADDR, pageDown, pageUp, STACK_GUARD_GAP } from './layout.ts';
 import type { MemObject } from './mem-object.ts';
 import { AnonObject, NO_RAM } from './objects.ts';
 import { placeFor, unused, type Place } from './place.ts';
@@ -69,8 +69,14 @@ export interface MapRequest {
 }
 
 export class AddressSpace extends Areas {
-  static create(ports: MemoryPorts, arch: Arch, owner: MemoryOwner | null = null): AddressSpace {
-    return new AddressSpace(ports, arch, owner);
+  /** `layout`: of another kernel (48-bit addresses); it must suit the page table. */
+  static create(
+    ports: MemoryPorts,
+    arch: Arch,
+    owner: MemoryOwner | null = null,
+    layout?: Layout,
+  ): AddressSpace {
+    return new AddressSpace(ports, arch, owner, layout);
   }
 
   /** Whether there is memory for its areas, and RAM for the page tables of a copy. */
@@ -93,7 +99,7 @@ export class AddressSpace extends Areas {
 
   /** A copy-on-write copy (dup_mmap). Pages of shared and unwritten file mappings come back by faults. */
   fork(owner: MemoryOwner | null = this.owner): AddressSpace {
-    const child = new AddressSpace(this.ports, this.arch, owner);
+    const child = new AddressSpace(this.ports, this.arch, owner, this.layout);
     child.forked = true;
     const { ram, pageTable } = this;
     const childTable = child.pageTable;

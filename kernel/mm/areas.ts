@@ -96,8 +96,7 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
   maxVm = 0;
   minorFaults = 0;
 
-  constructor(ports: MemoryPorts, arch: Arch, owner: MemoryOwner | null) {
-    const layout = layoutOf(arch);
+  constructor(ports: MemoryPorts, arch: Arch, owner: MemoryOwner | null, layout: Layout = layoutOf(arch)) {
     super(ports.memory.ram, ports.cpu.newPageTable(arch), layout.taskSize);
     this.ports = ports;
     this.memory = ports.memory;

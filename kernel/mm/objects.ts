@@ -121,6 +121,24 @@ export abstract class PagedObject implements MemObject {
     return frame === undefined ? null : this.memory.ram.u8.subarray(frame, frame + PAGE_SIZE);
   }
 
+  /**
+   * Copies bytes from `offset` on, bringing pages in. Returns how many, fewer at the end; NO_RAM when there is no room for
+   * the first of them.
+   */
+  read(offset: number, dst: Uint8Array): number {
+    const length = Math.min(dst.length, this.size - offset);
+    let pos = 0;
+    while (pos < length) {
+      const at = (offset + pos) % PAGE_SIZE;
+      const frame = this.frame((offset + pos - at) / PAGE_SIZE);
+      if (frame < 0) return pos > 0 ? pos : NO_RAM;
+      const n = Math.min(PAGE_SIZE - at, length - pos);
+      dst.set(this.memory.ram.u8.subarray(frame + at, frame + at + n), pos);
+      pos += n;
+    }
+    return pos;
+  }
+
   /** Overlays `dst`, the bytes from `offset` on, with what cached pages hold (read(2) after a mapped write). */
   readCached(offset: number, dst: Uint8Array): void {
     this.eachCached(offset, dst.length, (page, at, n, pos) => dst.set(page.subarray(at, at + n), pos));

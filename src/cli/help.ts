@@ -11,6 +11,7 @@ Usage:
   ring3 syscalls [--markdown]             which system calls there are, and how complete each is
   ring3 quirks [--personality P]          in what the personality starry differs from Linux
   ring3 preflight [--root DIR] PROG       what PROG would need that is not there: files, calls, processor
+  ring3 check [OPTIONS] LOG               what in a StarryOS log or strace's text is not as Linux does it
   ring3 version
   ring3 help [run|strace]
 

@@ -1,5 +1,6 @@
 /** The command line: `ring3 run|strace|syscalls|quirks|preflight|version|help`. */
 import { VERSION } from '../version.ts';
+import { checkCommand } from './check.ts';
 import { HELP } from './help.ts';
 import { UsageError } from './options.ts';
 import { preflightCommand } from './preflight.ts';
@@ -37,6 +38,11 @@ async function main(argv: readonly string[]): Promise<number> {
       say(1, text);
       return status;
     }
+    case 'check': {
+      const { text, status } = checkCommand(rest);
+      say(1, text);
+      return status;
+    }
     case 'version':
     case '--version':
     case '-V':
@@ -48,6 +54,7 @@ async function main(argv: readonly string[]): Promise<number> {
       if (rest[0] === 'run' || rest[0] === 'strace') return await main([rest[0], '--help']);
       if (rest[0] === 'syscalls' || rest[0] === 'preflight' || rest[0] === 'quirks')
         return await main([rest[0], '--help']);
+      if (rest[0] === 'check') return await main([rest[0], '--help']);
       if (rest.length > 0) throw new UsageError(`no help on '${rest[0]}'; 'ring3 help' shows what there is`);
       say(1, HELP);
       return 0;

@@ -8,9 +8,11 @@ import { HostTerminal } from '../host/terminal.ts';
 import { LockstepDifference } from '../../cpu/index.ts';
 import { fdOutput, unblocked, writeAll } from '../host/output.ts';
 import { readProgram } from '../host/program.ts';
-import { BootError, DeadlockError } from '../machine/errors.ts';
+import { BootError, DeadlockError, LivelockError } from '../machine/errors.ts';
 import { Machine } from '../machine/machine.ts';
 import type { BootOptions } from '../machine/options.ts';
+import type { Explanation } from '../explain/types.ts';
+import { printExplanation, QuitKey } from './explain-keys.ts';
 import { runHelp, straceHelp } from './help.ts';
 import { type MachineArgs, machineDefaults, machineOptions } from './machine-options.ts';
 import { parseOptions, UsageError } from './options.ts';
@@ -210,6 +212,7 @@ async function execute(
     ...(args.core === null ? {} : { core: args.core }),
     ...(args.platform === null ? {} : { platform: args.platform }),
     ...(args.seed === null ? {} : { seed: args.seed }),
+    ...(args.livelock === null ? {} : { livelock: args.livelock }),
     ...(args.hostname === null ? {} : { hostname: args.hostname }),
     ...(args.cpus === null ? {} : { cpus: args.cpus }),
     inject: args.inject,
@@ -222,14 +225,15 @@ async function execute(
   const started = performance.now();
   let machine: Machine | null = null;
   let timer: NodeJS.Timeout | undefined;
-  let timedOut = false;
+  let timedOut: Explanation | null = null;
   try {
     machine = await Machine.boot(options);
     const m = machine;
-    forwardSignals(m, terminal);
+    const quit = new QuitKey(m, terminal, flush);
+    forwardSignals(m, terminal, quit);
     if (args.timeout !== null) {
       timer = setTimeout(() => {
-        timedOut = true;
+        timedOut = m.explainBusy();
         m.stop();
       }, args.timeout / 1e6);
     }
@@ -238,11 +242,13 @@ async function execute(
     return end.status;
   } catch (e) {
     flush();
-    if (timedOut) {
+    terminal?.restore();
+    if (timedOut !== null) {
       note(`the guest was still running after ${args.timeout! / 1e9} s and was killed (--timeout)`);
+      printExplanation(timedOut, false);
       return TIMED_OUT;
     }
-    if (e instanceof DeadlockError || e instanceof LockstepDifference) {
+    if (e instanceof DeadlockError || e instanceof LivelockError || e instanceof LockstepDifference) {
       note(e.message);
       return FAILED;
     }
@@ -264,9 +270,10 @@ function openDump(path: string): number {
   }
 }
 
-function forwardSignals(m: Machine, terminal: HostTerminal | null): void {
+function forwardSignals(m: Machine, terminal: HostTerminal | null, quit: QuitKey): void {
   for (const name of FORWARDED) {
     process.on(name, () => {
+      if (name === 'SIGQUIT') quit.pressed();
       // A terminal in raw mode sends no signals of its own: these come from outside and are for the whole guest.
       m.signalForeground(signalNumber(name));
     });

@@ -16,6 +16,8 @@ export class HostTerminal implements TerminalPort {
   private saved: string | null = null;
   private nodeRaw = false;
   private gone = false;
+  /** Told of typed bytes before the guest gets them. */
+  onTyped: ((bytes: Uint8Array) => void) | null = null;
   private readonly atExit = (): void => this.restore();
   private readonly resized = (): void => this.end?.resize(this.size());
 
@@ -62,6 +64,7 @@ export class HostTerminal implements TerminalPort {
     const input = new ReadStream(0);
     this.input = input;
     input.on('data', (bytes: Uint8Array) => {
+      this.onTyped?.(bytes);
       this.held = bytes;
       this.offer();
     });

@@ -32,6 +32,16 @@ export class DeadlockError extends Error {
   }
 }
 
+/** What runs only repeats calls that have no effect (BootOptions.livelock). The message is as DeadlockError's. */
+export class LivelockError extends Error {
+  readonly explanation: Explanation;
+  constructor(explanation: Explanation) {
+    super(explanationLines(explanation).join('\n'));
+    this.name = 'LivelockError';
+    this.explanation = explanation;
+  }
+}
+
 /** `Machine.stop` ended the run. */
 export class StoppedError extends Error {
   constructor() {

@@ -16,9 +16,11 @@ import { Tampering } from '../step/tampering.ts';
 import { assemble, type Assembly } from './assemble.ts';
 import { LockstepDifference, type CompilerStats } from '../../cpu/index.ts';
 import { explain } from '../explain/explain.ts';
+import { LivelockDetector } from '../explain/livelock.ts';
+import { quitKey, quitKills } from '../explain/quit.ts';
 import type { Explanation } from '../explain/types.ts';
 import { Debugger } from '../debug/debugger.ts';
-import { DeadlockError, InternalError, StoppedError } from './errors.ts';
+import { DeadlockError, InternalError, LivelockError, StoppedError } from './errors.ts';
 import { undefinedInstructionReporter } from './undefined-instruction.ts';
 import { EventCount } from './event-count.ts';
 import { enterEvent, EventTracer, type Listeners, type MachineEvent, TracerList } from './events.ts';
@@ -85,6 +87,10 @@ export class Machine {
   private instructions = 0;
   private stoppedCallback: (() => void) | null = null;
   private deadlockReported = false;
+  /** Watches for a livelock: with BootOptions.livelock all the time. */
+  private detector: LivelockDetector | null = null;
+  private livelocked = false;
+  private inLoop = false;
 
   /**
    * Boots a machine with the program loaded and nothing executed yet. Throws BootError when the program, a mount or a
@@ -115,10 +121,15 @@ export class Machine {
     assembly.onInput(() => this.kick());
     assembly.network.idleTime = () =>
       this.idleMs + (this.idleSince === null ? 0 : performance.now() - this.idleSince);
+    if (options.livelock !== undefined) {
+      this.detector = new LivelockDetector(this.kernel, options.livelock, () => {
+        this.livelocked = this.loop.stop = true;
+      });
+    }
     this.watch();
   }
 
-  /** Runs to the end of the first process. Throws DeadlockError when nothing can ever run again. */
+  /** Runs to the end of the first process. Throws DeadlockError when nothing can ever run again, LivelockError as BootOptions.livelock says. */
   async run(): Promise<ExitStatus> {
     await this.drive(() => false);
     return this.status!;
@@ -376,7 +387,41 @@ export class Machine {
    */
   explain(): Explanation {
     const reached = this.assembly.network.live || this.assembly.reachable();
-    return explain(this.kernel, { connects: reached ? 'a connection from outside' : null });
+    return explain(this.kernel, {
+      connects: reached ? 'a connection from outside' : null,
+      livelock: this.detector?.found() ?? null,
+    });
+  }
+
+  /**
+   * The same, after the machine has run on for up to `ms` milliseconds of host time if somebody can run: calls that are
+   * repeated in vain are seen then. To be called while `run` or `step` waits (from a timer, say), not by a listener.
+   */
+  explainBusy(ms = 100): Explanation {
+    const { scheduler } = this.kernel;
+    if (this.inLoop || this.detector !== null || scheduler.runnable === 0 || this.status !== null)
+      return this.explain();
+    this.detector = new LivelockDetector(this.kernel);
+    this.watch();
+    try {
+      const end = performance.now() + ms;
+      for (let left = ms; left > 0 && scheduler.runnable > 0; left = end - performance.now()) {
+        if (this.runLoop(left) !== 'slice') break;
+      }
+      return this.explain();
+    } finally {
+      this.detector = null;
+      this.watch();
+    }
+  }
+
+  /** The byte the guest's terminal makes SIGQUIT of; null: none does. */
+  get quitKey(): number | null {
+    return quitKey(this.kernel);
+  }
+  /** Whether SIGQUIT to the foreground would end all of it. */
+  get quitKills(): boolean {
+    return quitKills(this.kernel);
   }
 
   /** Called once, when every task of the guest has stopped (job control) and nothing else can run. */
@@ -413,6 +458,7 @@ export class Machine {
     const list: Tracer[] = this.userTracer ? [this.userTracer] : [];
     const heard = Object.values(this.listeners).some((s) => s.size > 0);
     if (heard || this.stepping) list.push(this.events);
+    if (this.detector !== null) list.push(this.detector);
     const { count } = this;
     if (count) list.push(count);
     if (this.debugging?.active) list.push(this.debugging.tracer);
@@ -458,7 +504,8 @@ export class Machine {
       while (this.kernel.exitStatus === null && !done()) {
         if (this.stopRequested) throw new StoppedError();
         this.kicked = false;
-        const end = this.runLoop();
+        const end = this.runLoop(SLICE_MS);
+        if (this.livelocked) throw new LivelockError(this.explain());
         if (end === 'slice') await breathe();
         else if (end === 'idle') await this.idle();
       }
@@ -472,10 +519,11 @@ export class Machine {
     }
   }
 
-  private runLoop(): LoopEnd {
+  private runLoop(milliseconds: number): LoopEnd {
+    this.inLoop = true;
     this.kernel.pausing = false;
     try {
-      return this.loop.run(SLICE_MS);
+      return this.loop.run(milliseconds);
     } catch (e) {
       if (e instanceof LockstepDifference) throw e;
       const t = this.kernel.scheduler.current;
@@ -485,6 +533,8 @@ export class Machine {
           ? `${t.tid} (${t.comm}) ran`
           : '';
       throw new InternalError(e, doing);
+    } finally {
+      this.inLoop = false;
     }
   }
 

@@ -173,6 +173,11 @@ export interface BootOptions {
   readonly quirks?: readonly string[];
   readonly noQuirks?: readonly string[];
   /**
+   * Ends the run with LivelockError when this many calls in a row had no effect and are a livelock: every task that runs
+   * repeats the same few calls with the same results. Costs a little at each call. Default: that goes on for ever.
+   */
+  readonly livelock?: number;
+  /**
    * Faults: expressions as strace's `-e inject=` takes them ("read:error=EIO:when=3+2"), or objects. As with strace, only calls
    * that `tracer` shows are touched, where there is one.
    */

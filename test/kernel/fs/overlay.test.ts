@@ -2,7 +2,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { EACCES, EEXIST, ENOENT, ENOSPC, ENOTEMPTY, EWOULDBLOCK } from '../../../kernel/abi/errno.ts';
+import { EACCES, EEXIST, EIO, ENOENT, ENOSPC, ENOTEMPTY, EWOULDBLOCK } from '../../../kernel/abi/errno.ts';
 import { File, O_CREAT, O_RDONLY, O_RDWR, O_TMPFILE, O_WRONLY } from '../../../kernel/fs/file.ts';
 import type { HostDir, HostEntry, HostOpen } from '../../../kernel/fs/host-port.ts';
 import { openPath } from '../../../kernel/fs/open.ts';
@@ -522,6 +522,33 @@ describe.skipIf(process.platform !== 'linux')('overlay', () => {
     expect(opened).toBe(COUNT);
     expect(g.cat('/5')).toBe('content 5');
     expect([opened, open.size]).toEqual([COUNT + 1, 64]);
+  });
+
+  it('reads small files from the host once, large ones each time, and says when the host cannot', () => {
+    const lower = newFolder();
+    fs.writeFileSync(join(lower, 'small'), 'x'.repeat(65536));
+    fs.writeFileSync(join(lower, 'large'), 'y'.repeat(65537));
+    let reads = 0;
+    let fails = false;
+    class Counting extends NodeHostFs {
+      override read(file: number, into: Uint8Array, offset: number): number {
+        reads++;
+        return fails ? -EIO : super.read(file, into, offset);
+      }
+    }
+    const g = new Guest(lower, undefined, Counting);
+    fails = true;
+    expect(g.cat('/small')).toBe(-EIO);
+    fails = false;
+    expect(g.cat('/small')).toBe('x'.repeat(65536));
+    const before = reads;
+    expect(g.cat('/small')).toBe('x'.repeat(65536));
+    expect(reads).toBe(before);
+    expect(g.cat('/large')).toBe('y'.repeat(65537));
+    expect(g.cat('/large')).toBe('y'.repeat(65537));
+    expect(reads - before).toBeGreaterThan(30);
+    expect(g.put('/small', 'z', O_WRONLY)).toBe(1);
+    expect(g.cat('/small')).toBe('z' + 'x'.repeat(65535));
   });
 
   it('forgets unused names of large folders and nothing else', () => {

@@ -44,7 +44,7 @@ export const PROGRAMS = [
   {
     name: 'fork, exec, wait',
     guest: 'bench-spawn',
-    size: 1000,
+    size: 10_000,
     unit: 'processes',
     kind: 'rate',
     again: true,

@@ -146,6 +146,7 @@ async function fuzz(arch: Arch): Promise<{ breaks: number; hits: number; counts:
       if (exit !== EXIT.preempt || r.chance(0.1)) {
         const to = CODE + BLOCK * r.below(8);
         for (const s of [plain, debugged, stepped]) s.regs.pc = to;
+        debug.moved(debugged.regs);
       }
       stepped.regs.load(plain.regs.save());
       // The program's instructions begin where single steps find them.

@@ -410,7 +410,6 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
           if (done !== EXIT.stop) return this.leaveMidBlock(regs, at, fuel, done);
           if (this.debugger !== null && this.debugger.hits.length > 0) {
             this.debugger.watchPc = pc;
-            this.preempts = this.branched;
             i32[fuelAt] -= this.countOf(at) - (this.unfinished ? 1 : 0);
             return this.leave(fuel, EXIT.debug);
           }
@@ -418,7 +417,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
             rec = this.unfinished ? at : this.behind(at, pc); // the block's end counts it
           } else {
             i32[fuelAt] -= this.countOf(at) - (this.unfinished ? 1 : 0);
-            if (i32[fuelAt] + this.reserve < 0) return this.leave(fuel, EXIT.preempt);
+            if (this.preempts && i32[fuelAt] + this.reserve < 0) return this.leave(fuel, EXIT.preempt);
             if (this.mayPass(fuel)) return this.leave(fuel, EXIT.debug);
             rec = this.lookup(space, table, regs.pc);
           }
@@ -590,6 +589,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
       return exit;
     }
     this.branched = exit !== EXIT.stop;
+    this.preempts = exit === EXIT.preempt;
     if (exit === EXIT.stop) {
       this.unfinished = more;
       regs.pc = this.unfinished ? pc : pc + n;
@@ -666,7 +666,6 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
       this.preempts = exit === EXIT.preempt;
       if (exit === EXIT.slow) {
         exit = this.stepSlowly(regs, table, i32[(STATE + S.exitRec) >> 2]);
-        this.preempts = exit === EXIT.stop && this.branched;
       } else if (exit === EXIT.lookup || exit === EXIT.preempt) exit = EXIT.stop;
       else if (exit === EXIT.fault || exit === EXIT.alignment) this.noteFault();
       else if (exit === EXIT.stop || exit === EXIT.syscall || exit === EXIT.breakpoint) regs.pc = pc + n;

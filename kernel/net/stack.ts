@@ -57,7 +57,7 @@ export class NetStack {
   readonly udplite: PortTable;
   /** Abstract AF_UNIX names (the type, then the name from its NUL on), and sockets by the inode they are bound to. */
   readonly abstract = new Map<string, UnixSocket>();
-  readonly unixNodes = new WeakMap<Inode, UnixSocket>();
+  readonly unixNodes = new Map<Inode, UnixSocket>();
   /** Set by the machine before the guest starts. */
   host: HostNet | null;
   /** Hears of all that the host does here; null: nobody does. */

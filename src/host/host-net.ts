@@ -47,6 +47,8 @@ const ERRNO_OF: Readonly<Record<string, number>> = {
 }; // prettier-ignore
 
 export class HostNetwork implements HostNet {
+  /** Snapshots leave it alone. */
+  readonly rewinds = false;
   /** Host ports in the order of the publications. */
   readonly ports: number[] = [];
   private readonly stack: NetStack;

@@ -21,6 +21,7 @@ import { quitKey, quitKills } from '../explain/quit.ts';
 import type { Explanation } from '../explain/types.ts';
 import { Debugger } from '../debug/debugger.ts';
 import { DeadlockError, InternalError, LivelockError, StoppedError } from './errors.ts';
+import { Snapshots, type Snapshot } from '../timeline/snapshots.ts';
 import { undefinedInstructionReporter } from './undefined-instruction.ts';
 import { EventCount } from './event-count.ts';
 import { enterEvent, EventTracer, type Listeners, type MachineEvent, TracerList } from './events.ts';
@@ -101,6 +102,7 @@ export class Machine {
   private detector: LivelockDetector | null = null;
   private livelocked = false;
   private inLoop = false;
+  private snapshots: Snapshots | null = null;
 
   /**
    * Boots a machine with the program loaded and nothing executed yet. Throws BootError when the program, a mount or a
@@ -315,6 +317,54 @@ export class Machine {
     if (pgrp > 0) sendToPgrp(this.kernel, pgrp, info);
     else if (this.kernel.processes.first) sendToGroup(this.kernel.processes.first, info);
     this.kick();
+  }
+
+  /**
+   * The whole machine as it is: memory, registers, the kernel with all it holds, time and randomness, what was captured of
+   * stdout and stderr. Not what is outside: files of host folders, connections, what an output function was given. Input that
+   * comes later is there again after `restore`, at once. Throws Error while the machine runs, and on cpu cores that cannot.
+   */
+  snapshot(): Snapshot {
+    if (this.running) throw new Error('the machine is running: take snapshots between run, runTo and step');
+    const { instructions, rounds } = this;
+    return this.saved().take({ instructions, rounds, position: this.count?.position ?? null });
+  }
+
+  /** Makes the machine what it was when the snapshot was taken, in an ended one too. Throws Error while it runs. */
+  restore(s: Snapshot): void {
+    if (this.running) throw new Error('the machine is running: restore between run, runTo and step');
+    if (this.disposed) throw new Error('the machine was disposed of');
+    this.saved().restore(s);
+    this.stopRequested = false;
+    this.watch();
+  }
+
+  private saved(): Snapshots {
+    if (this.snapshots) return this.snapshots;
+    const { kernel, loop, assembly } = this;
+    const own = {
+      saveState: () => ({ instructions: this.instructions, steps: [...this.steps] }),
+      restoreState: (state: { instructions: number; steps: MachineEvent[] }) => {
+        this.instructions = state.instructions;
+        this.steps.splice(0, this.steps.length, ...state.steps);
+      },
+    };
+    const roots = [
+      kernel,
+      loop,
+      assembly.stdout,
+      assembly.stderr,
+      this.userTracer,
+      this.events,
+      this.count,
+      own,
+    ];
+    this.snapshots = new Snapshots(
+      loop.cpu,
+      roots.filter((r) => r !== null),
+      [kernel.syscalls, assembly.network],
+    );
+    return this.snapshots;
   }
 
   /** Ends `run` and `step`, wherever the guest is: they throw StoppedError. */

@@ -48,6 +48,11 @@ export class CodeSpaces {
   /** Must an address space have code of its own? Set by a debugger. */
   isOwn: (table: PageTable) => boolean = () => false;
 
+  /** Whose code each address space runs on. */
+  users(): ReadonlyMap<PageTable, CodeSpace> {
+    return new Map(this.used);
+  }
+
   of(table: PageTable): CodeSpace | undefined {
     return this.used.get(table);
   }

@@ -4,7 +4,7 @@
  * what its generated code asks of the host.
  */
 import { Bounce } from './bounce.ts';
-import { CpuDebug, LONGEST_BLOCK, type DebuggedCore } from './debug.ts';
+import { CpuDebug, LONGEST_BLOCK, type DebuggedCore, type SavedStops } from './debug.ts';
 import { CodeArena, UNDEFINED, type CodeSpace, type Translator } from './code-space.ts';
 import { CodeSpaces, type SavedSpaces } from './code-spaces.ts';
 import {
@@ -73,6 +73,7 @@ interface SavedCpu extends CpuState {
   readonly context: Uint8Array;
   readonly table: PageTable | null;
   readonly space: CodeSpace | null;
+  readonly stops: SavedStops | null;
 }
 
 export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, DebuggedCore {
@@ -297,6 +298,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
       context: this.memory.u8.slice(STATE, STATE + this.contextSize),
       table: this.table,
       space: this.space,
+      stops: this.debugger?.save() ?? null,
     };
     return saved;
   }
@@ -306,6 +308,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
     const { memory } = this;
     const changed = memory.load(saved.ram);
     this.blocks.load(saved.blocks);
+    const before = this.spaces.users();
     this.spaces.load(saved.spaces, changed);
     memory.u8.set(saved.context, STATE);
     this.regs = saved.regs as R | null;
@@ -316,6 +319,8 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
     this.windows.clear();
     if (this.shown) this.shown.active = false;
     this.shown = null;
+    const now = this.spaces.users();
+    this.debugger?.load(saved.stops, (table) => before.get(table) !== now.get(table), now.keys());
     if (!this.table) return;
     memory.i32[(STATE + S.pageTable) >> 2] = this.table.root;
     if (this.space) this.show(this.space, this.table);

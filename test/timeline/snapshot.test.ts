@@ -15,16 +15,20 @@ describe.each(['x86_64', 'aarch64'])('%s', (arch) => {
   it.each([
     ...GUESTS.map((name) => [name, 'interp'] as const),
     ...COMPILED.map((name) => [name, 'jit:1000:2'] as const),
-  ])('%s on %s runs again the same from anywhere', async (name, cpu) => {
-    const program = guestPath(name, arch);
-    if (program === null) {
-      console.log(`Left out: ${name} on ${arch}: not built on this machine`);
-      return;
-    }
-    const { difference, seen } = await rerun({ program, argv: [name], cpu, points: 3, times: 1 });
-    expect(difference).toBeNull();
-    expect(seen.position).toBeGreaterThan(20);
-  }, 120_000);
+  ])(
+    '%s on %s runs again the same from anywhere',
+    async (name, cpu) => {
+      const program = guestPath(name, arch);
+      if (program === null) {
+        console.log(`Left out: ${name} on ${arch}: not built on this machine`);
+        return;
+      }
+      const { difference, seen } = await rerun({ program, argv: [name], cpu, points: 3, times: 1 });
+      expect(difference).toBeNull();
+      expect(seen.position).toBeGreaterThan(20);
+    },
+    120_000,
+  );
 });
 
 const boot = (guest: string, more: object = {}): Promise<Machine> =>

@@ -1,33 +1,33 @@
 /** How strace 6.1 prints the arguments of the polling calls. */
 import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
-import type { ArgType } from '../trace/arg-types.ts';
-import { special, struct } from '../trace/args.ts';
+import { special, struct, valued } from '../trace/args.ts';
+import { decodeText } from '../trace/values.ts';
 import { POLL_EVENTS } from '../trace/tables.ts';
 import type { Table } from '../trace/tables.ts';
 import { addrText, fdText, flagsText, sigsetText, timespecText, traceFormat } from '../trace/text.ts';
 import { epollEventLayout } from './syscalls.ts';
 import type { TimeFormat } from './timeout.ts';
 
-export const EPOLL_CTL: Table = [[1, 'EPOLL_CTL_ADD'], [2, 'EPOLL_CTL_DEL'], [3, 'EPOLL_CTL_MOD']]; // prettier-ignore
-export const EPOLL_FLAGS: Table = [[0o2000000, 'EPOLL_CLOEXEC']];
+export const EPOLL_CTL = [[1, 'EPOLL_CTL_ADD'], [2, 'EPOLL_CTL_DEL'], [3, 'EPOLL_CTL_MOD']] as const satisfies Table; // prettier-ignore
+export const EPOLL_FLAGS = [[0o2000000, 'EPOLL_CLOEXEC']] as const satisfies Table;
 
 // strace prints timerfd_create's flags 1 and 2 by the names settime gives them.
-export const TFD_CREATE_FLAGS: Table = [
+export const TFD_CREATE_FLAGS = [
   [1, 'TFD_TIMER_ABSTIME'], [2, 'TFD_TIMER_CANCEL_ON_SET'], [0o2000000, 'TFD_CLOEXEC'], [0o4000, 'TFD_NONBLOCK'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 export const TFD_SETTIME_FLAGS = TFD_CREATE_FLAGS;
-export const SFD_FLAGS: Table = [[0o2000000, 'SFD_CLOEXEC'], [0o4000, 'SFD_NONBLOCK']]; // prettier-ignore
+export const SFD_FLAGS = [[0o2000000, 'SFD_CLOEXEC'], [0o4000, 'SFD_NONBLOCK']] as const satisfies Table; // prettier-ignore
 
-const EPOLL_EVENTS: Table = [
+const EPOLL_EVENTS = [
   [0x1, 'EPOLLIN'], [0x2, 'EPOLLPRI'], [0x4, 'EPOLLOUT'], [0x40, 'EPOLLRDNORM'], [0x80, 'EPOLLRDBAND'],
   [0x100, 'EPOLLWRNORM'], [0x200, 'EPOLLWRBAND'], [0x400, 'EPOLLMSG'], [0x8, 'EPOLLERR'], [0x10, 'EPOLLHUP'],
   [0x2000, 'EPOLLRDHUP'], [0x10000000, 'EPOLLEXCLUSIVE'], [0x20000000, 'EPOLLWAKEUP'],
   [0x40000000, 'EPOLLONESHOT'], [0x80000000, 'EPOLLET'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
 /** strace also knows the kernel-internal POLL_BUSY_LOOP (POLLMSG it does not print). */
-const POLLFD_EVENTS: Table = [...POLL_EVENTS, [0x8000, 'POLL_BUSY_LOOP']];
+const POLLFD_EVENTS = [...POLL_EVENTS, [0x8000, 'POLL_BUSY_LOOP']] as const satisfies Table;
 
 function eventText(t: Task, address: number): string | null {
   const { size, data } = epollEventLayout(t);
@@ -60,27 +60,45 @@ function arrayText(
 }
 
 /** epoll_ctl's event: an address only when the operation does not read it. */
-export const epollEvent = (name: string): ArgType =>
-  special(name, (t, a, i) => {
-    const p = a.ptr(i);
-    if (p === 0) return 'NULL';
-    return (a.i32(1) === 2 ? null : eventText(t, p)) ?? addrText(p);
-  });
+export const epollEvent = <N extends string>(name: N) =>
+  valued(
+    name,
+    (t, a, i) => {
+      const p = a.ptr(i);
+      if (p === 0) return 'NULL';
+      return (a.i32(1) === 2 ? null : eventText(t, p)) ?? addrText(p);
+    },
+    (t, a, i) => (a.ptr(i) === 0 ? null : eventValue(eventText(t, a.ptr(i)))),
+  );
+
+/** struct epoll_event as a value: `events` as strace writes them. */
+export interface EpollEventValue {
+  readonly events: string;
+  readonly data: { readonly u32: number; readonly u64: number | bigint };
+}
+const eventValue = (text: string | null): EpollEventValue | null =>
+  text === null ? null : (decodeText(text) as unknown as EpollEventValue);
 
 /** The array epoll_wait fills. */
-export const epollEvents = (name: string): ArgType =>
-  special(
+export const epollEvents = <N extends string>(name: N) =>
+  valued(
     name,
     (t, a, i, ret) => {
       const p = a.ptr(i);
       if (ret === null || ret < 0) return addrText(p);
       return arrayText(t, p, ret, epollEventLayout(t).size, (at) => eventText(t, at));
     },
+    (t, a, i, ret): readonly (EpollEventValue | null)[] | null =>
+      ret === null || ret < 0
+        ? null
+        : Array.from({ length: ret }, (_, k) =>
+            eventValue(eventText(t, a.ptr(i) + k * epollEventLayout(t).size)),
+          ),
     { out: true },
   );
 
 /** struct pollfd[nfds] as the caller gives it. */
-export const pollfds = (name: string): ArgType =>
+export const pollfds = <N extends string>(name: N) =>
   special(name, (t, a, i) => {
     const nfds = a.u32(1);
     if (nfds === 0) return a.ptr(i) === 0 ? 'NULL' : '[]';
@@ -143,7 +161,7 @@ function fdsetText(
   return `[${parts.join(' ')}]`;
 }
 
-export const fdset = (name: string): ArgType =>
+export const fdset = <N extends string>(name: N) =>
   special(name, (t, a, i) => {
     const p = a.ptr(i);
     const n = a.i32(0);
@@ -167,7 +185,7 @@ export const selectAux =
   };
 
 /** pselect6's {sigmask, sigsetsize}. */
-export const pselectMask = (name: string): ArgType =>
+export const pselectMask = <N extends string>(name: N) =>
   struct(name, (m, address) => {
     const v = m.viewIn(address, 16);
     if (!v) return null;
@@ -176,7 +194,7 @@ export const pselectMask = (name: string): ArgType =>
     return `{sigmask=${set === null ? addrText(at) : sigsetText(set)}, sigsetsize=${v.getBigUint64(8, true)}}`;
   });
 
-export const itimerspec = (name: string, option: { out?: boolean } = {}): ArgType =>
+export const itimerspec = <N extends string>(name: N, option: { out?: boolean } = {}) =>
   struct(
     name,
     (_m, address, t) => {

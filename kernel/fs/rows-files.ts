@@ -20,26 +20,26 @@ import {
 } from './trace.ts'; // prettier-ignore
 
 const atFlags = flags('flags', AT_STAT_FLAGS, 'AT_???');
-const UNLINK_FLAGS: Table = [[0x200, 'AT_REMOVEDIR']];
-const ACCESS_FLAGS: Table = [
+const UNLINK_FLAGS = [[0x200, 'AT_REMOVEDIR']] as const satisfies Table;
+const ACCESS_FLAGS = [
   [0x100, 'AT_SYMLINK_NOFOLLOW'], [0x200, 'AT_EACCESS'], [0x1000, 'AT_EMPTY_PATH'],
-]; // prettier-ignore
-const RENAME_FLAGS: Table = [[1, 'RENAME_NOREPLACE'], [2, 'RENAME_EXCHANGE'], [4, 'RENAME_WHITEOUT']]; // prettier-ignore
-const CLOSE_RANGE: Table = [[2, 'CLOSE_RANGE_UNSHARE'], [4, 'CLOSE_RANGE_CLOEXEC']]; // prettier-ignore
-const FLOCK: Table = [
+] as const satisfies Table; // prettier-ignore
+const RENAME_FLAGS = [[1, 'RENAME_NOREPLACE'], [2, 'RENAME_EXCHANGE'], [4, 'RENAME_WHITEOUT']] as const satisfies Table; // prettier-ignore
+const CLOSE_RANGE = [[2, 'CLOSE_RANGE_UNSHARE'], [4, 'CLOSE_RANGE_CLOEXEC']] as const satisfies Table; // prettier-ignore
+const FLOCK = [
   [1, 'LOCK_SH'], [2, 'LOCK_EX'], [4, 'LOCK_NB'], [8, 'LOCK_UN'], [32, 'LOCK_MAND'], [64, 'LOCK_READ'],
   [128, 'LOCK_WRITE'],
-]; // prettier-ignore
-const XATTR: Table = [[1, 'XATTR_CREATE'], [2, 'XATTR_REPLACE']]; // prettier-ignore
-const MOUNT: Table = [
+] as const satisfies Table; // prettier-ignore
+const XATTR = [[1, 'XATTR_CREATE'], [2, 'XATTR_REPLACE']] as const satisfies Table; // prettier-ignore
+const MOUNT = [
   [1, 'MS_RDONLY'], [2, 'MS_NOSUID'], [4, 'MS_NODEV'], [8, 'MS_NOEXEC'], [16, 'MS_SYNCHRONOUS'], [32, 'MS_REMOUNT'],
   [64, 'MS_MANDLOCK'], [128, 'MS_DIRSYNC'], [256, 'MS_NOSYMFOLLOW'], [1024, 'MS_NOATIME'], [2048, 'MS_NODIRATIME'],
   [4096, 'MS_BIND'], [8192, 'MS_MOVE'], [16384, 'MS_REC'], [32768, 'MS_SILENT'], [1 << 16, 'MS_POSIXACL'],
   [1 << 17, 'MS_UNBINDABLE'], [1 << 18, 'MS_PRIVATE'], [1 << 19, 'MS_SLAVE'], [1 << 20, 'MS_SHARED'],
   [1 << 21, 'MS_RELATIME'], [1 << 22, 'MS_KERNMOUNT'], [1 << 23, 'MS_I_VERSION'], [1 << 24, 'MS_STRICTATIME'],
   [1 << 25, 'MS_LAZYTIME'],
-]; // prettier-ignore
-const UMOUNT: Table = [[1, 'MNT_FORCE'], [2, 'MNT_DETACH'], [4, 'MNT_EXPIRE'], [8, 'UMOUNT_NOFOLLOW']]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
+const UMOUNT = [[1, 'MNT_FORCE'], [2, 'MNT_DETACH'], [4, 'MNT_EXPIRE'], [8, 'UMOUNT_NOFOLLOW']] as const satisfies Table; // prettier-ignore
 
 const dupFlags = special('flags', (t, a, i) =>
   flagsText(o.openFlagsIn(t.regs.arch, a.i32(i)), OPEN_FLAGS, 'O_???'),

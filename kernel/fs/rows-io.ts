@@ -10,24 +10,24 @@ import * as copy from './syscalls-copy.ts';
 import * as attr from './syscalls-attr.ts';
 import { offset, sendOffset } from './trace.ts';
 
-const RWF: Table = [
+const RWF = [
   [1, 'RWF_HIPRI'], [2, 'RWF_DSYNC'], [4, 'RWF_SYNC'], [8, 'RWF_NOWAIT'], [16, 'RWF_APPEND'],
-]; // prettier-ignore
-const SPLICE: Table = [
+] as const satisfies Table; // prettier-ignore
+const SPLICE = [
   [1, 'SPLICE_F_MOVE'], [2, 'SPLICE_F_NONBLOCK'], [4, 'SPLICE_F_MORE'], [8, 'SPLICE_F_GIFT'],
-]; // prettier-ignore
-const FALLOC: Table = [
+] as const satisfies Table; // prettier-ignore
+const FALLOC = [
   [1, 'FALLOC_FL_KEEP_SIZE'], [2, 'FALLOC_FL_PUNCH_HOLE'], [4, 'FALLOC_FL_NO_HIDE_STALE'],
   [8, 'FALLOC_FL_COLLAPSE_RANGE'], [16, 'FALLOC_FL_ZERO_RANGE'], [32, 'FALLOC_FL_INSERT_RANGE'],
   [64, 'FALLOC_FL_UNSHARE_RANGE'],
-]; // prettier-ignore
-const ADVICE: Table = [
+] as const satisfies Table; // prettier-ignore
+const ADVICE = [
   [0, 'POSIX_FADV_NORMAL'], [1, 'POSIX_FADV_RANDOM'], [2, 'POSIX_FADV_SEQUENTIAL'], [3, 'POSIX_FADV_WILLNEED'],
   [4, 'POSIX_FADV_DONTNEED'], [5, 'POSIX_FADV_NOREUSE'],
-]; // prettier-ignore
-const SYNC_RANGE: Table = [
+] as const satisfies Table; // prettier-ignore
+const SYNC_RANGE = [
   [1, 'SYNC_FILE_RANGE_WAIT_BEFORE'], [2, 'SYNC_FILE_RANGE_WRITE'], [4, 'SYNC_FILE_RANGE_WAIT_AFTER'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
 const iovIn = iovec('iov', 2);
 const iovOut = iovec('iov', 2, { out: true });

@@ -9,9 +9,11 @@ import {
   stringText,
   traceFormat,
 } from '../trace/text.ts';
-import { special, struct, type ArgType, type Table } from '../trace/args.ts';
+import { special, struct, valued, type Table } from '../trace/args.ts';
+import { flagNames, namedWords } from '../trace/values.ts';
 import { OPEN_ACCMODE, OPEN_FLAGS, WHENCE, signalName } from '../trace/tables.ts';
 import type { UserMemory } from '../mm/user-memory.ts';
+import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
 import { FILE_TYPES } from './abi-stat.ts';
 import { O_ACCMODE, O_CREAT, O_TMPFILE } from './file.ts';
@@ -24,17 +26,36 @@ export function openFlagsText(flags: number): string {
   return rest === 0 ? mode : `${mode}|${flagsText(rest, OPEN_FLAGS)}`;
 }
 
-export const openFlags = (name: string): ArgType =>
-  special(name, (t, a, i) => openFlagsText(openFlagsIn(t.regs.arch, a.i32(i))));
+const openWord = namedWords<(typeof OPEN_FLAGS | typeof OPEN_ACCMODE)[number][1]>([
+  ...flagNames(OPEN_FLAGS),
+  ...OPEN_ACCMODE.map(([value, name]) => ({ name, mask: O_ACCMODE, value })),
+]);
+
+/** open's flags; as a value with x86_64's bits on every architecture. */
+export const openFlags = <N extends string>(name: N) =>
+  valued(
+    name,
+    (t, a, i) => openFlagsText(openFlagsIn(t.regs.arch, a.i32(i))),
+    (t, a, i) => {
+      const flags = openFlagsIn(t.regs.arch, a.i32(i));
+      return openWord(flags, openFlagsText(flags));
+    },
+  );
 
 /** The mode of open: shown only where something may be created. */
-export const openMode = (name: string, flagsArg: number): ArgType =>
-  special(name, (t, a, i) => {
+export const openMode = <N extends string>(name: N, flagsArg: number) => {
+  const used = (t: Task, a: Args): boolean => {
     const flags = openFlagsIn(t.regs.arch, a.i32(flagsArg));
-    return flags & O_CREAT || (flags & O_TMPFILE) === O_TMPFILE ? octalText(a.u32(i) & 0xffff) : '';
-  });
+    return (flags & O_CREAT) !== 0 || (flags & O_TMPFILE) === O_TMPFILE;
+  };
+  return valued(
+    name,
+    (t, a, i) => (used(t, a) ? octalText(a.u32(i) & 0xffff) : ''),
+    (t, a, i) => (used(t, a) ? a.u32(i) & 0xffff : null),
+  );
+};
 
-const SPECIAL_BITS: Table = [[0o4000, 'S_ISUID'], [0o2000, 'S_ISGID'], [0o1000, 'S_ISVTX']]; // prettier-ignore
+const SPECIAL_BITS = [[0o4000, 'S_ISUID'], [0o2000, 'S_ISGID'], [0o1000, 'S_ISVTX']] as const satisfies Table; // prettier-ignore
 
 /** S_IFREG|0644: a whole st_mode. */
 export function modeText(mode: number): string {
@@ -43,7 +64,8 @@ export function modeText(mode: number): string {
   const special = (mode & 0o7000) === 0 ? '' : `${flagsText(mode & 0o7000, SPECIAL_BITS)}|`;
   return `${enumText(type, FILE_TYPES)}|${special}${octalText(mode & 0o777)}`;
 }
-export const fileMode = (name: string): ArgType => special(name, (_t, a, i) => modeText(a.u32(i) & 0xffff));
+export const fileMode = <N extends string>(name: N) =>
+  special(name, (_t, a, i) => modeText(a.u32(i) & 0xffff));
 
 export function devText(dev: number): string {
   const major = (dev >>> 8) & 0xfff;
@@ -51,14 +73,14 @@ export function devText(dev: number): string {
   return `makedev(${hexText(major)}, ${hexText(minor)})`;
 }
 /** mknod's device: shown only for device nodes. */
-export const deviceOf = (name: string, modeArg: number): ArgType =>
+export const deviceOf = <N extends string>(name: N, modeArg: number) =>
   special(name, (_t, a, i) => {
     const type = a.u32(modeArg) & 0o170000;
     return type === 0o020000 || type === 0o060000 ? devText(a.u32(i)) : '';
   });
 
 /** ustat's device. */
-export const deviceNumber = (name: string): ArgType => special(name, (_t, a, i) => devText(a.u32(i)));
+export const deviceNumber = <N extends string>(name: N) => special(name, (_t, a, i) => devText(a.u32(i)));
 
 /** `2026-11-21T03:16:30.000000005+0000`; '' for the epoch itself. */
 export function dateText(sec: bigint, nsec: number, digits = 9): string {
@@ -103,27 +125,47 @@ function statText(m: UserMemory, address: number, t: Task): string | null {
   }
   return `${out}}`;
 }
-export const statbuf: ArgType = struct('statbuf', statText, { out: true });
+/** struct stat as a value: as `strace -v` writes it. */
+export interface Stat {
+  /** makedev(0xfd, 0x1) */
+  readonly st_dev: string;
+  readonly st_ino: number;
+  /** S_IFREG|0644 */
+  readonly st_mode: string;
+  readonly st_nlink: number;
+  readonly st_uid: number;
+  readonly st_gid: number;
+  readonly st_blksize: number;
+  readonly st_blocks: number;
+  readonly st_size: number;
+  readonly st_atime: number;
+  readonly st_atime_nsec: number;
+  readonly st_mtime: number;
+  readonly st_mtime_nsec: number;
+  readonly st_ctime: number;
+  readonly st_ctime_nsec: number;
+}
+export const statbuf = struct<'statbuf', Stat>('statbuf', statText, { out: true });
 
-const STATX_MASK: Table = [
+const STATX_MASK = [
   [0xfff, 'STATX_ALL'], [0x7ff, 'STATX_BASIC_STATS'], [1, 'STATX_TYPE'], [2, 'STATX_MODE'], [4, 'STATX_NLINK'],
   [8, 'STATX_UID'], [16, 'STATX_GID'], [32, 'STATX_ATIME'], [64, 'STATX_MTIME'], [128, 'STATX_CTIME'],
   [256, 'STATX_INO'], [512, 'STATX_SIZE'], [1024, 'STATX_BLOCKS'], [2048, 'STATX_BTIME'], [0x1000, 'STATX_MNT_ID'],
   [0x2000, 'STATX_DIOALIGN'],
-]; // prettier-ignore
-const STATX_ATTRS: Table = [
+] as const satisfies Table; // prettier-ignore
+const STATX_ATTRS = [
   [0x4, 'STATX_ATTR_COMPRESSED'], [0x10, 'STATX_ATTR_IMMUTABLE'], [0x20, 'STATX_ATTR_APPEND'],
   [0x40, 'STATX_ATTR_NODUMP'], [0x800, 'STATX_ATTR_ENCRYPTED'], [0x1000, 'STATX_ATTR_AUTOMOUNT'],
   [0x2000, 'STATX_ATTR_MOUNT_ROOT'], [0x100000, 'STATX_ATTR_VERITY'], [0x200000, 'STATX_ATTR_DAX'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-export const statxMask: ArgType = special('mask', (_t, a, i) => flagsText(a.u32(i), STATX_MASK, 'STATX_???'));
-const STATX_SYNC: Table = [
+export const statxMask = special('mask', (_t, a, i) => flagsText(a.u32(i), STATX_MASK, 'STATX_???'));
+const STATX_SYNC = [
   [0, 'AT_STATX_SYNC_AS_STAT'],
   [0x2000, 'AT_STATX_FORCE_SYNC'],
   [0x4000, 'AT_STATX_DONT_SYNC'],
-];
-export const statxFlags: ArgType = special('flags', (_t, a, i) => {
+] as const satisfies Table;
+export const statxFlags = special('flags', (_t, a, i) => {
   const flags = a.u32(i);
   const sync = enumText(flags & 0x6000, STATX_SYNC);
   const rest = flags & ~0x6000;
@@ -131,12 +173,12 @@ export const statxFlags: ArgType = special('flags', (_t, a, i) => {
 });
 
 /** The AT_* of stat-like calls, in strace's order. */
-export const AT_STAT_FLAGS: Table = [
+export const AT_STAT_FLAGS = [
   [0x100, 'AT_SYMLINK_NOFOLLOW'], [0x200, 'AT_REMOVEDIR'], [0x400, 'AT_SYMLINK_FOLLOW'], [0x800, 'AT_NO_AUTOMOUNT'],
   [0x1000, 'AT_EMPTY_PATH'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-export const statxbuf: ArgType = struct(
+export const statxbuf = struct(
   'statxbuf',
   (m, address, t) => {
     const v = m.viewIn(address, 256);
@@ -174,19 +216,19 @@ export const statxbuf: ArgType = struct(
   { out: true },
 );
 
-const FS_MAGICS: Table = [
+const FS_MAGICS = [
   [0x01021994, 'TMPFS_MAGIC'], [0x9fa0, 'PROC_SUPER_MAGIC'], [0x62656572, 'SYSFS_MAGIC'], [0xef53, 'EXT2_SUPER_MAGIC'],
   [0x794c7630, 'OVERLAYFS_SUPER_MAGIC'], [0x1cd1, 'DEVPTS_SUPER_MAGIC'], [0x63677270, 'CGROUP2_SUPER_MAGIC'],
   [0x27e0eb, 'CGROUP_SUPER_MAGIC'], [0x858458f6, 'RAMFS_MAGIC'], [0x50495045, 'PIPEFS_MAGIC'],
   [0x534f434b, 'SOCKFS_MAGIC'], [0x09041934, 'ANON_INODE_FS_MAGIC'], [0x6969, 'NFS_SUPER_MAGIC'],
   [0x9123683e, 'BTRFS_SUPER_MAGIC'], [0x58465342, 'XFS_SUPER_MAGIC'], [0x01021997, 'V9FS_MAGIC'],
-]; // prettier-ignore
-const ST_FLAGS: Table = [
+] as const satisfies Table; // prettier-ignore
+const ST_FLAGS = [
   [0x20, 'ST_VALID'], [1, 'ST_RDONLY'], [2, 'ST_NOSUID'], [4, 'ST_NODEV'], [8, 'ST_NOEXEC'], [16, 'ST_SYNCHRONOUS'],
   [64, 'ST_MANDLOCK'], [1024, 'ST_NOATIME'], [2048, 'ST_NODIRATIME'], [4096, 'ST_RELATIME'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-export const ustatbuf: ArgType = struct(
+export const ustatbuf = struct(
   'ubuf',
   (m, address) => {
     const v = m.viewIn(address, 32);
@@ -196,7 +238,7 @@ export const ustatbuf: ArgType = struct(
   { out: true },
 );
 
-export const statfsbuf: ArgType = struct(
+export const statfsbuf = struct(
   'buf',
   (m, address) => {
     const v = m.viewIn(address, 120);
@@ -213,7 +255,7 @@ export const statfsbuf: ArgType = struct(
 );
 
 /** getdents: `0x7ffc… /* 8 entries *\/`, or the entries with -v. */
-export const dirents = (old: boolean): ArgType =>
+export const dirents = (old: boolean) =>
   special(
     'dirp',
     (t, a, i, ret) => {
@@ -241,40 +283,40 @@ export const dirents = (old: boolean): ArgType =>
     },
     { out: true },
   );
-const D_TYPES: Table = [
+const D_TYPES = [
   [0, 'DT_UNKNOWN'], [1, 'DT_FIFO'], [2, 'DT_CHR'], [4, 'DT_DIR'], [6, 'DT_BLK'], [8, 'DT_REG'], [10, 'DT_LNK'],
   [12, 'DT_SOCK'], [14, 'DT_WHT'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
 /** A path the kernel writes, NUL included (getcwd). */
-export const outPath = (name: string): ArgType =>
+export const outPath = <N extends string>(name: N) =>
   special(name, (t, a, i, ret) => (ret === null || ret < 0 ? addrText(a.ptr(i)) : stringText(t, a.ptr(i))), {
     out: true,
   });
 
 /** An id where −1 means "leave alone". */
-export const ownerId = (name: string): ArgType =>
+export const ownerId = <N extends string>(name: N) =>
   special(name, (_t, a, i) => (a.i32(i) === -1 ? '-1' : String(a.u32(i))));
 
 // fcntl
 
-export const FCNTL_COMMANDS: Table = [
+export const FCNTL_COMMANDS = [
   [0, 'F_DUPFD'], [1, 'F_GETFD'], [2, 'F_SETFD'], [3, 'F_GETFL'], [4, 'F_SETFL'], [5, 'F_GETLK'], [6, 'F_SETLK'],
   [7, 'F_SETLKW'], [8, 'F_SETOWN'], [9, 'F_GETOWN'], [10, 'F_SETSIG'], [11, 'F_GETSIG'], [15, 'F_SETOWN_EX'],
   [16, 'F_GETOWN_EX'], [17, 'F_GETOWNER_UIDS'], [36, 'F_OFD_GETLK'], [37, 'F_OFD_SETLK'], [38, 'F_OFD_SETLKW'],
   [1024, 'F_SETLEASE'], [1025, 'F_GETLEASE'], [1026, 'F_NOTIFY'], [1029, 'F_CANCELLK'], [1030, 'F_DUPFD_CLOEXEC'],
   [1031, 'F_SETPIPE_SZ'], [1032, 'F_GETPIPE_SZ'], [1033, 'F_ADD_SEALS'], [1034, 'F_GET_SEALS'],
   [1035, 'F_GET_RW_HINT'], [1036, 'F_SET_RW_HINT'], [1037, 'F_GET_FILE_RW_HINT'], [1038, 'F_SET_FILE_RW_HINT'],
-]; // prettier-ignore
-const LOCK_TYPES: Table = [[0, 'F_RDLCK'], [1, 'F_WRLCK'], [2, 'F_UNLCK']]; // prettier-ignore
-const OWNER_TYPES: Table = [[0, 'F_OWNER_TID'], [1, 'F_OWNER_PID'], [2, 'F_OWNER_PGRP']]; // prettier-ignore
-const SEALS: Table = [
+] as const satisfies Table; // prettier-ignore
+const LOCK_TYPES = [[0, 'F_RDLCK'], [1, 'F_WRLCK'], [2, 'F_UNLCK']] as const satisfies Table; // prettier-ignore
+const OWNER_TYPES = [[0, 'F_OWNER_TID'], [1, 'F_OWNER_PID'], [2, 'F_OWNER_PGRP']] as const satisfies Table; // prettier-ignore
+const SEALS = [
   [1, 'F_SEAL_SEAL'], [2, 'F_SEAL_SHRINK'], [4, 'F_SEAL_GROW'], [8, 'F_SEAL_WRITE'], [16, 'F_SEAL_FUTURE_WRITE'],
-]; // prettier-ignore
-const NOTIFY: Table = [
+] as const satisfies Table; // prettier-ignore
+const NOTIFY = [
   [1, 'DN_ACCESS'], [2, 'DN_MODIFY'], [4, 'DN_CREATE'], [8, 'DN_DELETE'], [16, 'DN_RENAME'], [32, 'DN_ATTRIB'],
   [0x80000000, 'DN_MULTISHOT'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
 function flockText(m: UserMemory, address: number, withPid: boolean): string | null {
   const v = m.viewIn(address, 32);
@@ -293,7 +335,7 @@ const ownerText = (m: UserMemory, address: number): string | null => {
 const NO_ARGUMENT = new Set([1, 3, 9, 11, 1025, 1032, 1034]);
 
 /** F_GETLK and F_GETOWN_EX show what the kernel wrote, so the argument is printed after the call. */
-export const fcntlArg: ArgType = special(
+export const fcntlArg = special(
   'arg',
   (t, a, i, ret) => {
     const cmd = a.u32(1);
@@ -352,7 +394,7 @@ export function fcntlNote(t: Task, cmd: number, ret: number): string | null {
 // Times.
 
 /** struct timespec[2] of utimensat. */
-export const utimeSpecs: ArgType = struct('times', (m, address) => {
+export const utimeSpecs = struct('times', (m, address) => {
   const v = m.viewIn(address, 32);
   if (v === null) return null;
   const one = (at: number): string => {
@@ -365,7 +407,7 @@ export const utimeSpecs: ArgType = struct('times', (m, address) => {
   return `[${one(0)}, ${one(16)}]`;
 });
 /** struct timeval[2] of utimes. */
-export const utimeVals: ArgType = struct('times', (m, address) => {
+export const utimeVals = struct('times', (m, address) => {
   const v = m.viewIn(address, 32);
   if (v === null) return null;
   const one = (at: number): string => {
@@ -376,7 +418,7 @@ export const utimeVals: ArgType = struct('times', (m, address) => {
   return `[${one(0)}, ${one(16)}]`;
 });
 /** struct utimbuf. */
-export const utimbuf: ArgType = struct('times', (m, address) => {
+export const utimbuf = struct('times', (m, address) => {
   const v = m.viewIn(address, 16);
   if (v === null) return null;
   const [actime, modtime] = [v.getBigInt64(0, true), v.getBigInt64(8, true)];
@@ -385,7 +427,7 @@ export const utimbuf: ArgType = struct('times', (m, address) => {
 });
 
 /** sendfile's loff_t *: `[0] => [3]` once it moved by the result. */
-export const sendOffset: ArgType = special(
+export const sendOffset = special(
   'offset',
   (t, a, i, ret) => {
     const address = a.ptr(i);
@@ -398,14 +440,14 @@ export const sendOffset: ArgType = special(
 );
 
 /** loff_t * the call reads. */
-export const offset = (name: string): ArgType =>
+export const offset = <N extends string>(name: N) =>
   struct(name, (m, address) => {
     const n = m.u64(address);
     return n === null ? null : `[${BigInt.asIntN(64, n)}]`;
   });
 
 /** struct open_how. */
-export const openHow: ArgType = special('how', (t, a, i) => {
+export const openHow = special('how', (t, a, i) => {
   const address = a.ptr(i);
   if (address === 0) return 'NULL';
   const size = a.size(i + 1);
@@ -417,13 +459,13 @@ export const openHow: ArgType = special('how', (t, a, i) => {
   if (mode !== 0 || flags & O_CREAT || (flags & O_TMPFILE) === O_TMPFILE) out += `, mode=${octalText(mode)}`;
   return `${out}, resolve=${flagsText(v.getUint32(16, true), RESOLVE_FLAGS, 'RESOLVE_???')}}`;
 });
-const RESOLVE_FLAGS: Table = [
+const RESOLVE_FLAGS = [
   [1, 'RESOLVE_NO_XDEV'], [2, 'RESOLVE_NO_MAGICLINKS'], [4, 'RESOLVE_NO_SYMLINKS'], [8, 'RESOLVE_BENEATH'],
   [16, 'RESOLVE_IN_ROOT'], [32, 'RESOLVE_CACHED'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
 /** A value of an extended attribute the kernel writes. */
-export const outValue = (name: string): ArgType =>
+export const outValue = <N extends string>(name: N) =>
   special(
     name,
     (t, a, i, ret) =>
@@ -432,7 +474,7 @@ export const outValue = (name: string): ArgType =>
   );
 
 /** The arguments of sysfs after its first, which says what they are. */
-export const sysfsArg = (n: 1 | 2): ArgType =>
+export const sysfsArg = <N extends 1 | 2>(n: N) =>
   special(
     `arg${n}`,
     (t, a, i, ret) => {
@@ -452,6 +494,6 @@ export const sysfsArg = (n: 1 | 2): ArgType =>
   );
 
 /** mount's data: a string for everything but bind mounts, where it is not looked at. */
-export const mountData: ArgType = special('data', (t, a, i) =>
+export const mountData = special('data', (t, a, i) =>
   a.u32(3) & (4096 | 8192) ? addrText(a.ptr(i)) : stringText(t, a.ptr(i)),
 );

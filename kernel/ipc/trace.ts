@@ -6,37 +6,42 @@ import { special, struct } from '../trace/args.ts';
 import { OPEN_FLAGS, OPEN_ACCMODE, type Table } from '../trace/tables.ts';
 import { addrText, bytesText, enumText, flagsText, hexText, traceFormat } from '../trace/text.ts';
 
-const IPC_CMDS: Table = [[0, 'IPC_RMID'], [1, 'IPC_SET'], [2, 'IPC_STAT'], [3, 'IPC_INFO']]; // prettier-ignore
-export const SHM_CMDS: Table = [
+const IPC_CMDS = [[0, 'IPC_RMID'], [1, 'IPC_SET'], [2, 'IPC_STAT'], [3, 'IPC_INFO']] as const satisfies Table; // prettier-ignore
+export const SHM_CMDS = [
   ...IPC_CMDS, [11, 'SHM_LOCK'], [12, 'SHM_UNLOCK'], [13, 'SHM_STAT'], [14, 'SHM_INFO'], [15, 'SHM_STAT_ANY'],
-]; // prettier-ignore
-export const SEM_CMDS: Table = [
+] as const satisfies Table; // prettier-ignore
+export const SEM_CMDS = [
   ...IPC_CMDS, [11, 'GETPID'], [12, 'GETVAL'], [13, 'GETALL'], [14, 'GETNCNT'], [15, 'GETZCNT'], [16, 'SETVAL'],
   [17, 'SETALL'], [18, 'SEM_STAT'], [19, 'SEM_INFO'], [20, 'SEM_STAT_ANY'],
-]; // prettier-ignore
-export const MSG_CMDS: Table = [...IPC_CMDS, [11, 'MSG_STAT'], [12, 'MSG_INFO'], [13, 'MSG_STAT_ANY']];
-export const SHM_FLAGS: Table = [
+] as const satisfies Table; // prettier-ignore
+export const MSG_CMDS = [
+  ...IPC_CMDS,
+  [11, 'MSG_STAT'],
+  [12, 'MSG_INFO'],
+  [13, 'MSG_STAT_ANY'],
+] as const satisfies Table;
+export const SHM_FLAGS = [
   [0o10000, 'SHM_RDONLY'], [0o20000, 'SHM_RND'], [0o40000, 'SHM_REMAP'], [0o100000, 'SHM_EXEC'],
-]; // prettier-ignore
-export const MSG_FLAGS: Table = [
+] as const satisfies Table; // prettier-ignore
+export const MSG_FLAGS = [
   [0o10000, 'MSG_NOERROR'], [0o20000, 'MSG_EXCEPT'], [0o40000, 'MSG_COPY'], [0o4000, 'IPC_NOWAIT'],
-]; // prettier-ignore
-const GET_FLAGS: Table = [[0o1000, 'IPC_CREAT'], [0o2000, 'IPC_EXCL'], [0o4000, 'IPC_NOWAIT']]; // prettier-ignore
-const SHM_GET_FLAGS: Table = [
+] as const satisfies Table; // prettier-ignore
+const GET_FLAGS = [[0o1000, 'IPC_CREAT'], [0o2000, 'IPC_EXCL'], [0o4000, 'IPC_NOWAIT']] as const satisfies Table; // prettier-ignore
+const SHM_GET_FLAGS = [
   [0o1000, 'IPC_CREAT'], [0o2000, 'IPC_EXCL'], [0o4000, 'SHM_HUGETLB'], [0o10000, 'SHM_NORESERVE'],
-]; // prettier-ignore
-const SEM_OP_FLAGS: Table = [
+] as const satisfies Table; // prettier-ignore
+const SEM_OP_FLAGS = [
   [0x1000, 'SEM_UNDO'],
   [0o4000, 'IPC_NOWAIT'],
-];
+] as const satisfies Table;
 const SEMOPM = 500;
 
 /** IPC_PRIVATE or the key in hexadecimal. */
-export const ipcKey = (name: string): ArgType =>
+export const ipcKey = <N extends string>(name: N) =>
   special(name, (_t, a, i) => (a.i32(i) === 0 ? 'IPC_PRIVATE' : hexText(a.u32(i))));
 
 /** IPC_CREAT|0600. */
-export const getFlags = (name: string, shm = false): ArgType =>
+export const getFlags = <N extends string>(name: N, shm = false) =>
   special(name, (_t, a, i) => {
     const value = a.u32(i);
     const mode = `0${(value & 0o777).toString(8).padStart(2, '0')}`.replace(/^0(?=\d{3}$)/, '0');
@@ -44,7 +49,7 @@ export const getFlags = (name: string, shm = false): ArgType =>
     return bits === 0 ? mode : `${flagsText(bits, shm ? SHM_GET_FLAGS : GET_FLAGS)}|${mode}`;
   });
 
-export const command = (name: string, table: Table, unknown: string): ArgType =>
+export const command = <N extends string>(name: N, table: Table, unknown: string) =>
   special(name, (_t, a, i) => enumText(a.i32(i), table, unknown));
 
 function permText(v: DataView, prefix: string): string {
@@ -54,7 +59,7 @@ function permText(v: DataView, prefix: string): string {
 }
 
 /** The buffer of shmctl, semctl and msgctl: IPC_STAT's structure, else the pointer. `cmdArg`: which command. */
-export function controlBuffer(name: string, kind: 'shm' | 'sem' | 'msg', cmdArg: number): ArgType {
+export function controlBuffer<N extends string>(name: N, kind: 'shm' | 'sem' | 'msg', cmdArg: number) {
   const bare = (p: number, cmd: number): string =>
     p === 0 ? 'NULL' : kind === 'sem' && cmd === 16 ? hexText(p) : addrText(p);
   return special(
@@ -86,7 +91,7 @@ export function controlBuffer(name: string, kind: 'shm' | 'sem' | 'msg', cmdArg:
 }
 
 /** struct sembuf[args[countArg]]. */
-export const sembufs = (name: string, countArg: number): ArgType =>
+export const sembufs = <N extends string>(name: N, countArg: number) =>
   special(name, (t, a, i) => {
     const p = a.ptr(i);
     const count = a.u32(countArg);
@@ -107,7 +112,7 @@ export const sembufs = (name: string, countArg: number): ArgType =>
   });
 
 /** struct msgbuf; `sizeArg`: the size of the text, for what the caller gives. */
-export const message = (name: string, sizeArg?: number): ArgType =>
+export const message = <N extends string>(name: N, sizeArg?: number) =>
   struct(
     name,
     (m, at, t, a, ret) => {
@@ -122,7 +127,7 @@ export const message = (name: string, sizeArg?: number): ArgType =>
     { out: sizeArg === undefined },
   );
 
-export const mqFlags = (name: string): ArgType =>
+export const mqFlags = <N extends string>(name: N) =>
   special(name, (_t, a, i) => {
     const value = a.u32(i);
     const rest = (value & ~3) >>> 0;
@@ -133,7 +138,7 @@ export const mqFlags = (name: string): ArgType =>
 const O_CREAT = 0o100;
 
 /** Only with O_CREAT. */
-export const mqMode = (name: string): ArgType =>
+export const mqMode = <N extends string>(name: N) =>
   special(name, (_t, a, i) => ((a.u32(1) & O_CREAT) !== 0 ? `0${(a.u32(i) & 0xffff).toString(8)}` : ''));
 
 function attrText(m: UserMemory, at: number): string | null {
@@ -145,7 +150,7 @@ function attrText(m: UserMemory, at: number): string | null {
 }
 
 /** struct mq_attr; `flagsArg`: shown only where those have O_CREAT. */
-export function mqAttr(name: string, flagsArg = -1, out = false): ArgType {
+export function mqAttr<N extends string>(name: N, flagsArg = -1, out = false): ArgType<N> {
   const inner = struct(name, attrText, { out });
   return {
     ...inner,
@@ -155,7 +160,7 @@ export function mqAttr(name: string, flagsArg = -1, out = false): ArgType {
 }
 
 /** The bytes of a message: as many as args[lenArg] says, or, received, as the result. */
-export const mqBytes = (name: string, lenArg?: number): ArgType =>
+export const mqBytes = <N extends string>(name: N, lenArg?: number) =>
   special(
     name,
     (t, a, i, ret) => {
@@ -169,4 +174,4 @@ export const mqBytes = (name: string, lenArg?: number): ArgType =>
     { out: lenArg === undefined },
   );
 
-export const sigevent = (name: string): ArgType => struct(name, sigeventText);
+export const sigevent = <N extends string>(name: N) => struct(name, sigeventText);

@@ -15,5 +15,5 @@ export const keyRows = defineSyscalls({
     args: [str('type'), str('description'), str('callout_info'), keySerial('dest_keyring')] },
   keyctl: { x86_64: 250, aarch64: 219, run: keyctl, ret: 'int',
     support: partial('no persistent keyrings, Diffie-Hellman, public key operations or watches'),
-    args: [keyctlCommand, keyctlArg(1), keyctlArg(2), keyctlArg(3), keyctlArg(4)] },
+    args: [keyctlCommand, keyctlArg('arg2', 1), keyctlArg('arg3', 2), keyctlArg('arg4', 3), keyctlArg('arg5', 4)] },
 });

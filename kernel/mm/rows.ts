@@ -17,7 +17,7 @@ import {
 } from './trace.ts'; // prettier-ignore
 
 const prot = flags('prot', MMAP_PROT, 'PROT_???');
-const range = [ptr('addr'), size('length')];
+const range = [ptr('addr'), size('length')] as const;
 
 // prettier-ignore
 export const mmRows = defineSyscalls({

@@ -1,21 +1,31 @@
 /** How memory calls' arguments read in a trace: strace 6.1's tables and order. */
-import { special, struct, type ArgType, type Table } from '../trace/args.ts';
+import { special, struct, valued, type Table } from '../trace/args.ts';
 import { addrText, enumText, flagsText } from '../trace/text.ts';
+import { flagNames, namedWords } from '../trace/values.ts';
 import { MREMAP_DONTUNMAP, MREMAP_FIXED } from './mremap.ts';
 
-const MAP_TYPES: Table = [[0, 'MAP_FILE'], [1, 'MAP_SHARED'], [2, 'MAP_PRIVATE'], [3, 'MAP_SHARED_VALIDATE']]; // prettier-ignore
+const MAP_TYPES = [[0, 'MAP_FILE'], [1, 'MAP_SHARED'], [2, 'MAP_PRIVATE'], [3, 'MAP_SHARED_VALIDATE']] as const satisfies Table; // prettier-ignore
 
-const MAP_FLAGS: Table = [
+const MAP_FLAGS = [
   [0x10, 'MAP_FIXED'], [0x20, 'MAP_ANONYMOUS'], [0x40, 'MAP_32BIT'], [0x4000, 'MAP_NORESERVE'],
   [0x8000, 'MAP_POPULATE'], [0x10000, 'MAP_NONBLOCK'], [0x100, 'MAP_GROWSDOWN'], [0x800, 'MAP_DENYWRITE'],
   [0x1000, 'MAP_EXECUTABLE'], [0x2000, 'MAP_LOCKED'], [0x20000, 'MAP_STACK'], [0x40000, 'MAP_HUGETLB'],
   [0x80000, 'MAP_SYNC'], [0x100000, 'MAP_FIXED_NOREPLACE'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
 const MAP_HUGE_SHIFT = 26;
 
 /** The mapping type, the flags, and the log2 of the huge page size. */
-export const mmapFlags = (name: string): ArgType => special(name, (_t, a, i) => mmapFlagsText(a.u32(i)));
+export const mmapFlags = <N extends string>(name: N) =>
+  valued(
+    name,
+    (_t, a, i) => mmapFlagsText(a.u32(i)),
+    (_t, a, i) => mapWord(a.u32(i), mmapFlagsText(a.u32(i))),
+  );
+const mapWord = namedWords<(typeof MAP_TYPES | typeof MAP_FLAGS)[number][1]>([
+  ...MAP_TYPES.map(([value, name]) => ({ name, mask: 0xf, value })),
+  ...flagNames(MAP_FLAGS),
+]);
 
 export function mmapFlagsText(value: number): string {
   const type = value & 0xf;
@@ -29,38 +39,38 @@ export function mmapFlagsText(value: number): string {
   return out.join('|');
 }
 
-export const MREMAP_FLAGS: Table = [
+export const MREMAP_FLAGS = [
   [1, 'MREMAP_MAYMOVE'],
   [2, 'MREMAP_FIXED'],
   [4, 'MREMAP_DONTUNMAP'],
-];
-export const MS_FLAGS: Table = [
+] as const satisfies Table;
+export const MS_FLAGS = [
   [4, 'MS_SYNC'],
   [1, 'MS_ASYNC'],
   [2, 'MS_INVALIDATE'],
-];
-export const MLOCK_FLAGS: Table = [[1, 'MLOCK_ONFAULT']];
-export const MCL_FLAGS: Table = [
+] as const satisfies Table;
+export const MLOCK_FLAGS = [[1, 'MLOCK_ONFAULT']] as const satisfies Table;
+export const MCL_FLAGS = [
   [1, 'MCL_CURRENT'],
   [2, 'MCL_FUTURE'],
   [4, 'MCL_ONFAULT'],
-];
-export const PKEY_RIGHTS: Table = [
+] as const satisfies Table;
+export const PKEY_RIGHTS = [
   [1, 'PKEY_DISABLE_ACCESS'],
   [2, 'PKEY_DISABLE_WRITE'],
-];
+] as const satisfies Table;
 
-export const MADV: Table = [
+export const MADV = [
   [0, 'MADV_NORMAL'], [1, 'MADV_RANDOM'], [2, 'MADV_SEQUENTIAL'], [3, 'MADV_WILLNEED'], [4, 'MADV_DONTNEED'],
   [8, 'MADV_FREE'], [9, 'MADV_REMOVE'], [10, 'MADV_DONTFORK'], [11, 'MADV_DOFORK'], [12, 'MADV_MERGEABLE'],
   [13, 'MADV_UNMERGEABLE'], [14, 'MADV_HUGEPAGE'], [15, 'MADV_NOHUGEPAGE'], [16, 'MADV_DONTDUMP'],
   [17, 'MADV_DODUMP'], [18, 'MADV_WIPEONFORK'], [19, 'MADV_KEEPONFORK'], [20, 'MADV_COLD'], [21, 'MADV_PAGEOUT'],
   [22, 'MADV_POPULATE_READ'], [23, 'MADV_POPULATE_WRITE'], [24, 'MADV_DONTNEED_LOCKED'], [25, 'MADV_COLLAPSE'],
   [100, 'MADV_HWPOISON'], [101, 'MADV_SOFT_OFFLINE'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
 /** mremap's fifth argument is only there for MREMAP_FIXED and MREMAP_DONTUNMAP with it. */
-export const newAddress = (name: string): ArgType =>
+export const newAddress = <N extends string>(name: N) =>
   special(name, (_t, a, i) =>
     a.u32(i - 1) & MREMAP_FIXED || (a.u32(i - 1) & MREMAP_DONTUNMAP && a.ptr(i) !== 0)
       ? addrText(a.ptr(i))
@@ -68,7 +78,7 @@ export const newAddress = (name: string): ArgType =>
   );
 
 /** mincore's answers: `[1, 0]`. */
-export const residency = (name: string): ArgType =>
+export const residency = <N extends string>(name: N) =>
   struct(
     name,
     (m, address, _t, a) => {
@@ -79,34 +89,35 @@ export const residency = (name: string): ArgType =>
     { out: true },
   );
 
-const MEMPOLICY_MODES: Table = [
+const MEMPOLICY_MODES = [
   [0, 'MPOL_DEFAULT'], [1, 'MPOL_PREFERRED'], [2, 'MPOL_BIND'], [3, 'MPOL_INTERLEAVE'], [4, 'MPOL_LOCAL'],
   [5, 'MPOL_PREFERRED_MANY'],
-]; // prettier-ignore
-const MEMPOLICY_MODE_FLAGS: Table = [
+] as const satisfies Table; // prettier-ignore
+const MEMPOLICY_MODE_FLAGS = [
   [0x8000, 'MPOL_F_STATIC_NODES'],
   [0x4000, 'MPOL_F_RELATIVE_NODES'],
   [0x2000, 'MPOL_F_NUMA_BALANCING'],
-];
-export const MEMPOLICY_FLAGS: Table = [
+] as const satisfies Table;
+export const MEMPOLICY_FLAGS = [
   [1, 'MPOL_F_NODE'],
   [2, 'MPOL_F_ADDR'],
   [4, 'MPOL_F_MEMS_ALLOWED'],
-];
-export const MBIND_FLAGS: Table = [
+] as const satisfies Table;
+export const MBIND_FLAGS = [
   [1, 'MPOL_MF_STRICT'],
   [2, 'MPOL_MF_MOVE'],
   [4, 'MPOL_MF_MOVE_ALL'],
-];
+] as const satisfies Table;
 
 function mempolicyText(word: number): string {
   const bits = word & 0xe000;
   const mode = enumText(word & ~0xe000, MEMPOLICY_MODES, 'MPOL_???');
   return bits === 0 ? mode : `${mode}|${flagsText(bits, MEMPOLICY_MODE_FLAGS)}`;
 }
-export const mempolicyMode = (name: string): ArgType => special(name, (_t, a, i) => mempolicyText(a.i32(i)));
+export const mempolicyMode = <N extends string>(name: N) =>
+  special(name, (_t, a, i) => mempolicyText(a.i32(i)));
 /** get_mempolicy's answer: a mode, or with MPOL_F_NODE the number of a node. */
-export const policyOut = (name: string): ArgType =>
+export const policyOut = <N extends string>(name: N) =>
   struct(
     name,
     (m, address, _t, a) => {
@@ -116,7 +127,11 @@ export const policyOut = (name: string): ArgType =>
     { out: true },
   );
 /** A mask of nodes, a word at a time; argument `bitsArg` is one more than its bits. */
-export const nodemask = (name: string, bitsArg: number, option: { readonly out?: boolean } = {}): ArgType =>
+export const nodemask = <N extends string>(
+  name: N,
+  bitsArg: number,
+  option: { readonly out?: boolean } = {},
+) =>
   struct(
     name,
     (m, address, _t, a) => {
@@ -130,7 +145,7 @@ export const nodemask = (name: string, bitsArg: number, option: { readonly out?:
     option,
   );
 /** move_pages' answers: a node or an error for each page. */
-export const statusOut = (name: string): ArgType =>
+export const statusOut = <N extends string>(name: N) =>
   struct(
     name,
     (m, address, _t, a) => {

@@ -1,7 +1,7 @@
 /** Names of the socket interface as strace 6.1 prints them. */
 import type { Table } from '../trace/tables.ts';
 
-export const FAMILIES: Table = [
+export const FAMILIES = [
   [0, 'AF_UNSPEC'], [1, 'AF_UNIX'], [2, 'AF_INET'], [3, 'AF_AX25'], [4, 'AF_IPX'], [5, 'AF_APPLETALK'],
   [6, 'AF_NETROM'], [7, 'AF_BRIDGE'], [8, 'AF_ATMPVC'], [9, 'AF_X25'], [10, 'AF_INET6'], [11, 'AF_ROSE'],
   [12, 'AF_DECnet'], [13, 'AF_NETBEUI'], [14, 'AF_SECURITY'], [15, 'AF_KEY'], [16, 'AF_NETLINK'], [17, 'AF_PACKET'],
@@ -10,15 +10,15 @@ export const FAMILIES: Table = [
   [30, 'AF_TIPC'], [31, 'AF_BLUETOOTH'], [32, 'AF_IUCV'], [33, 'AF_RXRPC'], [34, 'AF_ISDN'], [35, 'AF_PHONET'],
   [36, 'AF_IEEE802154'], [37, 'AF_CAIF'], [38, 'AF_ALG'], [39, 'AF_NFC'], [40, 'AF_VSOCK'], [41, 'AF_KCM'],
   [42, 'AF_QIPCRTR'], [43, 'AF_SMC'], [44, 'AF_XDP'], [45, 'AF_MCTP'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-export const SOCK_TYPES: Table = [
+export const SOCK_TYPES = [
   [1, 'SOCK_STREAM'], [2, 'SOCK_DGRAM'], [3, 'SOCK_RAW'], [4, 'SOCK_RDM'], [5, 'SOCK_SEQPACKET'], [6, 'SOCK_DCCP'],
   [10, 'SOCK_PACKET'],
-]; // prettier-ignore
-export const SOCK_FLAGS: Table = [[0o2000000, 'SOCK_CLOEXEC'], [0o4000, 'SOCK_NONBLOCK']]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
+export const SOCK_FLAGS = [[0o2000000, 'SOCK_CLOEXEC'], [0o4000, 'SOCK_NONBLOCK']] as const satisfies Table; // prettier-ignore
 
-export const IP_PROTOCOLS: Table = [
+export const IP_PROTOCOLS = [
   [0, 'IPPROTO_IP'], [1, 'IPPROTO_ICMP'], [2, 'IPPROTO_IGMP'], [4, 'IPPROTO_IPIP'], [6, 'IPPROTO_TCP'],
   [8, 'IPPROTO_EGP'], [12, 'IPPROTO_PUP'], [17, 'IPPROTO_UDP'], [22, 'IPPROTO_IDP'], [29, 'IPPROTO_TP'],
   [33, 'IPPROTO_DCCP'], [41, 'IPPROTO_IPV6'], [43, 'IPPROTO_ROUTING'], [44, 'IPPROTO_FRAGMENT'], [46, 'IPPROTO_RSVP'],
@@ -26,29 +26,29 @@ export const IP_PROTOCOLS: Table = [
   [60, 'IPPROTO_DSTOPTS'], [92, 'IPPROTO_MTP'], [94, 'IPPROTO_BEETPH'], [98, 'IPPROTO_ENCAP'], [103, 'IPPROTO_PIM'],
   [108, 'IPPROTO_COMP'], [115, 'IPPROTO_L2TP'], [132, 'IPPROTO_SCTP'], [135, 'IPPROTO_MH'], [136, 'IPPROTO_UDPLITE'],
   [137, 'IPPROTO_MPLS'], [143, 'IPPROTO_ETHERNET'], [255, 'IPPROTO_RAW'], [262, 'IPPROTO_MPTCP'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-export const NETLINK_PROTOCOLS: Table = [
+export const NETLINK_PROTOCOLS = [
   [0, 'NETLINK_ROUTE'], [1, 'NETLINK_UNUSED'], [2, 'NETLINK_USERSOCK'], [3, 'NETLINK_FIREWALL'],
   [4, 'NETLINK_SOCK_DIAG'], [5, 'NETLINK_NFLOG'], [6, 'NETLINK_XFRM'], [7, 'NETLINK_SELINUX'], [8, 'NETLINK_ISCSI'],
   [9, 'NETLINK_AUDIT'], [10, 'NETLINK_FIB_LOOKUP'], [11, 'NETLINK_CONNECTOR'], [12, 'NETLINK_NETFILTER'],
   [13, 'NETLINK_IP6_FW'], [14, 'NETLINK_DNRTMSG'], [15, 'NETLINK_KOBJECT_UEVENT'], [16, 'NETLINK_GENERIC'],
   [18, 'NETLINK_SCSITRANSPORT'], [19, 'NETLINK_ECRYPTFS'], [20, 'NETLINK_RDMA'], [21, 'NETLINK_CRYPTO'],
   [22, 'NETLINK_SMC'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-export const MSG_FLAGS: Table = [
+export const MSG_FLAGS = [
   [0x1, 'MSG_OOB'], [0x2, 'MSG_PEEK'], [0x4, 'MSG_DONTROUTE'], [0x8, 'MSG_CTRUNC'], [0x10, 'MSG_PROBE'],
   [0x20, 'MSG_TRUNC'], [0x40, 'MSG_DONTWAIT'], [0x80, 'MSG_EOR'], [0x100, 'MSG_WAITALL'], [0x200, 'MSG_FIN'],
   [0x400, 'MSG_SYN'], [0x800, 'MSG_CONFIRM'], [0x1000, 'MSG_RST'], [0x2000, 'MSG_ERRQUEUE'],
   [0x4000, 'MSG_NOSIGNAL'], [0x8000, 'MSG_MORE'], [0x10000, 'MSG_WAITFORONE'], [0x40000, 'MSG_BATCH'],
   [0x4000000, 'MSG_ZEROCOPY'], [0x20000000, 'MSG_FASTOPEN'], [0x40000000, 'MSG_CMSG_CLOEXEC'],
   [0x80000000, 'MSG_CMSG_COMPAT'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-export const SHUT: Table = [[0, 'SHUT_RD'], [1, 'SHUT_WR'], [2, 'SHUT_RDWR']]; // prettier-ignore
+export const SHUT = [[0, 'SHUT_RD'], [1, 'SHUT_WR'], [2, 'SHUT_RDWR']] as const satisfies Table; // prettier-ignore
 
-export const LEVELS: Table = [
+export const LEVELS = [
   [0, 'SOL_IP'], [1, 'SOL_SOCKET'], [6, 'SOL_TCP'], [17, 'SOL_UDP'], [41, 'SOL_IPV6'], [58, 'SOL_ICMPV6'],
   [132, 'SOL_SCTP'], [136, 'SOL_UDPLITE'], [255, 'SOL_RAW'], [256, 'SOL_IPX'], [257, 'SOL_AX25'], [258, 'SOL_ATALK'],
   [259, 'SOL_NETROM'], [260, 'SOL_ROSE'], [261, 'SOL_DECNET'], [262, 'SOL_X25'], [263, 'SOL_PACKET'], [264, 'SOL_ATM'],
@@ -56,9 +56,9 @@ export const LEVELS: Table = [
   [270, 'SOL_NETLINK'], [271, 'SOL_TIPC'], [272, 'SOL_RXRPC'], [273, 'SOL_PPPOL2TP'], [274, 'SOL_BLUETOOTH'],
   [275, 'SOL_PNPIPE'], [276, 'SOL_RDS'], [277, 'SOL_IUCV'], [278, 'SOL_CAIF'], [279, 'SOL_ALG'], [280, 'SOL_NFC'],
   [281, 'SOL_KCM'], [282, 'SOL_TLS'], [283, 'SOL_XDP'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-const SO: Table = [
+const SO = [
   [1, 'SO_DEBUG'], [2, 'SO_REUSEADDR'], [3, 'SO_TYPE'], [4, 'SO_ERROR'], [5, 'SO_DONTROUTE'], [6, 'SO_BROADCAST'],
   [7, 'SO_SNDBUF'], [8, 'SO_RCVBUF'], [9, 'SO_KEEPALIVE'], [10, 'SO_OOBINLINE'], [11, 'SO_NO_CHECK'],
   [12, 'SO_PRIORITY'], [13, 'SO_LINGER'], [14, 'SO_BSDCOMPAT'], [15, 'SO_REUSEPORT'], [16, 'SO_PASSCRED'],
@@ -77,9 +77,9 @@ const SO: Table = [
   [66, 'SO_RCVTIMEO_NEW'], [67, 'SO_SNDTIMEO_NEW'], [68, 'SO_DETACH_REUSEPORT_BPF'], [69, 'SO_PREFER_BUSY_POLL'],
   [70, 'SO_BUSY_POLL_BUDGET'], [71, 'SO_NETNS_COOKIE'], [72, 'SO_BUF_LOCK'], [73, 'SO_RESERVE_MEM'],
   [74, 'SO_TXREHASH'], [75, 'SO_RCVMARK'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-const IP: Table = [
+const IP = [
   [1, 'IP_TOS'], [2, 'IP_TTL'], [3, 'IP_HDRINCL'], [4, 'IP_OPTIONS'], [5, 'IP_ROUTER_ALERT'], [6, 'IP_RECVOPTS'],
   [7, 'IP_RETOPTS'], [8, 'IP_PKTINFO'], [9, 'IP_PKTOPTIONS'], [10, 'IP_MTU_DISCOVER'], [11, 'IP_RECVERR'],
   [12, 'IP_RECVTTL'], [13, 'IP_RECVTOS'], [14, 'IP_MTU'], [15, 'IP_FREEBIND'], [16, 'IP_IPSEC_POLICY'],
@@ -91,9 +91,9 @@ const IP: Table = [
   [43, 'MCAST_BLOCK_SOURCE'], [44, 'MCAST_UNBLOCK_SOURCE'], [45, 'MCAST_LEAVE_GROUP'],
   [46, 'MCAST_JOIN_SOURCE_GROUP'], [47, 'MCAST_LEAVE_SOURCE_GROUP'], [48, 'MCAST_MSFILTER'],
   [49, 'IP_MULTICAST_ALL'], [50, 'IP_UNICAST_IF'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-const IPV6: Table = [
+const IPV6 = [
   [1, 'IPV6_ADDRFORM'], [2, 'IPV6_2292PKTINFO'], [3, 'IPV6_2292HOPOPTS'], [4, 'IPV6_2292DSTOPTS'],
   [5, 'IPV6_2292RTHDR'], [6, 'IPV6_2292PKTOPTIONS'], [7, 'IPV6_CHECKSUM'], [8, 'IPV6_2292HOPLIMIT'],
   [9, 'IPV6_NEXTHOP'], [10, 'IPV6_AUTHHDR'], [11, 'IPV6_FLOWINFO'], [16, 'IPV6_UNICAST_HOPS'],
@@ -111,9 +111,9 @@ const IPV6: Table = [
   [67, 'IPV6_TCLASS'], [70, 'IPV6_AUTOFLOWLABEL'], [72, 'IPV6_ADDR_PREFERENCES'], [73, 'IPV6_MINHOPCOUNT'],
   [74, 'IPV6_ORIGDSTADDR'], [75, 'IPV6_TRANSPARENT'], [76, 'IPV6_UNICAST_IF'], [77, 'IPV6_RECVFRAGSIZE'],
   [78, 'IPV6_FREEBIND'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-const TCP: Table = [
+const TCP = [
   [1, 'TCP_NODELAY'], [2, 'TCP_MAXSEG'], [3, 'TCP_CORK'], [4, 'TCP_KEEPIDLE'], [5, 'TCP_KEEPINTVL'],
   [6, 'TCP_KEEPCNT'], [7, 'TCP_SYNCNT'], [8, 'TCP_LINGER2'], [9, 'TCP_DEFER_ACCEPT'], [10, 'TCP_WINDOW_CLAMP'],
   [11, 'TCP_INFO'], [12, 'TCP_QUICKACK'], [13, 'TCP_CONGESTION'], [14, 'TCP_MD5SIG'], [15, 'TCP_COOKIE_TRANSACTIONS'],
@@ -123,19 +123,19 @@ const TCP: Table = [
   [29, 'TCP_REPAIR_WINDOW'], [30, 'TCP_FASTOPEN_CONNECT'], [31, 'TCP_ULP'], [32, 'TCP_MD5SIG_EXT'],
   [33, 'TCP_FASTOPEN_KEY'], [34, 'TCP_FASTOPEN_NO_COOKIE'], [35, 'TCP_ZEROCOPY_RECEIVE'], [36, 'TCP_INQ'],
   [37, 'TCP_TX_DELAY'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-const UDP: Table = [
+const UDP = [
   [1, 'UDP_CORK'], [100, 'UDP_ENCAP'], [101, 'UDP_NO_CHECK6_TX'], [102, 'UDP_NO_CHECK6_RX'], [103, 'UDP_SEGMENT'],
   [104, 'UDP_GRO'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-const NETLINK: Table = [
+const NETLINK = [
   [1, 'NETLINK_ADD_MEMBERSHIP'], [2, 'NETLINK_DROP_MEMBERSHIP'], [3, 'NETLINK_PKTINFO'],
   [4, 'NETLINK_BROADCAST_ERROR'], [5, 'NETLINK_NO_ENOBUFS'], [6, 'NETLINK_RX_RING'], [7, 'NETLINK_TX_RING'],
   [8, 'NETLINK_LISTEN_ALL_NSID'], [9, 'NETLINK_LIST_MEMBERSHIPS'], [10, 'NETLINK_CAP_ACK'], [11, 'NETLINK_EXT_ACK'],
   [12, 'NETLINK_GET_STRICT_CHK'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
 /** Option names of a level, and strace's comment on one it does not know. */
 export const OPTIONS: ReadonlyMap<number, { table: Table; unknown: string }> = new Map([
@@ -147,7 +147,7 @@ export const OPTIONS: ReadonlyMap<number, { table: Table; unknown: string }> = n
   [270, { table: NETLINK, unknown: 'NETLINK_???' }],
 ]);
 
-export const SCM_TYPES: Table = [
+export const SCM_TYPES = [
   [1, 'SCM_RIGHTS'], [2, 'SCM_CREDENTIALS'], [3, 'SCM_SECURITY'], [29, 'SO_TIMESTAMP_OLD'],
   [35, 'SO_TIMESTAMPNS_OLD'], [37, 'SO_TIMESTAMPING_OLD'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore

@@ -13,7 +13,7 @@ import {
 } from './trace-names.ts'; // prettier-ignore
 
 /** SOCK_STREAM|SOCK_CLOEXEC. */
-export const socketType = (name: string): ArgType =>
+export const socketType = <N extends string>(name: N) =>
   special(name, (_t, a, i) => {
     const v = a.i32(i);
     const flags = v & ~SOCK_TYPE_MASK;
@@ -24,7 +24,7 @@ export const socketType = (name: string): ArgType =>
   });
 
 /** The protocol, by the family in argument 0. */
-export const protocol = (name: string): ArgType =>
+export const protocol = <N extends string>(name: N) =>
   special(name, (_t, a, i) => {
     const family = a.i32(0);
     if (family === AF_INET || family === AF_INET6) return enumText(a.i32(i), IP_PROTOCOLS, 'IPPROTO_???');
@@ -84,7 +84,7 @@ function addressText(t: Task, p: number, length: number): string {
 }
 
 /** A sockaddr the caller gives, its length in argument `lengthArg`. */
-export const sockaddr = (name: string, lengthArg: number): ArgType =>
+export const sockaddr = <N extends string>(name: N, lengthArg: number) =>
   special(name, (t, a, i) => addressText(t, a.ptr(i), a.i32(lengthArg)));
 
 /** Room for an address the kernel fills in, as it was at entry: the call overwrites it with the real length. */
@@ -95,7 +95,7 @@ const noteLength = (lengthArg: number) => ({
 });
 
 /** A sockaddr the kernel fills in. */
-export const sockaddrOut = (name: string, lengthArg: number): ArgType => ({
+export const sockaddrOut = <N extends string>(name: N, lengthArg: number): ArgType<N> => ({
   name,
   out: true,
   ...noteLength(lengthArg),
@@ -109,7 +109,7 @@ export const sockaddrOut = (name: string, lengthArg: number): ArgType => ({
 });
 
 /** [16], or [128 => 16] when the call changed it. */
-export const lengthOut = (name: string): ArgType => ({
+export const lengthOut = <N extends string>(name: N): ArgType<N> => ({
   name,
   out: true,
   format(t, a, i, ret) {
@@ -122,10 +122,10 @@ export const lengthOut = (name: string): ArgType => ({
   },
 });
 
-export const level = (name: string): ArgType =>
+export const level = <N extends string>(name: N) =>
   special(name, (_t, a, i) => enumText(a.i32(i), LEVELS, 'SOL_??'));
 
-export const option = (name: string): ArgType =>
+export const option = <N extends string>(name: N) =>
   special(name, (_t, a, i) => {
     const known = OPTIONS.get(a.i32(1));
     return known ? enumText(a.i32(i), known.table, known.unknown) : String(a.i32(i));
@@ -165,10 +165,10 @@ function optionText(t: Task, a: Args, p: number, length: number): string {
 const ucredText = (v: DataView, at: number): string =>
   `{pid=${v.getInt32(at, true)}, uid=${v.getInt32(at + 4, true)}, gid=${v.getInt32(at + 8, true)}}`;
 
-export const optionValue = (name: string): ArgType =>
+export const optionValue = <N extends string>(name: N) =>
   special(name, (t, a, i) => optionText(t, a, a.ptr(i), a.i32(4)));
 
-export const optionOut = (name: string): ArgType => ({
+export const optionOut = <N extends string>(name: N): ArgType<N> => ({
   name,
   out: true,
   ...noteLength(4),
@@ -180,7 +180,7 @@ export const optionOut = (name: string): ArgType => ({
 });
 
 /** [3, 4] of socketpair. */
-export const fdPair = (name: string): ArgType =>
+export const fdPair = <N extends string>(name: N) =>
   special(
     name,
     (t, a, i, ret) => {
@@ -192,7 +192,7 @@ export const fdPair = (name: string): ArgType =>
     { out: true },
   );
 
-export const msgFlags = (name: string): ArgType =>
+export const msgFlags = <N extends string>(name: N) =>
   special(name, (_t, a, i) => flagsText(a.u32(i), MSG_FLAGS, 'MSG_???'));
 
 function cmsgData(t: Task, lev: number, type: number, v: DataView, at: number, length: number): string {
@@ -256,10 +256,10 @@ function msghdrText(t: Task, p: number, bytes: number, room: number | null): str
   );
 }
 
-export const msghdr = (name: string): ArgType =>
+export const msghdr = <N extends string>(name: N) =>
   special(name, (t, a, i) => msghdrText(t, a.ptr(i), Infinity, null) ?? addrText(a.ptr(i)));
 
-export const msghdrOut = (name: string): ArgType => ({
+export const msghdrOut = <N extends string>(name: N): ArgType<N> => ({
   name,
   out: true,
   enter(t, a) {
@@ -273,7 +273,7 @@ export const msghdrOut = (name: string): ArgType => ({
 });
 
 /** struct mmsghdr[]; printed after the call, with each message's length. */
-const mmsghdrs = (name: string, content: (t: Task, at: number) => number): ArgType => ({
+const mmsghdrs = <N extends string>(name: N, content: (t: Task, at: number) => number): ArgType<N> => ({
   name,
   out: true,
   format(t, a, i, ret) {
@@ -291,11 +291,11 @@ const mmsghdrs = (name: string, content: (t: Task, at: number) => number): ArgTy
     return `[${parts.join(', ')}${shown < ret ? ', ...' : ''}]`;
   },
 });
-export const mmsghdrsOut = (name: string): ArgType => mmsghdrs(name, (t, at) => t.mm.u32(at + 56));
-export const mmsghdrsIn = (name: string): ArgType => mmsghdrs(name, () => Infinity);
+export const mmsghdrsOut = <N extends string>(name: N) => mmsghdrs(name, (t, at) => t.mm.u32(at + 56));
+export const mmsghdrsIn = <N extends string>(name: N) => mmsghdrs(name, () => Infinity);
 
 /** recvmmsg's timeout as it was given: the call replaces it with what is left. */
-export const timeoutIn = (name: string): ArgType => ({
+export const timeoutIn = <N extends string>(name: N): ArgType<N> => ({
   name,
   out: true,
   enter(t, a) {
@@ -306,7 +306,7 @@ export const timeoutIn = (name: string): ArgType => ({
 });
 
 /** Bytes received: with MSG_TRUNC the result may be more than the buffer holds. */
-export const received = (name: string): ArgType =>
+export const received = <N extends string>(name: N) =>
   special(
     name,
     (t, a, i, ret) =>

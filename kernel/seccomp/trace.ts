@@ -5,20 +5,20 @@ import { special } from '../trace/args.ts';
 import type { Table } from '../trace/tables.ts';
 import { addrText, enumText, flagsText, hexText } from '../trace/text.ts';
 
-export const SECCOMP_MODES: Table = [[0, 'SECCOMP_MODE_DISABLED'], [1, 'SECCOMP_MODE_STRICT'], [2, 'SECCOMP_MODE_FILTER']]; // prettier-ignore
-const OPS: Table = [
+export const SECCOMP_MODES = [[0, 'SECCOMP_MODE_DISABLED'], [1, 'SECCOMP_MODE_STRICT'], [2, 'SECCOMP_MODE_FILTER']] as const satisfies Table; // prettier-ignore
+const OPS = [
   [0, 'SECCOMP_SET_MODE_STRICT'], [1, 'SECCOMP_SET_MODE_FILTER'], [2, 'SECCOMP_GET_ACTION_AVAIL'], [3, 'SECCOMP_GET_NOTIF_SIZES'],
-]; // prettier-ignore
-const FLAGS: Table = [
+] as const satisfies Table; // prettier-ignore
+const FLAGS = [
   [1, 'SECCOMP_FILTER_FLAG_TSYNC'], [2, 'SECCOMP_FILTER_FLAG_LOG'], [4, 'SECCOMP_FILTER_FLAG_SPEC_ALLOW'],
   [8, 'SECCOMP_FILTER_FLAG_NEW_LISTENER'], [16, 'SECCOMP_FILTER_FLAG_TSYNC_ESRCH'],
   [32, 'SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV'],
-]; // prettier-ignore
-const ACTIONS: Table = [
+] as const satisfies Table; // prettier-ignore
+const ACTIONS = [
   [0x80000000, 'SECCOMP_RET_KILL_PROCESS'], [0, 'SECCOMP_RET_KILL_THREAD'], [0x30000, 'SECCOMP_RET_TRAP'],
   [0x50000, 'SECCOMP_RET_ERRNO'], [0x7fc00000, 'SECCOMP_RET_USER_NOTIF'], [0x7ff00000, 'SECCOMP_RET_TRACE'],
   [0x7ffc0000, 'SECCOMP_RET_LOG'], [0x7fff0000, 'SECCOMP_RET_ALLOW'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
 /** struct sock_fprog. */
 export function fprogText(t: Task, p: number): string {

@@ -1,7 +1,7 @@
 /** Signal structures as strace 6.1 prints them. */
 import type { Arch } from '../ports.ts';
 import type { UserMemory } from '../mm/user-memory.ts';
-import { special, type ArgType, type Table } from '../trace/args.ts';
+import { special, type Table } from '../trace/args.ts';
 import { siginfoText } from '../trace/siginfo.ts';
 import { addrText, flagsText, hexText, sigsetText } from '../trace/text.ts';
 import {
@@ -9,13 +9,13 @@ import {
 } from './numbers.ts'; // prettier-ignore
 import { decodeSigInfo } from './siginfo.ts';
 
-export const SA_FLAGS: Table = [
+export const SA_FLAGS = [
   [SA_RESTORER, 'SA_RESTORER'], [SA_ONSTACK, 'SA_ONSTACK'], [SA_RESTART, 'SA_RESTART'], [0x20000000, 'SA_INTERRUPT'],
   [SA_NODEFER, 'SA_NODEFER'], [SA_RESETHAND, 'SA_RESETHAND'], [SA_SIGINFO, 'SA_SIGINFO'],
   [SA_NOCLDSTOP, 'SA_NOCLDSTOP'], [SA_NOCLDWAIT, 'SA_NOCLDWAIT'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-const SS_FLAGS: Table = [[1, 'SS_ONSTACK'], [2, 'SS_DISABLE'], [SS_AUTODISARM, 'SS_AUTODISARM']]; // prettier-ignore
+const SS_FLAGS = [[1, 'SS_ONSTACK'], [2, 'SS_DISABLE'], [SS_AUTODISARM, 'SS_AUTODISARM']] as const satisfies Table; // prettier-ignore
 
 /** `{sa_handler=SIG_IGN, sa_mask=[], sa_flags=SA_RESTORER, sa_restorer=0x…}` */
 export function actionText(m: UserMemory, address: number): string | null {
@@ -48,12 +48,12 @@ export function siginfoArg(m: UserMemory, address: number): string | null {
 /** uc_sigmask of the frame on the stack; x86_64's return address is gone by then. */
 const SIGMASK_FROM_SP: Readonly<Record<Arch, number>> = { x86_64: 296, aarch64: 168 };
 
-export const sigreturnText: ArgType = special('frame', (t) => {
+export const sigreturnText = special('frame', (t) => {
   const mask = t.mm.u64(t.regs.sp + SIGMASK_FROM_SP[t.regs.arch]);
   return mask === null ? '' : `{mask=${sigsetText(mask)}}`;
 });
 
-export const restartText: ArgType = special('call', (t) => {
+export const restartText = special('call', (t) => {
   const name = t.restartBlock?.row.name ?? t.row?.name;
   return `<... resuming interrupted ${name === undefined || name === 'restart_syscall' ? 'system call' : name} ...>`;
 });

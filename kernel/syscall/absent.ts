@@ -2,17 +2,20 @@
  * Calls of Linux 6.1 that no mechanism implements: they return -ENOSYS and are reported once. Numbers are those of
  * asm/unistd_64.h and asm-generic/unistd.h. A module that implements one takes its line out of here.
  */
-import { ABSENT, type SyscallSpec } from './define.ts';
-import { hex } from '../trace/args.ts';
+import { ABSENT, defineSyscalls } from './define.ts';
+import { type ArgType, hex } from '../trace/args.ts';
+
+type Words<S extends string> = S extends `${infer Word} ${infer Rest}` ? Word | Words<Rest> : S;
 
 /** A row without a handler; `params` are its parameters' names, shown as raw values. */
-function absent(x86_64: number | null, aarch64: number | null, params: string): SyscallSpec {
-  const args = params === '' ? [] : params.split(' ').map(hex);
-  return { x86_64, aarch64, ret: 'int', support: ABSENT, args };
+function absent<P extends string>(x86_64: number | null, aarch64: number | null, params: P) {
+  const names = params === '' ? [] : (params.split(' ') as Words<P>[]);
+  const args: readonly ArgType<Words<P>, number>[] = names.map((name) => hex(name));
+  return { x86_64, aarch64, ret: 'int', support: ABSENT, args } as const;
 }
 
 // prettier-ignore
-export const absentRows: Record<string, SyscallSpec> = {
+export const absentRows = defineSyscalls({
   uselib: absent(134, null, 'library'),
   modify_ldt: absent(154, null, 'func ptr bytecount'),
   _sysctl: absent(156, null, 'args'),
@@ -56,4 +59,4 @@ export const absentRows: Record<string, SyscallSpec> = {
   landlock_restrict_self: absent(446, 446, 'ruleset_fd flags'),
   memfd_secret: absent(447, 447, 'flags'),
   process_mrelease: absent(448, 448, 'pidfd flags'),
-};
+});

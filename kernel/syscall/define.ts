@@ -1,7 +1,7 @@
 /** A row of the system-call table. Dispatch, trace and the compatibility page are all generated from rows. */
 import type { SysResult } from '../wait.ts';
 import type { Task } from '../task/task.ts';
-import type { ArgType } from '../trace/arg-types.ts';
+import type { AnyArgType } from '../trace/arg-types.ts';
 import type { Args } from './args.ts';
 
 export type Handler = (t: Task, a: Args) => SysResult;
@@ -29,7 +29,7 @@ export interface SyscallSpec {
   /** A function where it depends on the arguments (fcntl). */
   readonly ret: RetKind | ((a: Args) => RetKind);
   readonly support: Support;
-  readonly args: readonly ArgType[];
+  readonly args: readonly AnyArgType[];
   /** What strace adds in parentheses after the result: "Timeout", "[{fd=3, revents=POLLIN}]"; null for nothing. */
   readonly aux?: (t: Task, a: Args, ret: number) => string | null;
   /** May put the caller to sleep (Go's //sys against //sysnb). */
@@ -40,7 +40,7 @@ export interface SyscallRow extends SyscallSpec {
   readonly name: string;
 }
 
-/** Keeps literal names while checking each row. */
-export function defineSyscalls<T extends Record<string, SyscallSpec>>(rows: T): T {
+/** Keeps names and argument types while checking each row: the step API's types are made of them. */
+export function defineSyscalls<const T extends Record<string, SyscallSpec>>(rows: T): T {
   return rows;
 }

@@ -1,6 +1,7 @@
 /** The system-call table: every module's rows together, and the dense arrays dispatch reads. */
 import type { Arch } from '../ports.ts';
 import { absentRows } from './absent.ts';
+import type { Decoded } from '../trace/values.ts';
 import type { SyscallRow, SyscallSpec } from './define.ts';
 import { netRows } from '../net/rows.ts';
 import { epollRows } from '../epoll/rows.ts';
@@ -18,6 +19,41 @@ import { taskRows } from '../task/rows.ts';
 import { timeRows } from '../time/rows.ts';
 import { ENOSYS } from '../abi/errno.ts';
 import type { Quirk } from '../personality/quirk.ts';
+
+/** Every row with its exact type: what the step API's types are made of. */
+export interface SyscallRows
+  extends TaskRows, EpollRows, NetRows, PipeRows, AnonRows, IoctlRows, SignalRows, FutexRows, TimeRows, MmRows, IpcRows,
+    KeyRows, IoRows, FileRows, AbsentRows {} // prettier-ignore
+type TaskRows = typeof taskRows;
+type EpollRows = typeof epollRows;
+type NetRows = typeof netRows;
+type PipeRows = typeof pipeRows;
+type AnonRows = typeof anonRows;
+type IoctlRows = typeof ioctlRows;
+type SignalRows = typeof signalRows;
+type FutexRows = typeof futexRows;
+type TimeRows = typeof timeRows;
+type MmRows = typeof mmRows;
+type IpcRows = typeof ipcRows;
+type KeyRows = typeof keyRows;
+type IoRows = typeof ioRows;
+type FileRows = typeof fileRows;
+type AbsentRows = typeof absentRows;
+
+/** Name of a call that has a row. */
+export type SyscallName = keyof SyscallRows;
+
+type ArgsOf<Row> = Row extends { readonly args: readonly (infer A)[] } ? A : never;
+/** A call's arguments by name, as values: `SyscallArgs<'futex'>['op']`. Null: there is nothing to read, or not yet. */
+export type SyscallArgs<Name extends SyscallName> = {
+  readonly [
+    A in ArgsOf<SyscallRows[Name]> as A extends { readonly name: infer N extends string } ? N : never
+  ]: A extends {
+    value?(...args: never[]): infer V;
+  }
+    ? V
+    : Decoded | null;
+};
 
 /** Rows by call number, one dense array an architecture. A machine owns its copy, so it may replace rows. */
 export type SyscallTable = Record<Arch, (SyscallRow | null)[]>;

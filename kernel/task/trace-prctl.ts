@@ -1,14 +1,14 @@
 /** How prctl's arguments read: their number and meaning depend on the option. */
 import { SECCOMP_MODES, fprogText } from '../seccomp/trace.ts';
 import type { Args } from '../syscall/args.ts';
-import { special, type ArgType, type Table } from '../trace/args.ts';
+import { enumOf, special, type Table } from '../trace/args.ts';
 import { signalName } from '../trace/tables.ts';
 import { addrText, bytesText, enumText, hexText, stringText } from '../trace/text.ts';
 import type { Task } from './task.ts';
 import { CAPABILITY_TABLE } from './trace.ts';
 
 // prettier-ignore
-export const PRCTL_OPTIONS: Table = [
+export const PRCTL_OPTIONS = [
   [1, 'PR_SET_PDEATHSIG'], [2, 'PR_GET_PDEATHSIG'], [3, 'PR_GET_DUMPABLE'], [4, 'PR_SET_DUMPABLE'],
   [5, 'PR_GET_UNALIGN'], [6, 'PR_SET_UNALIGN'], [7, 'PR_GET_KEEPCAPS'], [8, 'PR_SET_KEEPCAPS'], [9, 'PR_GET_FPEMU'],
   [10, 'PR_SET_FPEMU'], [11, 'PR_GET_FPEXC'], [12, 'PR_SET_FPEXC'], [13, 'PR_GET_TIMING'], [14, 'PR_SET_TIMING'],
@@ -24,11 +24,11 @@ export const PRCTL_OPTIONS: Table = [
   [55, 'PR_SET_TAGGED_ADDR_CTRL'], [56, 'PR_GET_TAGGED_ADDR_CTRL'], [57, 'PR_SET_IO_FLUSHER'],
   [58, 'PR_GET_IO_FLUSHER'], [59, 'PR_SET_SYSCALL_USER_DISPATCH'], [60, 'PR_PAC_SET_ENABLED_KEYS'],
   [61, 'PR_PAC_GET_ENABLED_KEYS'], [62, 'PR_SCHED_CORE'], [0x53564d41, 'PR_SET_VMA'], [0x59616d61, 'PR_SET_PTRACER'],
-];
-const DUMPABLE: Table = [[0, 'SUID_DUMP_DISABLE'], [1, 'SUID_DUMP_USER'], [2, 'SUID_DUMP_ROOT']]; // prettier-ignore
-const AMBIENT: Table = [
+] as const satisfies Table;
+const DUMPABLE = [[0, 'SUID_DUMP_DISABLE'], [1, 'SUID_DUMP_USER'], [2, 'SUID_DUMP_ROOT']] as const satisfies Table; // prettier-ignore
+const AMBIENT = [
   [1, 'PR_CAP_AMBIENT_IS_SET'], [2, 'PR_CAP_AMBIENT_RAISE'], [3, 'PR_CAP_AMBIENT_LOWER'], [4, 'PR_CAP_AMBIENT_CLEAR_ALL'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
 /** How one argument after the option is shown; the list's length is how many there are. */
 type Show = (t: Task, a: Args, i: number, ret: number | null) => string;
@@ -100,9 +100,9 @@ const SHOWN: ReadonlyMap<number, readonly Show[]> = new Map([
 ]);
 const UNKNOWN: readonly Show[] = [hexa, hexa, hexa, hexa];
 
-const rest = (n: number): ArgType =>
+const rest = <N extends string>(name: N, n: number) =>
   special(
-    `arg${n + 1}`,
+    name,
     (t, a, i, ret) => {
       const show = (SHOWN.get(a.u32(0)) ?? UNKNOWN)[n - 1];
       return show === undefined ? '' : show(t, a, i, ret);
@@ -110,13 +110,13 @@ const rest = (n: number): ArgType =>
     { out: true },
   );
 
-export const prctlArgs: readonly ArgType[] = [
-  special('option', (_t, a) => enumText(a.i32(0), PRCTL_OPTIONS, 'PR_???')),
-  rest(1),
-  rest(2),
-  rest(3),
-  rest(4),
-];
+export const prctlArgs = [
+  enumOf('option', PRCTL_OPTIONS, 'PR_???'),
+  rest('arg2', 1),
+  rest('arg3', 2),
+  rest('arg4', 3),
+  rest('arg5', 4),
+] as const;
 
 /** strace's word after the result. */
 export function prctlAux(_t: Task, a: Args, ret: number): string | null {

@@ -1,9 +1,9 @@
 /** How the arguments of this folder's calls read in a trace: tables and structures as strace 6.1 prints them. */
 import type { UserMemory } from '../mm/user-memory.ts';
 import type { Args } from '../syscall/args.ts';
-import { special, struct, type ArgType, type Table } from '../trace/args.ts';
+import { special, struct, type Table } from '../trace/args.ts';
 import { siginfoText } from '../trace/siginfo.ts';
-import { signalName } from '../trace/tables.ts';
+import { numbered, signalName } from '../trace/tables.ts';
 import {
   addrText,
   enumText,
@@ -16,7 +16,7 @@ import {
 import type { Task } from './task.ts';
 
 // prettier-ignore
-export const CLONE_FLAGS: Table = [
+export const CLONE_FLAGS = [
   [0x100, 'CLONE_VM'], [0x200, 'CLONE_FS'], [0x400, 'CLONE_FILES'], [0x800, 'CLONE_SIGHAND'], [0x1000, 'CLONE_PIDFD'],
   [0x2000, 'CLONE_PTRACE'], [0x4000, 'CLONE_VFORK'], [0x8000, 'CLONE_PARENT'], [0x10000, 'CLONE_THREAD'],
   [0x20000, 'CLONE_NEWNS'], [0x40000, 'CLONE_SYSVSEM'], [0x80000, 'CLONE_SETTLS'], [0x100000, 'CLONE_PARENT_SETTID'],
@@ -24,55 +24,55 @@ export const CLONE_FLAGS: Table = [
   [0x1000000, 'CLONE_CHILD_SETTID'], [0x2000000, 'CLONE_NEWCGROUP'], [0x4000000, 'CLONE_NEWUTS'],
   [0x8000000, 'CLONE_NEWIPC'], [0x10000000, 'CLONE_NEWUSER'], [0x20000000, 'CLONE_NEWPID'],
   [0x40000000, 'CLONE_NEWNET'], [0x80000000, 'CLONE_IO'],
-];
-export const UNSHARE_FLAGS: Table = [[0x80, 'CLONE_NEWTIME'], ...CLONE_FLAGS];
-export const WAIT_OPTIONS: Table = [
+] as const satisfies Table;
+export const UNSHARE_FLAGS = [[0x80, 'CLONE_NEWTIME'], ...CLONE_FLAGS] as const satisfies Table;
+export const WAIT_OPTIONS = [
   [1, 'WNOHANG'], [2, 'WSTOPPED'], [4, 'WEXITED'], [8, 'WCONTINUED'], [0x1000000, 'WNOWAIT'],
   [0x20000000, '__WNOTHREAD'], [0x40000000, '__WALL'], [0x80000000, '__WCLONE'],
-]; // prettier-ignore
-export const WAITID_TYPES: Table = [[0, 'P_ALL'], [1, 'P_PID'], [2, 'P_PGID'], [3, 'P_PIDFD']]; // prettier-ignore
-export const RESOURCES: Table = [
+] as const satisfies Table; // prettier-ignore
+export const WAITID_TYPES = [[0, 'P_ALL'], [1, 'P_PID'], [2, 'P_PGID'], [3, 'P_PIDFD']] as const satisfies Table; // prettier-ignore
+export const RESOURCES = numbered([
   'RLIMIT_CPU', 'RLIMIT_FSIZE', 'RLIMIT_DATA', 'RLIMIT_STACK', 'RLIMIT_CORE', 'RLIMIT_RSS', 'RLIMIT_NPROC',
   'RLIMIT_NOFILE', 'RLIMIT_MEMLOCK', 'RLIMIT_AS', 'RLIMIT_LOCKS', 'RLIMIT_SIGPENDING', 'RLIMIT_MSGQUEUE',
   'RLIMIT_NICE', 'RLIMIT_RTPRIO', 'RLIMIT_RTTIME',
-].map((name, i) => [i, name] as const); // prettier-ignore
-export const RUSAGE_WHO: Table = [[0, 'RUSAGE_SELF'], [-1, 'RUSAGE_CHILDREN'], [1, 'RUSAGE_THREAD']]; // prettier-ignore
-export const PRIORITY_WHICH: Table = [[0, 'PRIO_PROCESS'], [1, 'PRIO_PGRP'], [2, 'PRIO_USER']]; // prettier-ignore
-export const IOPRIO_WHICH: Table = [[1, 'IOPRIO_WHO_PROCESS'], [2, 'IOPRIO_WHO_PGRP'], [3, 'IOPRIO_WHO_USER']]; // prettier-ignore
-export const POLICIES: Table = [
+]); // prettier-ignore
+export const RUSAGE_WHO = [[0, 'RUSAGE_SELF'], [-1, 'RUSAGE_CHILDREN'], [1, 'RUSAGE_THREAD']] as const satisfies Table; // prettier-ignore
+export const PRIORITY_WHICH = [[0, 'PRIO_PROCESS'], [1, 'PRIO_PGRP'], [2, 'PRIO_USER']] as const satisfies Table; // prettier-ignore
+export const IOPRIO_WHICH = [[1, 'IOPRIO_WHO_PROCESS'], [2, 'IOPRIO_WHO_PGRP'], [3, 'IOPRIO_WHO_USER']] as const satisfies Table; // prettier-ignore
+export const POLICIES = [
   [0, 'SCHED_OTHER'], [1, 'SCHED_FIFO'], [2, 'SCHED_RR'], [3, 'SCHED_BATCH'], [5, 'SCHED_IDLE'], [6, 'SCHED_DEADLINE'],
-]; // prettier-ignore
-export const GRND_FLAGS: Table = [[1, 'GRND_NONBLOCK'], [2, 'GRND_RANDOM'], [4, 'GRND_INSECURE']]; // prettier-ignore
-export const MEMBARRIER_CMDS: Table = [
+] as const satisfies Table; // prettier-ignore
+export const GRND_FLAGS = [[1, 'GRND_NONBLOCK'], [2, 'GRND_RANDOM'], [4, 'GRND_INSECURE']] as const satisfies Table; // prettier-ignore
+export const MEMBARRIER_CMDS = [
   [0, 'MEMBARRIER_CMD_QUERY'], [1, 'MEMBARRIER_CMD_GLOBAL'], [2, 'MEMBARRIER_CMD_GLOBAL_EXPEDITED'],
   [4, 'MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED'], [8, 'MEMBARRIER_CMD_PRIVATE_EXPEDITED'],
   [16, 'MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED'], [32, 'MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE'],
   [64, 'MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE'], [128, 'MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ'],
   [256, 'MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ'],
-]; // prettier-ignore
-export const KCMP_TYPES: Table = [
+] as const satisfies Table; // prettier-ignore
+export const KCMP_TYPES = numbered([
   'KCMP_FILE', 'KCMP_VM', 'KCMP_FILES', 'KCMP_FS', 'KCMP_SIGHAND', 'KCMP_IO', 'KCMP_SYSVSEM', 'KCMP_EPOLL_TFD',
-].map((name, i) => [i, name] as const); // prettier-ignore
-export const ARCH_PRCTL: Table = [
+]); // prettier-ignore
+export const ARCH_PRCTL = [
   [0x1001, 'ARCH_SET_GS'], [0x1002, 'ARCH_SET_FS'], [0x1003, 'ARCH_GET_FS'], [0x1004, 'ARCH_GET_GS'],
   [0x1011, 'ARCH_GET_CPUID'], [0x1012, 'ARCH_SET_CPUID'], [0x1021, 'ARCH_GET_XCOMP_SUPP'],
   [0x1022, 'ARCH_GET_XCOMP_PERM'], [0x1023, 'ARCH_REQ_XCOMP_PERM'],
-]; // prettier-ignore
-export const SYSLOG_ACTIONS: Table = [
+] as const satisfies Table; // prettier-ignore
+export const SYSLOG_ACTIONS = numbered([
   'SYSLOG_ACTION_CLOSE', 'SYSLOG_ACTION_OPEN', 'SYSLOG_ACTION_READ', 'SYSLOG_ACTION_READ_ALL',
   'SYSLOG_ACTION_READ_CLEAR', 'SYSLOG_ACTION_CLEAR', 'SYSLOG_ACTION_CONSOLE_OFF', 'SYSLOG_ACTION_CONSOLE_ON',
   'SYSLOG_ACTION_CONSOLE_LEVEL', 'SYSLOG_ACTION_SIZE_UNREAD', 'SYSLOG_ACTION_SIZE_BUFFER',
-].map((name, i) => [i, name] as const); // prettier-ignore
+]); // prettier-ignore
 
 /** An int behind a pointer, and ids behind three of them. */
-export const idPtr = (name: string): ArgType =>
+export const idPtr = <N extends string>(name: N) =>
   struct(name, (m, p) => (m.u32(p) < 0 ? null : `[${idText(m.u32(p))}]`), { out: true });
 /** uid_t, gid_t: −1 means "leave alone". */
-export const id = (name: string): ArgType => special(name, (_t, a, i) => idText(a.u32(i)));
+export const id = <N extends string>(name: N) => special(name, (_t, a, i) => idText(a.u32(i)));
 const idText = (n: number): string => (n === 0xffffffff ? '-1' : String(n));
 
 /** A list of ids whose number is argument `countArg`, or the result. */
-export const idList = (name: string, countArg: number, out: boolean): ArgType =>
+export const idList = <N extends string>(name: N, countArg: number, out: boolean) =>
   struct(
     name,
     (m, p, _t, a, ret) => {
@@ -96,7 +96,7 @@ function flagsWithSignal(flags: number): string {
 const has = (a: Args, bits: number): boolean => (a.u32(0) & bits) !== 0;
 
 /** clone's arguments, named and in strace's own order; those the flags make meaningless are left out. */
-export const cloneArgs: readonly ArgType[] = [
+export const cloneArgs = [
   special('child_stack', (_t, a) => `child_stack=${addrText(a.big(1))}`),
   special('flags', (_t, a) => `flags=${flagsWithSignal(a.u32(0))}`),
   special(
@@ -118,10 +118,10 @@ export const cloneArgs: readonly ArgType[] = [
     (t, a) => (has(a, 0x1200000) ? `child_tidptr=${addrText(a.ptr(t.regs.arch === 'x86_64' ? 3 : 4))}` : ''),
     { out: true },
   ),
-];
+] as const;
 
 /** struct clone_args, and what the kernel wrote through it. */
-export const clone3Args: ArgType = struct(
+export const clone3Args = struct(
   'cl_args',
   (m, p, _t, a, ret) => {
     const size = Math.min(a.size(1), 88);
@@ -158,7 +158,7 @@ export const clone3Args: ArgType = struct(
 );
 
 /** A NULL-terminated vector of strings: argv in full, the environment as a count unless -v. */
-export const stringVector = (name: string, countOnly: boolean): ArgType =>
+export const stringVector = <N extends string>(name: N, countOnly: boolean) =>
   special(name, (t, a, i) => {
     const address = a.ptr(i);
     if (address === 0) return 'NULL';
@@ -192,7 +192,7 @@ export function waitStatusText(s: number): string {
 /** Filled in only when a child was found. */
 const onlyFound = (ret: number | null): boolean => ret !== null && ret > 0;
 
-export const waitStatus: ArgType = special(
+export const waitStatus = special(
   'wstatus',
   (t, a, i, ret) => {
     const s = a.ptr(i) !== 0 && onlyFound(ret) ? t.mm.u32(a.ptr(i)) : -1;
@@ -201,7 +201,7 @@ export const waitStatus: ArgType = special(
   { out: true },
 );
 
-export const waitInfo: ArgType = struct(
+export const waitInfo = struct(
   'infop',
   (m, p) => {
     const v = m.viewIn(p, 32);
@@ -226,16 +226,16 @@ function rusageText(t: Task, p: number): string | null {
   ]; // prettier-ignore
   return `${head}, ${names.map((name, i) => `ru_${name}=${n(32 + 8 * i)}`).join(', ')}}`;
 }
-export const rusageOut: ArgType = struct('usage', (_m, p, t) => rusageText(t, p), { out: true });
+export const rusageOut = struct('usage', (_m, p, t) => rusageText(t, p), { out: true });
 /** wait4's: only when a child was found. */
-export const rusageFound: ArgType = special(
+export const rusageFound = special(
   'rusage',
   (t, a, i, ret) => (a.ptr(i) !== 0 && onlyFound(ret) ? rusageText(t, a.ptr(i)) : null) ?? addrText(a.ptr(i)),
   { out: true },
 );
 
 /** struct rlimit: multiples of 1024 as such. */
-export const rlimit = (name: string, out: boolean): ArgType =>
+export const rlimit = <N extends string>(name: N, out: boolean) =>
   struct(
     name,
     (m, p) => {
@@ -251,7 +251,7 @@ export const rlimit = (name: string, out: boolean): ArgType =>
     { out },
   );
 
-export const utsname: ArgType = struct(
+export const utsname = struct(
   'buf',
   (m, p, t) => {
     const { verbose } = traceFormat(t);
@@ -269,7 +269,7 @@ export const utsname: ArgType = struct(
   { out: true },
 );
 
-export const sysinfoOut: ArgType = struct(
+export const sysinfoOut = struct(
   'info',
   (m, p) => {
     const v = m.viewIn(p, 112);
@@ -284,7 +284,7 @@ export const sysinfoOut: ArgType = struct(
   { out: true },
 );
 
-export const tmsOut: ArgType = struct(
+export const tmsOut = struct(
   'buf',
   (m, p) => {
     const v = m.viewIn(p, 32);
@@ -296,7 +296,7 @@ export const tmsOut: ArgType = struct(
 );
 
 /** A cpu mask as the list of its cpus: `[0 1]`. */
-export const cpuMask = (out: boolean): ArgType =>
+export const cpuMask = (out: boolean) =>
   struct(
     'mask',
     (m, p, _t, a, ret) => {
@@ -311,15 +311,15 @@ export const cpuMask = (out: boolean): ArgType =>
     { out },
   );
 
-export const schedParam = (out: boolean): ArgType =>
+export const schedParam = (out: boolean) =>
   struct('param', (m, p) => (m.i32(p) === null ? null : `[${m.i32(p)}]`), { out });
-export const policy = (name: string): ArgType =>
+export const policy = <N extends string>(name: N) =>
   special(name, (_t, a, i) => {
     const value = a.u32(i);
     const base = enumText(value & ~0x40000000, POLICIES, 'SCHED_???');
     return value & 0x40000000 ? `${base}|SCHED_RESET_ON_FORK` : base;
   });
-export const schedAttr = (out: boolean): ArgType =>
+export const schedAttr = (out: boolean) =>
   struct(
     'attr',
     (m, p) => {
@@ -345,7 +345,7 @@ export const schedAttr = (out: boolean): ArgType =>
 
 /** An ioprio: class and level. */
 export function ioprioText(value: number): string {
-  const classes: Table = [[0, 'IOPRIO_CLASS_NONE'], [1, 'IOPRIO_CLASS_RT'], [2, 'IOPRIO_CLASS_BE'], [3, 'IOPRIO_CLASS_IDLE']]; // prettier-ignore
+  const classes = [[0, 'IOPRIO_CLASS_NONE'], [1, 'IOPRIO_CLASS_RT'], [2, 'IOPRIO_CLASS_BE'], [3, 'IOPRIO_CLASS_IDLE']] as const satisfies Table; // prettier-ignore
   return `IOPRIO_PRIO_VALUE(${enumText(value >> 13, classes, 'IOPRIO_CLASS_???')}, ${value & 0x1fff})`;
 }
 
@@ -359,7 +359,7 @@ const CAPABILITIES = [
 ].map((name) => `CAP_${name}`); // prettier-ignore
 export const CAPABILITY_TABLE: Table = CAPABILITIES.map((name, i) => [i, name] as const);
 
-export const capHeader: ArgType = struct('hdrp', (m, p) => {
+export const capHeader = struct('hdrp', (m, p) => {
   const v = m.viewIn(p, 8);
   if (v === null) return null;
   const version = enumText(v.getUint32(0, true), [
@@ -368,7 +368,7 @@ export const capHeader: ArgType = struct('hdrp', (m, p) => {
   ], '_LINUX_CAPABILITY_VERSION_???'); // prettier-ignore
   return `{version=${version}, pid=${v.getInt32(4, true)}}`;
 });
-export const capData = (out: boolean): ArgType =>
+export const capData = (out: boolean) =>
   struct(
     'datap',
     (m, p, _t, a) => {
@@ -390,7 +390,7 @@ export const capData = (out: boolean): ArgType =>
   );
 
 /** Random bytes are always shown in hexadecimal. */
-export const randomBytes: ArgType = special(
+export const randomBytes = special(
   'buf',
   (t, a, i, ret) => {
     if (ret === null || ret < 0) return addrText(a.ptr(i));
@@ -403,7 +403,7 @@ export const randomBytes: ArgType = special(
 );
 
 /** A pointer-sized number behind a pointer. */
-export const wordPtr = (name: string, text: (n: bigint) => string): ArgType =>
+export const wordPtr = <N extends string>(name: N, text: (n: bigint) => string) =>
   struct(name, (m: UserMemory, p) => {
     const n = m.u64(p);
     return n === null ? null : `[${text(n)}]`;

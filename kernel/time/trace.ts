@@ -1,14 +1,14 @@
 /** Time structures as strace 6.1 prints them. */
 import { ERESTART_RESTARTBLOCK } from '../abi/errno.ts';
 import type { UserMemory } from '../mm/user-memory.ts';
-import { special, type ArgType, type Table } from '../trace/args.ts';
+import { special, type Table } from '../trace/args.ts';
 import { addrText, enumText, timespecText } from '../trace/text.ts';
 import { signalName } from '../trace/tables.ts';
 import type { Task } from '../task/task.ts';
 
-export const ITIMERS: Table = [[0, 'ITIMER_REAL'], [1, 'ITIMER_VIRTUAL'], [2, 'ITIMER_PROF']]; // prettier-ignore
-export const TIMER_FLAGS: Table = [[1, 'TIMER_ABSTIME']];
-const SIGEV: Table = [[0, 'SIGEV_SIGNAL'], [1, 'SIGEV_NONE'], [2, 'SIGEV_THREAD'], [4, 'SIGEV_THREAD_ID']]; // prettier-ignore
+export const ITIMERS = [[0, 'ITIMER_REAL'], [1, 'ITIMER_VIRTUAL'], [2, 'ITIMER_PROF']] as const satisfies Table; // prettier-ignore
+export const TIMER_FLAGS = [[1, 'TIMER_ABSTIME']] as const satisfies Table;
+const SIGEV = [[0, 'SIGEV_SIGNAL'], [1, 'SIGEV_NONE'], [2, 'SIGEV_THREAD'], [4, 'SIGEV_THREAD_ID']] as const satisfies Table; // prettier-ignore
 
 const pair = (t: Task, address: number, unit: 'nsec' | 'usec'): string | null => {
   const interval = timespecText(t, address, unit);
@@ -40,7 +40,7 @@ export function sigeventText(m: UserMemory, address: number): string | null {
 }
 
 /** The time left is written only when a signal ended a relative sleep. */
-export const remainder = (i: number, flagsArg: number | null): ArgType =>
+export const remainder = (i: number, flagsArg: number | null) =>
   special(
     'rem',
     (t, a, _i, ret) => {
@@ -57,7 +57,7 @@ export function dateText(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, '+0000');
 }
 
-export const timePointer: ArgType = special(
+export const timePointer = special(
   'tloc',
   (t, a, _i, ret) => {
     if (a.ptr(0) === 0) return 'NULL';

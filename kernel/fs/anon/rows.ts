@@ -6,16 +6,16 @@ import {
   eventfd, eventfd2, inotifyAddWatch, inotifyInit, inotifyInit1, inotifyRmWatch,
 } from './syscalls.ts'; // prettier-ignore
 
-const EFD_FLAGS: Table = [
+const EFD_FLAGS = [
   [1, 'EFD_SEMAPHORE'],
   [0o2000000, 'EFD_CLOEXEC'],
   [0o4000, 'EFD_NONBLOCK'],
-];
-const INOTIFY_INIT_FLAGS: Table = [
+] as const satisfies Table;
+const INOTIFY_INIT_FLAGS = [
   [0o4000, 'IN_NONBLOCK'],
   [0o2000000, 'IN_CLOEXEC'],
-];
-const INOTIFY_FLAGS: Table = [
+] as const satisfies Table;
+const INOTIFY_FLAGS = [
   [0x1, 'IN_ACCESS'],
   [0x2, 'IN_MODIFY'],
   [0x4, 'IN_ATTRIB'],
@@ -38,13 +38,13 @@ const INOTIFY_FLAGS: Table = [
   [0x20000000, 'IN_MASK_ADD'],
   [0x40000000, 'IN_ISDIR'],
   [0x80000000, 'IN_ONESHOT'],
-];
+] as const satisfies Table;
 
-const MFD_FLAGS: Table = [
+const MFD_FLAGS = [
   [1, 'MFD_CLOEXEC'],
   [2, 'MFD_ALLOW_SEALING'],
   [4, 'MFD_HUGETLB'],
-];
+] as const satisfies Table;
 /** The size of a huge page is a number in the upper bits. */
 function memfdFlagsText(value: number): string {
   const size = value >>> 26;

@@ -2,24 +2,24 @@
 import { decodeTermios, defaultTermios, type Termios } from '../tty/termios.ts';
 import type { Table } from '../../trace/tables.ts';
 
-const IFLAGS: Table = [
+const IFLAGS = [
   [0o1, 'IGNBRK'], [0o2, 'BRKINT'], [0o4, 'IGNPAR'], [0o10, 'PARMRK'], [0o20, 'INPCK'], [0o40, 'ISTRIP'],
   [0o100, 'INLCR'], [0o200, 'IGNCR'], [0o400, 'ICRNL'], [0o1000, 'IUCLC'], [0o2000, 'IXON'], [0o4000, 'IXANY'],
   [0o10000, 'IXOFF'], [0o20000, 'IMAXBEL'], [0o40000, 'IUTF8'],
-]; // prettier-ignore
-const OFLAGS: Table = [
+] as const satisfies Table; // prettier-ignore
+const OFLAGS = [
   [0o1, 'OPOST'], [0o2, 'OLCUC'], [0o4, 'ONLCR'], [0o10, 'OCRNL'], [0o20, 'ONOCR'], [0o40, 'ONLRET'], [0o100, 'OFILL'],
   [0o200, 'OFDEL'],
-]; // prettier-ignore
-const CFLAGS: Table = [
+] as const satisfies Table; // prettier-ignore
+const CFLAGS = [
   [0o100, 'CSTOPB'], [0o200, 'CREAD'], [0o400, 'PARENB'], [0o1000, 'PARODD'], [0o2000, 'HUPCL'], [0o4000, 'CLOCAL'],
   [0o10000000000, 'CMSPAR'], [0o20000000000, 'CRTSCTS'],
-]; // prettier-ignore
-const LFLAGS: Table = [
+] as const satisfies Table; // prettier-ignore
+const LFLAGS = [
   [0o1, 'ISIG'], [0o2, 'ICANON'], [0o4, 'XCASE'], [0o10, 'ECHO'], [0o20, 'ECHOE'], [0o40, 'ECHOK'], [0o100, 'ECHONL'],
   [0o200, 'NOFLSH'], [0o100000, 'IEXTEN'], [0o1000, 'ECHOCTL'], [0o2000, 'ECHOPRT'], [0o4000, 'ECHOKE'],
   [0o10000, 'FLUSHO'], [0o40000, 'PENDIN'], [0o400, 'TOSTOP'], [0o200000, 'EXTPROC'],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 const BAUD: readonly string[] = [
   'B0', 'B50', 'B75', 'B110', 'B134', 'B150', 'B200', 'B300', 'B600', 'B1200', 'B1800', 'B2400', 'B4800', 'B9600',
   'B19200', 'B38400',

@@ -1,7 +1,7 @@
 /** ioctl(2) in a trace: the command's name and its argument, as strace 6.1 prints them. */
 import type { Args } from '../../syscall/args.ts';
 import type { Task } from '../../task/task.ts';
-import { special, type ArgType } from '../../trace/args.ts';
+import { special } from '../../trace/args.ts';
 import type { Table } from '../../trace/tables.ts';
 import { addrText, enumText, hexText, quoteBytes, traceFormat } from '../../trace/text.ts';
 import * as io from '../tty/ioctls.ts';
@@ -38,21 +38,21 @@ const SETS: ReadonlyMap<number, number> = new Map([
 ]); // prettier-ignore
 const GETS: ReadonlyMap<number, number> = new Map([[io.TCGETS, 36], [io.TCGETS2, 44], [io.TCGETA, 18]]); // prettier-ignore
 /** Commands whose NULL argument reads as 0: strace has no decoder for them. */
-const PLAIN: Table = [
+const PLAIN = [
   [1, 'FIBMAP'], [0x5600, ''], [0x5603, ''], [io.FIOQSIZE, ''], [0x541e, ''],
-]; // prettier-ignore
+] as const satisfies Table; // prettier-ignore
 
-const XONC: Table = [
+const XONC = [
   [0, 'TCOOFF'],
   [1, 'TCOON'],
   [2, 'TCIOFF'],
   [3, 'TCION'],
-];
-const FLSH: Table = [
+] as const satisfies Table;
+const FLSH = [
   [0, 'TCIFLUSH'],
   [1, 'TCOFLUSH'],
   [2, 'TCIOFLUSH'],
-];
+] as const satisfies Table;
 
 function argText(t: Task, a: Args, ret: number | null): string {
   const cmd = a.u32(1);
@@ -95,5 +95,5 @@ function argText(t: Task, a: Args, ret: number | null): string {
   return raw;
 }
 
-export const ioctlCommand: ArgType = special('op', (_t, a) => commandText(a.u32(1)));
-export const ioctlArg: ArgType = special('argp', (t, a, _i, ret) => argText(t, a, ret), { out: true });
+export const ioctlCommand = special('op', (_t, a) => commandText(a.u32(1)));
+export const ioctlArg = special('argp', (t, a, _i, ret) => argText(t, a, ret), { out: true });

@@ -77,7 +77,7 @@ export function fakeKernel(tracer: Tracer): (tid: number) => FakeTask {
     const files = new Map<number, { name: string }>();
     const fields = {
       kernel, tid, args, regs: new FakeRegs(), mm: memory as unknown as UserMemory,
-      fds: { get: (fd: number) => files.get(fd) }, row: null as SyscallRow | null, nr: -1, woken: null,
+      fds: { get: (fd: number) => files.get(fd) }, row: null as SyscallRow | null, nr: -1, woken: null, tampering: null,
     }; // prettier-ignore
     const task = fields as unknown as Task;
     return {

@@ -44,10 +44,13 @@ export interface Translator {
 }
 
 /** A page of guest code as it was decoded: which frame it was, and while nobody runs it a checksum of its bytes. */
-interface Claim {
+export interface Claim {
   readonly frame: number;
   sum: number;
 }
+
+/** Page, frame and checksum of a claim. */
+export type SavedClaim = readonly [page: number, frame: number, sum: number];
 
 /**
  * Decoded blocks and the pages they came from. Address spaces that map the same frames at the same places share one: a
@@ -56,13 +59,13 @@ interface Claim {
 export class CodeSpace {
   /** Address spaces that run on it. Empty: kept for the next process of the program. */
   readonly users = new Set<PageTable>();
-  readonly claims = new Map<number, Claim>();
+  claims = new Map<number, Claim>();
   /** Guest pc → head record. */
   readonly blocks = new Map<number, number>();
   /** Guest page → pcs of blocks with code on it. */
   readonly pages = new Map<number, Set<number>>();
   /** Linear address of its jump cache. */
-  readonly jumpCache: number;
+  jumpCache: number;
   /** Link fields that are set, as indices of 32-bit words: the ways that were taken since `forgetWays`. */
   readonly links: number[] = [];
   /** A debugger's: cut where its breakpoints are, so no other address space may run on it. */
@@ -369,21 +372,57 @@ export class CodeArena {
   }
 
   /** Makes every block on a page look itself up again; returns whether there was one. */
-  invalidate(space: CodeSpace, page: number): boolean {
+  private dropBlocks(space: CodeSpace, page: number): boolean {
     let any = false;
     const { i32 } = this.memory;
     const set = space.pages.get(page);
-    if (set) {
-      this.onInvalidate(space, set);
-      for (const pc of set) {
-        const rec = space.blocks.get(pc);
-        if (rec === undefined) continue;
-        i32[(rec + R.handler) >> 2] = this.translator.ids.stale;
-        space.blocks.delete(pc);
-        any = true;
-      }
-      space.pages.delete(page);
+    if (!set) return false;
+    this.onInvalidate(space, set);
+    for (const pc of set) {
+      const rec = space.blocks.get(pc);
+      if (rec === undefined) continue;
+      i32[(rec + R.handler) >> 2] = this.translator.ids.stale;
+      space.blocks.delete(pc);
+      any = true;
     }
+    space.pages.delete(page);
+    return any;
+  }
+
+  /**
+   * The spaces there are, after memory was put back as it was: each gets the claims it had then. `changed`: frames that hold
+   * other bytes now; `sealed`: spaces nobody had been running on, whose bytes nobody guarded; `dropped`: all other code of
+   * theirs is gone. What was decoded of the same bytes stays.
+   */
+  rewind(
+    saved: readonly { readonly space: CodeSpace; readonly claims: readonly SavedClaim[] }[],
+    changed: ReadonlySet<number>,
+    sealed: ReadonlySet<CodeSpace>,
+    dropped: (space: CodeSpace) => boolean,
+  ): void {
+    this.codeFrames.clear();
+    for (const { space, claims } of saved) {
+      const before = space.claims;
+      space.claims = new Map(claims.map(([page, frame, sum]) => [page, { frame, sum }]));
+      for (const [page, { frame }] of space.claims) this.claimFrame(space, page, frame);
+      if (dropped(space)) {
+        space.links.length = 0;
+        space.blocks.clear();
+        space.pages.clear();
+        continue;
+      }
+      for (const [page, claim] of before) {
+        const same =
+          space.claims.get(page)?.frame === claim.frame &&
+          (sealed.has(space) ? this.checksum(claim.frame) === claim.sum : !changed.has(claim.frame));
+        if (!same) this.dropBlocks(space, page);
+      }
+    }
+  }
+
+  /** Makes every block on a page look itself up again, and gives the page up; returns whether there was a block. */
+  invalidate(space: CodeSpace, page: number): boolean {
+    const any = this.dropBlocks(space, page);
     const claim = space.claims.get(page);
     if (claim) {
       space.claims.delete(page);

@@ -2,7 +2,7 @@
  * Which decoded code each address space runs on: its own, or what another one decoded of the same pages. Code nobody runs on
  * any more is kept for a while, for the next process of the program.
  */
-import { CodeSpace, DIFFERS, FITS, type CodeArena } from './code-space.ts';
+import { CodeSpace, DIFFERS, FITS, type CodeArena, type SavedClaim } from './code-space.ts';
 import { JUMP_CACHE_ENTRIES } from './interp/helpers.ts';
 import type { Memory } from './memory/memory.ts';
 import type { PageTable } from './memory/page-table.ts';
@@ -14,31 +14,44 @@ const MAX_IDLE = 16;
 /** How many of the others are looked at for code to share. */
 const LOOKED_AT = 4;
 
+/** Who runs on which code, and the pages it was decoded from; not the code itself. */
+export interface SavedSpaces {
+  readonly used: readonly (readonly [PageTable, CodeSpace])[];
+  readonly idle: readonly CodeSpace[];
+  readonly wished: readonly (readonly [PageTable, readonly (readonly [CodeSpace, number])[]])[];
+  readonly spaces: readonly { readonly space: CodeSpace; readonly claims: readonly SavedClaim[] }[];
+}
+
 export class CodeSpaces {
   private readonly memory: Memory;
   private readonly arena: CodeArena;
   private readonly onDrop: (space: CodeSpace) => void;
-  private readonly used = new Map<PageTable, CodeSpace>();
+  private used = new Map<PageTable, CodeSpace>();
   /** Code no address space runs on now, oldest first. */
-  private readonly idle: CodeSpace[] = [];
+  private idle: CodeSpace[] = [];
   /**
    * Code an address space could share as soon as a page with it is mapped: a dynamic program's libraries come while it
    * runs already.
    */
-  private readonly wished = new Map<PageTable, Map<CodeSpace, number>>();
+  private wished = new Map<PageTable, Map<CodeSpace, number>>();
   /** Jump cache of every address space that found no RAM for one of its own; empty whenever another one runs. */
-  private readonly sharedCache: number;
+  private sharedCache: number;
 
   /** `onDrop`: nobody will run on a space again. */
   constructor(memory: Memory, arena: CodeArena, onDrop: (space: CodeSpace) => void) {
     this.memory = memory;
     this.arena = arena;
     this.onDrop = onDrop;
-    this.sharedCache = memory.alloc(JUMP_CACHE_PAGES);
+    this.sharedCache = memory.allocOwn(JUMP_CACHE_PAGES);
   }
 
   /** Must an address space have code of its own? Set by a debugger. */
   isOwn: (table: PageTable) => boolean = () => false;
+
+  /** Whose code each address space runs on. */
+  users(): ReadonlyMap<PageTable, CodeSpace> {
+    return new Map(this.used);
+  }
 
   of(table: PageTable): CodeSpace | undefined {
     return this.used.get(table);
@@ -112,6 +125,43 @@ export class CodeSpaces {
     }
   }
 
+  /**
+   * What there is now. It is part of the machine's state, for a process that begins on code of another one has the pages
+   * mapped that this was decoded from, which the guest can count.
+   */
+  save(): SavedSpaces {
+    const spaces = new Set([...this.used.values(), ...this.idle]);
+    return {
+      used: [...this.used],
+      idle: [...this.idle],
+      wished: [...this.wished].map(([table, wishes]) => [table, [...wishes]]),
+      spaces: [...spaces].map((space) => ({
+        space,
+        claims: [...space.claims].map(([page, { frame, sum }]) => [page, frame, sum]),
+      })),
+    };
+  }
+
+  /** Puts it back, after memory (`changed`: frames with other bytes now). Decoded code stays where it is still right. */
+  load(saved: SavedSpaces, changed: ReadonlySet<number>): void {
+    const kept = new Set(saved.spaces.map(({ space }) => space));
+    const now = new Set([...this.used.values(), ...this.idle]);
+    const sealed = new Set(this.idle);
+    for (const space of now) if (!kept.has(space)) this.onDrop(space);
+    this.arena.rewind(saved.spaces, changed, sealed, (space) => !now.has(space));
+    this.used = new Map(saved.used);
+    this.idle = [...saved.idle];
+    this.wished = new Map(saved.wished.map(([table, wishes]) => [table, new Map(wishes)]));
+    for (const space of kept) space.users.clear();
+    for (const [table, space] of saved.used) space.users.add(table);
+    this.sharedCache = this.memory.allocOwn(JUMP_CACHE_PAGES);
+    for (const space of kept) {
+      const cache = this.memory.allocOwn(JUMP_CACHE_PAGES);
+      space.jumpCache = cache < 0 ? this.sharedCache : cache;
+      this.arena.clearJumpCache(space.jumpCache);
+    }
+  }
+
   private use(table: PageTable, space: CodeSpace): void {
     const i = this.idle.indexOf(space);
     if (i >= 0) this.idle.splice(i, 1);
@@ -135,7 +185,7 @@ export class CodeSpaces {
     this.arena.forget(space);
     this.onDrop(space);
     if (space.jumpCache === this.sharedCache) return;
-    for (let i = 0; i < JUMP_CACHE_PAGES; i++) this.memory.release(space.jumpCache + i * PAGE);
+    this.memory.releaseOwn(space.jumpCache, JUMP_CACHE_PAGES);
   }
 
   private find(table: PageTable, pc: number, last: CodeSpace | null): CodeSpace | null {
@@ -162,10 +212,10 @@ export class CodeSpaces {
   }
 
   private make(): CodeSpace {
-    let cache = this.memory.alloc(JUMP_CACHE_PAGES);
+    let cache = this.memory.allocOwn(JUMP_CACHE_PAGES);
     while (cache < 0 && this.idle.length > 0) {
       this.drop(this.idle.shift()!);
-      cache = this.memory.alloc(JUMP_CACHE_PAGES);
+      cache = this.memory.allocOwn(JUMP_CACHE_PAGES);
     }
     if (cache < 0) cache = this.sharedCache;
     this.arena.clearJumpCache(cache);

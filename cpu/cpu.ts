@@ -4,9 +4,9 @@
  * what its generated code asks of the host.
  */
 import { Bounce } from './bounce.ts';
-import { CpuDebug, LONGEST_BLOCK, type DebuggedCore } from './debug.ts';
+import { CpuDebug, LONGEST_BLOCK, type DebuggedCore, type SavedStops } from './debug.ts';
 import { CodeArena, UNDEFINED, type CodeSpace, type Translator } from './code-space.ts';
-import { CodeSpaces } from './code-spaces.ts';
+import { CodeSpaces, type SavedSpaces } from './code-spaces.ts';
 import {
   EXIT,
   FIXED_END,
@@ -28,6 +28,7 @@ import { Tier } from './jit/tier.ts';
 import { Memory } from './memory/memory.ts';
 import { ADDRESS_END, PageTable, type PageTableOwner } from './memory/page-table.ts';
 import { Windows } from './jit/windows.ts';
+import type { CpuState } from './port.ts';
 import { RegisterBlocks, type TaskRegs } from './regs.ts';
 import { writeTables } from './tables.ts';
 
@@ -61,6 +62,18 @@ export interface CpuParts {
   readonly translator: Translator;
   /** Functions the module imports from "host". */
   readonly host: Readonly<Record<string, (...args: never[]) => unknown>>;
+}
+
+/** Decoded and compiled code is no part of it: what is wrong after a change of memory is dropped. */
+interface SavedCpu extends CpuState {
+  readonly blocks: readonly number[];
+  readonly spaces: SavedSpaces;
+  /** Whose registers are at STATE, and them. */
+  readonly regs: TaskRegs | null;
+  readonly context: Uint8Array;
+  readonly table: PageTable | null;
+  readonly space: CodeSpace | null;
+  readonly stops: SavedStops | null;
 }
 
 export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, DebuggedCore {
@@ -272,6 +285,45 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
 
   private flushTlb(): void {
     this.memory.i32.fill(-1, TLB_READ >> 2, (TLB_WRITE + TLB_ENTRIES * 16) >> 2);
+  }
+
+  // ---- going back
+
+  save(previous: CpuState | null): CpuState {
+    const saved: SavedCpu = {
+      ram: this.memory.save(previous?.ram ?? null),
+      blocks: this.blocks.save(),
+      spaces: this.spaces.save(),
+      regs: this.regs,
+      context: this.memory.u8.slice(STATE, STATE + this.contextSize),
+      table: this.table,
+      space: this.space,
+      stops: this.debugger?.save() ?? null,
+    };
+    return saved;
+  }
+
+  load(state: CpuState): void {
+    const saved = state as SavedCpu;
+    const { memory } = this;
+    const changed = memory.load(saved.ram);
+    this.blocks.load(saved.blocks);
+    const before = this.spaces.users();
+    this.spaces.load(saved.spaces, changed);
+    memory.u8.set(saved.context, STATE);
+    this.regs = saved.regs as R | null;
+    this.table = saved.table;
+    this.space = saved.space;
+    this.generation++;
+    this.flushTlb();
+    this.windows.clear();
+    if (this.shown) this.shown.active = false;
+    this.shown = null;
+    const now = this.spaces.users();
+    this.debugger?.load(saved.stops, (table) => before.get(table) !== now.get(table), now.keys());
+    if (!this.table) return;
+    memory.i32[(STATE + S.pageTable) >> 2] = this.table.root;
+    if (this.space) this.show(this.space, this.table);
   }
 
   // ---- running

@@ -77,6 +77,11 @@ interface Places {
   readonly watches: Watch[];
 }
 
+export interface SavedStops {
+  readonly passing: readonly (readonly [TaskRegs, { readonly pc: number; readonly muted: boolean }])[];
+  readonly owing: TaskRegs | null;
+}
+
 export class CpuDebug {
   /** What the last EXIT.debug was about. */
   stop: DebugStop = { kind: 'count' };
@@ -305,6 +310,24 @@ export class CpuDebug {
 
   /** The instruction that accessed watched bytes in `go`. For the cpu. */
   watchPc = 0;
+
+  /** Where tasks stand beside their registers. What stops them is the debugger's own, and no part of the machine's state. */
+  save(): SavedStops {
+    return { passing: [...this.passing], owing: this.owing };
+  }
+
+  /** The machine is in an earlier state. `recoded`: address spaces whose decoded code is other than before. */
+  load(saved: SavedStops | null, recoded: (table: PageTable) => boolean, all: Iterable<PageTable>): void {
+    this.passing.clear();
+    for (const [regs, at] of saved?.passing ?? []) this.passing.set(regs, at);
+    this.owing = saved?.owing ?? null;
+    this.counted = null;
+    this.hits.length = 0;
+    for (const table of all)
+      if (this.places.has(table)) this.showWatched(table);
+      else table.watch(null);
+    for (const table of this.places.keys()) if (recoded(table)) this.core.isolate(table);
+  }
 
   private at(table: PageTable): Places {
     let p = this.places.get(table);

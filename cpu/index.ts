@@ -2,7 +2,7 @@
 export { A64Cpu, type A64CpuOptions } from './a64-cpu.ts';
 export { A64Regs } from './a64-regs.ts';
 export type { Cpu, CpuOptions } from './cpu.ts';
-export type { CpuCore } from './port.ts';
+export type { CpuCore, CpuState } from './port.ts';
 export type { CpuDebug, DebugStop, Watch, WatchHit, WatchKind } from './debug.ts';
 export { hasRelaxedMadd } from './jit/fused.ts';
 export { HEAT, type Heat } from './jit/heat.ts';

@@ -2,8 +2,14 @@
 import type { CpuDebug } from './debug.ts';
 import type { CompilerStats } from './jit/compiler.ts';
 import type { Memory } from './memory/memory.ts';
+import type { RamImage } from './memory/ram-image.ts';
 import type { PageTable } from './memory/page-table.ts';
 import type { TaskRegs } from './regs.ts';
+
+/** What a core holds, opaque to all but itself. */
+export interface CpuState {
+  readonly ram: RamImage;
+}
 
 export interface CpuCore {
   readonly memory: Memory;
@@ -23,4 +29,11 @@ export interface CpuCore {
   readonly compilerStats?: CompilerStats | null;
   /** Breakpoints and the like; absent where the core has none. Asking for it makes `run` a little slower from then on. */
   readonly debug?: CpuDebug;
+  /**
+   * Everything in guest RAM and the running task's registers, as long as nothing runs. `previous`: an earlier one, to share
+   * with. Absent: this core cannot.
+   */
+  save?(previous: CpuState | null): CpuState;
+  /** Puts it back. The objects of tasks and address spaces are their owner's to put back, before this. */
+  load?(state: CpuState): void;
 }

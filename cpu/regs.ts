@@ -120,4 +120,11 @@ export class RegisterBlocks {
   give(block: number): void {
     this.free.push(block);
   }
+
+  save(): readonly number[] {
+    return [...this.free];
+  }
+  load(free: readonly number[]): void {
+    this.free.splice(0, this.free.length, ...free);
+  }
 }

@@ -20,8 +20,8 @@ export type {
 } from './debug/debugger.ts'; // prettier-ignore
 export { GuestFileError } from './machine/guest-files.ts';
 export type {
-  BootOptions, FileContent, InputSource, MachineLimits, MountSpec, Output, OutputSink, PublishSpec, TerminalEnd,
-  TerminalPort, WindowSize,
+  BootOptions, FileContent, InputSource, MachineLimits, MountSpec, Output, OutputSink, PublishSpec, ReplayOptions,
+  TerminalEnd, TerminalPort, WindowSize,
 } from './machine/options.ts'; // prettier-ignore
 export type {
   EndEvent, EnterEvent, ExitEvent, Listeners, MachineEvent, SignalEvent, TaskEndEvent,
@@ -35,6 +35,7 @@ export type {
 export type { RegisterName, Registers } from './machine/registers.ts';
 export type { Arch } from '../kernel/ports.ts';
 export type { FsLike } from './host/host-fs.ts';
+export type { Snapshot } from './timeline/snapshots.ts';
 export type { ExitStatus } from './machine/status.ts';
 export type { Injection } from '../kernel/inject/rule.ts';
 /** Traces as strace prints them: give one to `BootOptions.tracer`, call `finish` at the end. */
@@ -49,4 +50,9 @@ export type { Finding, FindingKind } from './logs/check/finding.ts';
 export { LogError, readLog } from './logs/read.ts';
 export { callText } from './logs/events.ts';
 export type { KernelNote, Log, LogCall, LogEvent, LogFormat, LogRun, Unreadable } from './logs/events.ts';
+/** Recordings: `BootOptions.record` takes what recordTo gives, `Machine.replay` what openRecording gives. */
+export { openRecording, recordTo } from './host/recording-file.ts';
+export { DivergenceError, RecordingEndError } from './record/replayer.ts';
+export { MemoryRecording } from './record/memory.ts';
+export type { Recording, RecordingSink } from './record/format.ts';
 export { VERSION } from './version.ts';

@@ -6,6 +6,8 @@
  * asked for at an exact place, and `place` finds a stretch for them to grow in, lowest first. Everything else is taken
  * from the top down, out of the way.
  */
+import { putCounts, putImage, takeImage, type RamImage } from './ram-image.ts';
+
 const FRAME = 4096;
 /** Frames in a granule, which is what places are made of. */
 const GRANULE = 16;
@@ -28,6 +30,8 @@ export class Memory {
   /** By granule: frames in use, and PLACED. 0 can become part of a place. */
   private readonly busy: Uint8Array;
   private readonly first: number;
+  /** Frames `allocOwn` gave. */
+  private readonly own = new Set<number>();
   /** By class: no run of that many free frames ends above this frame. */
   private readonly tops = new Int32Array(CLASSES);
   /** Lowest of `tops`. */
@@ -56,6 +60,53 @@ export class Memory {
     this.tops.fill(frames);
     this.lowestTop = frames;
     this.placeEnd = Math.ceil((this.first + (this.total - this.total / 8)) / GRANULE);
+  }
+
+  /**
+   * Takes frames for what can be made again (caches): images leave them out. As `alloc`.
+   */
+  allocOwn(count: number): number {
+    const at = this.alloc(count);
+    if (at < 0) return -1;
+    for (let i = 0; i < count; i++) this.own.add(at / FRAME + i);
+    return at;
+  }
+  releaseOwn(at: number, count: number): void {
+    for (let i = 0; i < count; i++) {
+      this.own.delete(at / FRAME + i);
+      this.release(at + i * FRAME);
+    }
+  }
+
+  /** All that is in use, beside what `allocOwn` gave. `previous`: an earlier one, to share what did not change with. */
+  save(previous: RamImage | null): RamImage {
+    const places = this.busy.map((b) => b & PLACED);
+    return takeImage({ i32: this.i32, counts: this.counts }, places, this.own, previous);
+  }
+
+  /**
+   * Puts everything back as it was. What `allocOwn` gave is free afterwards. Returns the byte offsets of frames that hold
+   * other bytes than before.
+   */
+  load(image: RamImage): Set<number> {
+    const { counts, busy } = this;
+    const changed = new Set<number>();
+    putImage({ i32: this.i32, counts }, image, (frame) => changed.add(frame * FRAME));
+    putCounts(counts, image);
+    this.own.clear();
+    busy.set(image.places);
+    this.used = 0;
+    for (let i = 0; i < counts.length; i++) {
+      if (counts[i] === 0 && i >= this.first) continue;
+      busy[(i / GRANULE) | 0]++;
+      if (i >= this.first) this.used++;
+    }
+    // What searches remember was true of other frames.
+    this.tops.fill(counts.length);
+    this.lowestTop = counts.length;
+    this.open = 0;
+    this.lacking = Infinity;
+    return changed;
   }
 
   alloc(count: number, at = -1): number {

@@ -6,6 +6,7 @@ import type { Park } from '../wait.ts';
 import type { Path } from './dentry.ts';
 import type { File } from './file.ts';
 import type { FileLocks } from './locks.ts';
+import type { PipeShared } from './pipe/pipe-file.ts';
 import type { Leases } from './leases.ts';
 
 export const S_IFMT = 0o170000;
@@ -84,8 +85,8 @@ export abstract class Inode {
   locks: FileLocks | null = null;
   /** F_SETLEASE's; null until the first one. */
   leases: Leases | null = null;
-  /** The AF_UNIX socket bound to this name (owned by kernel/net). */
-  socket: object | null = null;
+  /** The pipe behind a FIFO; null until it is first opened. */
+  pipe: PipeShared | null = null;
   /** Open files on it, O_PATH ones aside: inotify's watches outlive its last name while there are any. */
   opens = 0;
   /** Open writers (> 0), or running programs that forbid them (< 0): ETXTBSY. */

@@ -23,9 +23,12 @@ export class OverlayFs extends Tmpfs {
   /** What does not, as long as somebody (a name, an open file, a watch) holds it: one object a file. */
   private readonly clean = new Map<string, WeakRef<OverlayInode>>();
   private sweepAt = MIN_SWEEP;
+  /** Holds them all: which are there does not depend on the host's garbage collector then, nor what the host is asked for. */
+  private readonly steady: OverlayInode[] | null;
 
-  constructor(deps: TmpfsDeps, dev: number, lower: HostFileSystem) {
+  constructor(deps: TmpfsDeps, dev: number, lower: HostFileSystem, steady = false) {
     super(deps, dev, { type: 'overlay' });
+    this.steady = steady ? [] : null;
     this.root.cover(lower.root);
     this.root.changed = true; // its room was counted when it was made
     this.changed.set(lower.root.key, this.root);
@@ -44,6 +47,7 @@ export class OverlayFs extends Tmpfs {
     if (inode.names !== null) inode.parent = dir;
     if (this.clean.size >= this.sweepAt) this.sweep();
     this.clean.set(lower.key, new WeakRef(inode));
+    this.steady?.push(inode);
     return inode;
   }
 

@@ -115,9 +115,9 @@ export class Vfs {
     return new Tmpfs(this.tmpfsDeps, this.newDev(), { mode, type });
   }
 
-  /** Changes over `lower` that stay in memory; they count against the same quota. */
-  newOverlay(lower: HostFileSystem): OverlayFs {
-    return new OverlayFs(this.tmpfsDeps, this.newDev(), lower);
+  /** Changes over `lower` that stay in memory; they count against the same quota. `steady`: see OverlayFs. */
+  newOverlay(lower: HostFileSystem, steady = false): OverlayFs {
+    return new OverlayFs(this.tmpfsDeps, this.newDev(), lower, steady);
   }
 
   /** st_dev for a file system without a device: makedev(0, minor). */

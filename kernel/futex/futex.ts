@@ -95,24 +95,16 @@ export interface FutexWaitGroup {
 }
 
 export class FutexTable {
-  private readonly spaces = new WeakMap<object, FutexSpace>();
   private readonly shared = new FutexSpace('shared');
   readonly pi: PiLocks;
-  private lastOwner: object | null = null;
-  private lastSpace: FutexSpace | null = null;
 
   constructor() {
     this.pi = new PiLocks(this);
   }
 
   /** The lists of one address space; made on first use. */
-  space(owner: object): FutexSpace {
-    if (owner === this.lastOwner) return this.lastSpace!;
-    let s = this.spaces.get(owner);
-    if (s === undefined) this.spaces.set(owner, (s = new FutexSpace('private')));
-    this.lastOwner = owner;
-    this.lastSpace = s;
-    return s;
+  space(owner: { futexes: FutexSpace | null }): FutexSpace {
+    return (owner.futexes ??= new FutexSpace('private'));
   }
 
   get sharedSpace(): FutexSpace {

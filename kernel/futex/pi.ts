@@ -20,7 +20,7 @@ export interface PiState {
 export class PiLocks {
   private readonly table: FutexTable;
   /** States by owner, so that they can be passed on when it exits. */
-  private readonly owned = new WeakMap<Task, Set<PiState>>();
+  private readonly owned = new Map<Task, Set<PiState>>();
 
   constructor(table: FutexTable) {
     this.table = table;
@@ -171,7 +171,10 @@ export class PiLocks {
   }
 
   private setOwner(state: PiState, owner: Task | null): void {
-    if (state.owner !== null) this.owned.get(state.owner)?.delete(state);
+    if (state.owner !== null) {
+      const others = this.owned.get(state.owner);
+      if (others?.delete(state) && others.size === 0) this.owned.delete(state.owner);
+    }
     state.owner = owner;
     if (owner === null) return;
     let states = this.owned.get(owner);

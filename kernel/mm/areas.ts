@@ -8,6 +8,7 @@ import {
   MAP_32BIT, MAP_FIXED, MAP_FIXED_NOREPLACE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK,
 } from './flags.ts'; // prettier-ignore
 import { layoutOf, mmapBase, MMAP_MIN_ADDR, pageDown, STACK_GUARD_GAP, type Layout } from './layout.ts';
+import type { FutexSpace } from '../futex/futex.ts';
 import type { MemObject, ObjectMapper } from './mem-object.ts';
 import { AREA_COST } from './kernel-memory.ts';
 import type { Memory } from './memory.ts';
@@ -43,6 +44,8 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
   private readonly objects = new Map<MemObject, number>();
   /** By length: no free range of that many bytes ends above this address. Saves thousands of areas' worth of looking. */
   private readonly searched = new Map<number, number>();
+  /** Who waits on its private futexes (owned by kernel/futex). */
+  futexes: FutexSpace | null = null;
   /** A fork's copy: most do not live long, and grow little. */
   forked = false;
   /** The place made last: kept for what is mapped where an area was that is gone. */

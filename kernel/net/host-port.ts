@@ -30,6 +30,31 @@ export interface HostHandler {
   drain?(): void;
 }
 
+/** What the host does to the network (HostTap.call). */
+export const HOST_CALL = {
+  // To a connection.
+  write: 1,
+  end: 2,
+  abort: 3,
+  take: 4,
+  open: 5,
+  fail: 6,
+  // To the stack.
+  connect: 7,
+  clientPort: 8,
+  addPeer: 9,
+  removePeer: 10,
+  peerSends: 11,
+} as const;
+
+/** Hears of what the host does, each time before it takes effect. */
+export interface HostTap {
+  /** `id`: HostConnection.id, or a guest port; `n`: bytes to take, an errno, or the client's port. */
+  call(op: number, id: number, n: number, bytes?: Uint8Array): void;
+  /** A datagram from an address outside. */
+  datagram(from: Endpoint, to: Endpoint, data: Uint8Array): void;
+}
+
 /** Bytes from the guest kept for the host before the guest's writes wait. */
 const WINDOW = 256 * 1024;
 /** Bytes to the guest beyond which the host should stop reading. */
@@ -49,6 +74,8 @@ export class HostConnection implements StreamPeer {
   /** The guest's socket while an outgoing connection is being made. */
   dialer: TcpSocket | null = null;
   private readonly net: NetStack;
+  /** Counts from 1, in the order in which they were made. */
+  readonly id: number;
   /** Sent before the guest answered the connection. */
   private readonly early: Uint8Array[] = [];
   private earlyEnd = false;
@@ -60,6 +87,7 @@ export class HostConnection implements StreamPeer {
 
   constructor(net: NetStack, address: Endpoint, target: Endpoint) {
     this.net = net;
+    this.id = ++net.hostConnections;
     this.address = address;
     this.target = target;
   }
@@ -75,6 +103,7 @@ export class HostConnection implements StreamPeer {
   /** Bytes for the guest. False: pause until `drain`. */
   write(bytes: Uint8Array): boolean {
     if (this.gone || this.hostEnded || bytes.length === 0) return true;
+    this.net.tap?.call(HOST_CALL.write, this.id, 0, bytes);
     if (this.socket) this.socket.push(IoBuf.of(bytes), 0, bytes.length);
     else this.early.push(bytes.slice());
     const go = this.gone || this.room > 0;
@@ -84,6 +113,7 @@ export class HostConnection implements StreamPeer {
   /** The host will send no more. */
   end(): void {
     if (this.gone || this.hostEnded) return;
+    this.net.tap?.call(HOST_CALL.end, this.id, 0);
     this.hostEnded = true;
     if (this.socket) this.socket.fin();
     else this.earlyEnd = true;
@@ -92,6 +122,7 @@ export class HostConnection implements StreamPeer {
   /** The host's connection broke. */
   abort(): void {
     if (this.gone) return;
+    this.net.tap?.call(HOST_CALL.abort, this.id, 0);
     const s = this.socket;
     const dialer = this.dialer;
     this.over();
@@ -101,6 +132,7 @@ export class HostConnection implements StreamPeer {
   }
   /** Bytes from the guest, at most `max`; empty when there are none. Frees room for the guest to write. */
   take(max = 65536): Uint8Array {
+    if (this.out.length > 0) this.net.tap?.call(HOST_CALL.take, this.id, max);
     const bytes = this.out.take(max);
     if (bytes.length) this.socket?.drained();
     return bytes;
@@ -123,11 +155,13 @@ export class HostConnection implements StreamPeer {
   /** An outgoing connection is open, or could not be made (`errno`, positive). */
   open(): void {
     if (this.gone || !this.dialer) return;
+    this.net.tap?.call(HOST_CALL.open, this.id, 0);
     this.socket = this.dialer;
     this.dialer = null;
     this.socket.dialed();
   }
   fail(errno: number): void {
+    this.net.tap?.call(HOST_CALL.fail, this.id, errno);
     const s = this.dialer;
     this.over();
     s?.refused(errno);

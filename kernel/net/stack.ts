@@ -11,8 +11,8 @@ import {
   AF_INET, AF_INET6, AF_MAX, AF_NETLINK, AF_PACKET, AF_UNIX, CAP_NET_RAW, IPPROTO_TCP, IPPROTO_UDP,
   IPPROTO_UDPLITE, SOCK_DGRAM, SOCK_MAX, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM,
 } from './constants.ts'; // prettier-ignore
-import type { HostDatagramPeer, HostNet } from './host-port.ts';
-import { HostConnection } from './host-port.ts';
+import type { HostDatagramPeer, HostNet, HostTap } from './host-port.ts';
+import { HOST_CALL, HostConnection } from './host-port.ts';
 import { Groups } from './multicast.ts';
 import { NetlinkSocket } from './netlink.ts';
 import type { PacketInfo } from './packet-info.ts';
@@ -57,9 +57,13 @@ export class NetStack {
   readonly udplite: PortTable;
   /** Abstract AF_UNIX names (the type, then the name from its NUL on), and sockets by the inode they are bound to. */
   readonly abstract = new Map<string, UnixSocket>();
-  readonly unixNodes = new WeakMap<Inode, UnixSocket>();
+  readonly unixNodes = new Map<Inode, UnixSocket>();
   /** Set by the machine before the guest starts. */
   host: HostNet | null;
+  /** Hears of all that the host does here; null: nobody does. */
+  tap: HostTap | null = null;
+  /** Connections with the host there have been. */
+  hostConnections = 0;
   eth0: boolean;
   private readonly pseudo: PseudoFs;
   private readonly clock: Clock;
@@ -206,6 +210,7 @@ export class NetStack {
    * keeps its first clients waiting, so that a server may still be starting; afterwards they are refused.
    */
   hostConnect(port: number, client: number): HostConnection {
+    this.tap?.call(HOST_CALL.connect, port, client);
     const c = new HostConnection(this, { ip: GATEWAY_IP, port: client }, { ip: ETH0_IP, port });
     const held = this.held.get(port) ?? [];
     if (this.everListened.has(port) || this.attachable(port)) this.attach(c);
@@ -282,8 +287,15 @@ export class NetStack {
     return true;
   }
 
+  /** A datagram from outside has come to one of the machine's addresses. */
+  outsideDatagram(from: Endpoint, to: Endpoint, data: Uint8Array): void {
+    this.tap?.datagram(from, to, data);
+    this.receiveDatagram(from, to, data);
+  }
+
   /** A host client of a published UDP port gets a port on the gateway, under which the guest can answer it. */
   addHostPeer(peer: HostDatagramPeer): number {
+    this.tap?.call(HOST_CALL.addPeer, 0, 0);
     while (this.hostPeers.has(this.nextHostPort)) this.advanceHostPort();
     const port = this.nextHostPort;
     this.advanceHostPort();
@@ -292,6 +304,7 @@ export class NetStack {
   }
   /** A port for a client within the host process. */
   nextClientPort(): number {
+    this.tap?.call(HOST_CALL.clientPort, 0, 0);
     this.advanceHostPort();
     return this.nextHostPort;
   }
@@ -299,10 +312,12 @@ export class NetStack {
     this.nextHostPort = this.nextHostPort === EPHEMERAL_LAST ? EPHEMERAL_FIRST : this.nextHostPort + 1;
   }
   removeHostPeer(port: number): void {
+    this.tap?.call(HOST_CALL.removePeer, port, 0);
     this.hostPeers.delete(port);
   }
   /** A datagram from the host client that has `client` on the gateway, to a guest port. False: nobody takes it. */
   hostDatagram(port: number, client: number, data: Uint8Array): boolean {
+    this.tap?.call(HOST_CALL.peerSends, port, client, data);
     const from = { ip: GATEWAY_IP, port: client };
     return (
       this.sendDatagram(from, { ip: ETH0_IP, port }, data) ||

@@ -1,4 +1,6 @@
 /** Help texts. */
+import type { RecordArgs } from './record.ts';
+import type { ReplayArgs } from './replay.ts';
 import { type MachineArgs, machineOptions } from './machine-options.ts';
 import { optionHelp, type OptionSpec } from './options.ts';
 import type { StraceArgs } from './strace-options.ts';
@@ -8,12 +10,14 @@ export const HELP = `ring3 runs Linux programs (x86_64 and aarch64 ELF) in Node.
 Usage:
   ring3 run [OPTIONS] PROG [ARGS...]      run a program
   ring3 strace [OPTIONS] PROG [ARGS...]   run it and show its system calls, with strace's options and text
+  ring3 record -o FILE [OPTIONS] PROG     run it, and write down all that happens
+  ring3 replay [OPTIONS] FILE             run it again exactly so, anywhere, with nothing from outside
   ring3 syscalls [--markdown]             which system calls there are, and how complete each is
   ring3 quirks [--personality P]          in what the personality starry differs from Linux
   ring3 preflight [--root DIR] PROG       what PROG would need that is not there: files, calls, processor
   ring3 check [OPTIONS] LOG               what in a StarryOS log or strace's text is not as Linux does it
   ring3 version
-  ring3 help [run|strace]
+  ring3 help [COMMAND]
 
 Examples:
   ring3 run /bin/busybox sh -c 'echo hello; uname -a'
@@ -37,3 +41,23 @@ export const runHelp = (): string =>
 
 export const straceHelp = (specs: readonly OptionSpec<StraceArgs>[]): string =>
   `Usage: ring3 strace [OPTIONS] PROG [ARGS...]\n\n${optionHelp(specs)}\n${RULES}`;
+
+export const recordHelp = (specs: readonly OptionSpec<RecordArgs>[]): string =>
+  `Usage: ring3 record -o FILE [OPTIONS] PROG [ARGS...]
+
+Runs PROG, and writes to FILE all that it takes to run it again: the program, a seed, and everything that comes from outside.
+Without --seed one is drawn. Time is virtual: it passes with instructions, and while the guest waits for something that may come
+from outside it passes as it does on the host.
+
+${optionHelp(specs)}
+${RULES}`;
+
+export const replayHelp = (specs: readonly OptionSpec<ReplayArgs>[]): string =>
+  `Usage: ring3 replay [OPTIONS] FILE
+
+Runs what 'ring3 record' wrote to FILE again, without touching the host: no file, port or input. What the guest does is
+compared with the recording event by event. Exit status: the guest's own; 0 when the replay stops before the guest does
+(--to, or the recording ends); 125 when it differs from the recording, or the guest deadlocked.
+
+${optionHelp(specs)}
+`;

@@ -1,9 +1,11 @@
-/** The command line: `ring3 run|strace|syscalls|quirks|preflight|version|help`. */
+/** The command line: `ring3 run|strace|record|replay|syscalls|quirks|preflight|version|help`. */
 import { VERSION } from '../version.ts';
 import { checkCommand } from './check.ts';
 import { HELP } from './help.ts';
 import { UsageError } from './options.ts';
 import { preflightCommand } from './preflight.ts';
+import { recordCommand } from './record.ts';
+import { replayCommand } from './replay.ts';
 import { runCommand, straceCommand } from './run.ts';
 import { quirksCommand } from './quirks.ts';
 import { syscallsCommand } from './syscalls.ts';
@@ -27,6 +29,10 @@ async function main(argv: readonly string[]): Promise<number> {
       return await runCommand(rest);
     case 'strace':
       return await straceCommand(rest);
+    case 'record':
+      return await recordCommand(rest);
+    case 'replay':
+      return await replayCommand(rest);
     case 'syscalls':
       say(1, syscallsCommand(rest));
       return 0;
@@ -51,8 +57,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'help':
     case '--help':
     case '-h':
-      if (rest[0] === 'run' || rest[0] === 'strace') return await main([rest[0], '--help']);
-      if (rest[0] === 'syscalls' || rest[0] === 'preflight' || rest[0] === 'quirks')
+      if (['run', 'strace', 'record', 'replay', 'syscalls', 'preflight', 'quirks'].includes(rest[0]))
         return await main([rest[0], '--help']);
       if (rest[0] === 'check') return await main([rest[0], '--help']);
       if (rest.length > 0) throw new UsageError(`no help on '${rest[0]}'; 'ring3 help' shows what there is`);

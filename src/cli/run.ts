@@ -14,12 +14,13 @@ import type { BootOptions } from '../machine/options.ts';
 import type { Explanation } from '../explain/types.ts';
 import { printExplanation, QuitKey } from './explain-keys.ts';
 import { runHelp, straceHelp } from './help.ts';
+import type { RecordingSink } from '../record/format.ts';
 import { type MachineArgs, machineDefaults, machineOptions } from './machine-options.ts';
 import { parseOptions, UsageError } from './options.ts';
 import { type StraceArgs, straceDefaults, straceOptions } from './strace-options.ts';
 
 const TIMED_OUT = 124;
-const FAILED = 125;
+export const FAILED = 125;
 
 /** Signals that are passed on to the guest's foreground. */
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGCONT'] as const;
@@ -27,7 +28,7 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 /** A trace nobody reads for so long is stuck. */
 const SILENCE_AFTER_MS = 100;
 
-const note = (line: string): void => void writeAll(2, new TextEncoder().encode(`ring3: ${line}\n`));
+export const note = (line: string): void => void writeAll(2, new TextEncoder().encode(`ring3: ${line}\n`));
 
 export async function runCommand(argv: readonly string[]): Promise<number> {
   const args = machineDefaults();
@@ -55,7 +56,7 @@ export async function straceCommand(argv: readonly string[]): Promise<number> {
  * Nobody reads the trace. strace's program waits then, and so does the machine; but no event reaches it in that time, so
  * signals get their default action back, and --timeout is looked at here.
  */
-function whileStalled(args: StraceArgs): (ms: number) => void {
+export function whileStalled(args: StraceArgs): (ms: number) => void {
   const begun = performance.now();
   const silenced = new Map<NodeJS.Signals, NodeJS.SignalsListener[]>();
   return (ms) => {
@@ -78,20 +79,20 @@ function reason(e: NodeJS.ErrnoException): string {
   return text === null ? e.message : `${text} (${code})`;
 }
 
-function help(text: string): number {
+export function help(text: string): number {
   writeAll(1, new TextEncoder().encode(text));
   return 0;
 }
 
 /** An image may say itself what is run. */
-function needProgram(command: string[], name: string, args: MachineArgs): string[] {
+export function needProgram(command: string[], name: string, args: MachineArgs): string[] {
   if (command.length === 0 && args.root === null)
     throw new UsageError(`no program given; write: ring3 ${name} PROG [ARGS...]`);
   return command;
 }
 
 /** The tracer of `ring3 strace` and the files it writes. */
-class TraceOutput {
+export class TraceOutput {
   readonly tracer: Strace;
   private readonly file: number | null;
   private readonly perTask = new Map<number, number>();
@@ -171,10 +172,12 @@ function environment(args: MachineArgs, terminal: boolean): Record<string, strin
   return env;
 }
 
-async function execute(
+/** Runs a program as the options say. `record`: takes a recording of it. */
+export async function execute(
   args: MachineArgs,
   command: readonly string[],
   tracer: Strace | null,
+  record: RecordingSink | null = null,
 ): Promise<number> {
   const name = command.length === 0 ? '' : command[0];
   const user = args.user === null ? null : parseUser(args.user);
@@ -217,6 +220,7 @@ async function execute(
     ...(args.cpus === null ? {} : { cpus: args.cpus }),
     inject: args.inject,
     ...(tracer === null ? {} : { tracer }),
+    ...(record === null ? {} : { record }),
     report: (line) => {
       flush();
       note(line);

@@ -28,8 +28,13 @@ export const NANOS_PER_INSTRUCTION = 10;
 
 /** Time that passes only with retired instructions, and jumps to the next deadline when nothing can run. */
 export class VirtualClock implements Clock {
-  realtimeOffset = VIRTUAL_EPOCH;
+  realtimeOffset: bigint;
   private now = 0;
+
+  /** `epoch`: nanoseconds since 1970 at the start. */
+  constructor(epoch = VIRTUAL_EPOCH) {
+    this.realtimeOffset = epoch;
+  }
 
   monotonic(): number {
     return this.now;

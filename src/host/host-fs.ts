@@ -42,6 +42,8 @@ export interface NodeHostFsOptions {
 }
 
 export class NodeHostFs implements HostFs {
+  /** Snapshots leave it alone. */
+  readonly rewinds = false;
   readonly root: HostDir;
   private readonly fs: FsLike;
   private readonly byDescriptor: boolean;

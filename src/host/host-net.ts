@@ -47,6 +47,8 @@ const ERRNO_OF: Readonly<Record<string, number>> = {
 }; // prettier-ignore
 
 export class HostNetwork implements HostNet {
+  /** Snapshots leave it alone. */
+  readonly rewinds = false;
   /** Host ports in the order of the publications. */
   readonly ports: number[] = [];
   private readonly stack: NetStack;
@@ -294,7 +296,7 @@ export class HostNetwork implements HostNet {
       socket.on('error', () => {});
       socket.on('message', (bytes, sender) => {
         const ip = parseIp(sender.address);
-        if (ip !== null) this.stack.receiveDatagram({ ip, port: sender.port }, from, bytes);
+        if (ip !== null) this.stack.outsideDatagram({ ip, port: sender.port }, from, bytes);
         this.onActivity();
       });
     }

@@ -14,6 +14,8 @@ import { S_IFLNK, S_IFMT, S_IFREG, type Node, type Tree } from './tree.ts';
 const BLOCK = 4096;
 
 export class ImageFs implements HostFs, Configured {
+  /** Snapshots leave it alone. */
+  readonly rewinds = false;
   readonly root: HostDir;
   private readonly tree: Tree;
   /** Directories and files by ino: there is nothing to give back. */

@@ -6,11 +6,15 @@ import type { HostTerminal } from '../../kernel/fs/tty/host-port.ts';
 import { TtyFile } from '../../kernel/fs/tty/tty-file.ts';
 import { Ttys } from '../../kernel/fs/tty/ttys.ts';
 import type { Tty } from '../../kernel/fs/tty/tty.ts';
+import type { CorePort } from '../../kernel/coredump/settings.ts';
+import type { HostFs } from '../../kernel/fs/host-port.ts';
 import type { Injection } from '../../kernel/inject/rule.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { personality, PersonalityError, type Personality } from '../../kernel/personality/personality.ts';
+import type { Arch } from '../../kernel/ports.ts';
 import type { Task } from '../../kernel/task/task.ts';
-import { HostClock, VirtualClock } from '../host/clock.ts';
+import { HostClock, VIRTUAL_EPOCH, VirtualClock } from '../host/clock.ts';
+import { openHostFolder } from '../host/folder.ts';
 import { HostNetwork, PublishError } from '../host/host-net.ts';
 import { hostCores } from '../host/core-dump.ts';
 import { HostEntropy, SeededEntropy } from '../host/entropy.ts';
@@ -21,12 +25,18 @@ import { BootError } from './errors.ts';
 import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
 import { Loop } from './loop.ts';
 import type { BootOptions, Output, OutputSink, TerminalPort } from './options.ts';
-import { hostRoot, mountHost } from './mounts.ts';
+import { hostRoot, mountHost, type OpenFolder } from './mounts.ts';
 import { resolveOptions } from '../image/config.ts';
 import { openImage } from '../image/image.ts';
 import { chooseArch, platformArch } from './program-arch.ts';
-import { findInRoot, findProgram, spawnError } from './program.ts';
+import { findInRoot, findProgram, type Program, spawnError } from './program.ts';
 import { populateRoot } from './root.ts';
+import type { Folder, Tape } from '../record/tape.ts';
+import type { RecordedOptions } from '../record/format.ts';
+import { Recorder } from '../record/recorder.ts';
+import type { Replayer } from '../record/replayer.ts';
+import { recordedOptions } from '../record/options.ts';
+import { VERSION } from '../version.ts';
 import { Capture, hostOutput, InputQueue } from './stdio.ts';
 
 /** A machine's parts, and what only the host knows of them. */
@@ -52,6 +62,10 @@ export interface Assembly {
   foreground(): number;
   ports(): readonly number[];
   readonly network: HostNetwork;
+  readonly recorder: Recorder | null;
+  readonly replayer: Replayer | null;
+  /** What every choice is drawn from; undefined: the host's randomness. */
+  readonly seed: number | string | undefined;
   close(): void;
 }
 
@@ -73,26 +87,84 @@ function checkInjection(what: string | Injection): void {
   }
 }
 
-export async function assemble(given: BootOptions): Promise<Assembly> {
-  for (const what of given.inject ?? []) checkInjection(what);
+/** What the machine is made of, when the host has been asked. */
+interface Parts {
+  readonly options: BootOptions & { env: Record<string, string> };
+  readonly program: Program | null;
+  /** The root file system that is no folder. */
+  readonly image: HostFs | null;
+  readonly arch: Arch;
+}
+
+async function findParts(given: BootOptions): Promise<Parts> {
   const program = given.root === undefined ? findProgram(given) : null;
   const image = given.root === undefined ? null : await openImage(given.root, platformArch(given));
   const options = resolveOptions(given, image);
+  if (image && options.rootReadWrite)
+    throw new BootError(
+      'setup',
+      `option '--rw': ${options.root} is no folder; changes to an image stay in memory`,
+    );
+  return { options, program, image, arch: chooseArch(options, program, options.env.PATH ?? '', image) };
+}
+
+/** Assembles the machine of a recording, from what is in it. */
+function replayedParts(given: BootOptions, recorded: RecordedOptions, replayer: Replayer): Parts {
+  const { program, root } = recorded;
+  return {
+    options: { ...given, env: { ...recorded.env } },
+    program: program && { ...program, arch: recorded.arch, needs: null },
+    image: root?.kind === 'image' ? replayer.files() : null,
+    arch: recorded.arch,
+  };
+}
+
+/** `replayer`: the machine is that of a recording, and `given` what it says (replayOptions). */
+export async function assemble(given: BootOptions, replayer: Replayer | null = null): Promise<Assembly> {
+  for (const what of given.inject ?? []) checkInjection(what);
+  const recorder = given.record ? new Recorder(given.record) : null;
+  const tape: Tape | null = recorder ?? replayer;
+  const recorded = replayer?.recording.header.options;
+  const parts = recorded ? replayedParts(given, recorded, replayer) : await findParts(given);
+  const { program, arch } = parts;
+  const seed = given.seed ?? (recorder ? drawSeed() : undefined);
+  const options = { ...parts.options, ...(seed === undefined ? {} : { seed }) };
   const wanted = options.limits?.memory ?? DEFAULT_MEMORY;
   if (!(wanted >= LEAST_MEMORY && wanted <= GREATEST_MEMORY)) {
     throw new BootError('setup', `limits.memory: ${wanted} bytes is out of range; give 16 MiB to 4 GiB`);
   }
   const memory = Math.min(wanted, MOST_MEMORY);
   const { root } = options;
-  const seeded = options.seed !== undefined;
-  const virtual = (options.clock ?? (seeded ? 'virtual' : 'host')) === 'virtual' ? new VirtualClock() : null;
+  const seeded = seed !== undefined;
+  // A recording without a seed of its own is of today: its folders' files are.
+  const epoch = recorded
+    ? BigInt(recorded.epoch)
+    : recorder && given.seed === undefined
+      ? hostTime()
+      : VIRTUAL_EPOCH;
+  const virtual =
+    tape || (options.clock ?? (seeded ? 'virtual' : 'host')) === 'virtual' ? new VirtualClock(epoch) : null;
   const clock = virtual ?? new HostClock();
-  const entropy = seeded ? new SeededEntropy(options.seed) : new HostEntropy();
+  const entropy = seed !== undefined ? new SeededEntropy(seed) : new HostEntropy();
   const cpus = options.cpus ?? 1;
   const { env } = options;
-  if (image && options.rootReadWrite)
-    throw new BootError('setup', `option '--rw': ${root} is no folder; changes to an image stay in memory`);
-  const arch = chooseArch(options, program, env.PATH ?? '', image);
+  recorder?.begin({
+    ring3: VERSION,
+    recorded: Date.now(),
+    options: recordedOptions(options, { arch, program, image: parts.image !== null, epoch }),
+  });
+  const image = recorder && parts.image ? recorder.files(parts.image) : parts.image;
+  const openFolder: OpenFolder = (path, option, fs) => {
+    const open = (): Folder => openHostFolder(path, option, fs);
+    return tape ? tape.folder(open) : open();
+  };
+  const cores = (): CorePort | null => {
+    if (options.core === undefined) return null;
+    const real: CorePort = replayer
+      ? { pattern: toBinary(options.core), open: () => null }
+      : hostCores(options.core, report);
+    return tape ? tape.core(real) : real;
+  };
   const bytes = Math.ceil(memory / 65536) * 65536;
   const core = options.cpu ?? 'jit';
   const {
@@ -121,25 +193,28 @@ export async function assemble(given: BootOptions): Promise<Assembly> {
     {
       cpus, hostname: options.hostname ?? 'ring3', seeded, aslr: options.aslr ?? false, ...cpuOptions,
       personality: persona,
-      core: options.core === undefined ? null : hostCores(options.core, report), report,
+      core: cores(), report,
     },
-    root === undefined ? undefined : (vfs, mem) => hostRoot(image ?? root, options.rootReadWrite === true, vfs, mem),
+    root === undefined
+      ? undefined
+      : (vfs, mem) => hostRoot(image ?? root, options.rootReadWrite === true, vfs, mem, openFolder, seeded),
   ); // prettier-ignore
   const loop = new Loop(kernel, cpu);
+  tape?.attach(loop, () => clock.monotonic());
   let heard = (): void => {};
   const onInput = (): void => heard();
 
   if (root === undefined) populateRoot(kernel, options);
   // Before the mounts: the program is copied into the machine's own root, never through a mount onto the host's file.
   if (program) writeGuestFile(kernel.vfs, null, program.path, { data: program.bytes, mode: program.mode });
-  for (const mount of options.mounts ?? []) mountHost(kernel, mount);
+  for (const mount of options.mounts ?? []) mountHost(kernel, mount, openFolder);
   const cwd = options.cwd ?? '/';
   if (!cwd.startsWith('/')) throw new BootError('setup', `cwd: '${cwd}' must start with /`);
   if (root === undefined || !options.rootReadWrite) makeDirs(kernel.vfs, cwd);
   for (const [path, content] of Object.entries(options.files ?? {}))
     writeGuestFile(kernel.vfs, null, path, content);
 
-  const stdio = new Stdio(kernel, options, onInput);
+  const stdio = new Stdio(kernel, options, onInput, tape, replayer !== null);
   const asked = program?.name ?? (options.program as string);
   const name = program ? asked : findInRoot(kernel.vfs, asked, env.PATH ?? '');
   const argv = (options.argv ?? [asked]).map(toBinary);
@@ -159,14 +234,19 @@ export async function assemble(given: BootOptions): Promise<Assembly> {
   }
   stdio.started(first);
   const network = new HostNetwork(kernel.net, onInput);
-  if (options.hostNetwork) network.openOutside();
-  await network.publish(options.publish ?? []).catch((e: unknown) => {
+  tape?.network(kernel.net);
+  if (options.hostNetwork && !replayer) network.openOutside();
+  await network.publish(replayer ? [] : (options.publish ?? [])).catch((e: unknown) => {
     stdio.close();
     throw e instanceof PublishError ? new BootError('setup', e.message) : e;
   });
   // The initial stack: argc, argv with its NULL, envp.
   options.tracer?.start?.(first, toBinary(name), argv, envp, first.regs.sp + 8 * (argv.length + 2));
+  recorder?.started();
   return {
+    recorder,
+    replayer,
+    seed,
     kernel,
     loop,
     virtual,
@@ -197,6 +277,12 @@ function personalityOf(o: BootOptions): Personality {
   }
 }
 
+/** A seed nobody chose. */
+const drawSeed = (): string =>
+  [...crypto.getRandomValues(new Uint32Array(2))].map((n) => n.toString(36)).join('');
+
+const hostTime = (): bigint => BigInt(Date.now()) * 1_000_000n;
+
 /** Descriptors 0, 1 and 2, and who is behind them. */
 class Stdio {
   readonly files: File[] = [];
@@ -207,33 +293,54 @@ class Stdio {
   private readonly terminal: TerminalPort | null;
   private readonly tty: Tty | null;
 
-  constructor(kernel: Kernel, options: BootOptions, onInput: () => void) {
+  constructor(
+    kernel: Kernel,
+    options: BootOptions,
+    onInput: () => void,
+    tape: Tape | null,
+    replaying: boolean,
+  ) {
     this.terminal = options.terminal ?? null;
-    this.tty = this.terminal
-      ? kernel.ttys.attachHost(noticing(this.terminal, onInput), options.uid ?? 0)
-      : null;
+    const terminal = this.terminal && noticing(this.terminal, onInput);
+    this.tty =
+      terminal && kernel.ttys.attachHost(tape ? tape.terminal(terminal) : terminal, options.uid ?? 0);
     const output = (fd: number, to: OutputSink | Output | undefined): Capture | null => {
       if (this.connect(kernel, fd)) return null;
       const capture = to === undefined ? new Capture() : null;
       const write = capture?.write ?? (typeof to === 'function' ? to : null);
-      const sink: Output = write === null ? (to as Output) : { write, closed: false };
+      let sink: Output = write === null ? (to as Output) : { write, closed: false };
+      // How much an output took is in the recording: this one takes all.
+      if (replaying) sink = { write: sink.write, closed: false };
       this.outputs.push(sink);
       sink.onDrain?.(onInput);
-      this.files[fd] = new HostOutputFile(kernel, hostOutput(sink), fd === 1 ? 'stdout' : 'stderr');
+      const port = hostOutput(sink);
+      this.files[fd] = new HostOutputFile(
+        kernel,
+        tape ? tape.output(fd, port) : port,
+        fd === 1 ? 'stdout' : 'stderr',
+      );
       return capture;
     };
-    if (!this.connect(kernel, 0)) this.files[0] = this.input(kernel, options, onInput);
+    if (!this.connect(kernel, 0)) this.files[0] = this.input(kernel, options, onInput, tape, replaying);
     this.stdout = output(1, options.stdout);
     this.stderr = output(2, options.stderr);
   }
 
-  private input(kernel: Kernel, options: BootOptions, onInput: () => void): File {
+  private input(
+    kernel: Kernel,
+    options: BootOptions,
+    onInput: () => void,
+    tape: Tape | null,
+    replaying: boolean,
+  ): File {
     const queue = new InputQueue();
     const file = new HostInputFile(kernel, queue);
     queue.onReady(onInput);
+    tape?.input(queue);
+    if (replaying) return file;
     this.pumps.push(
       options.inheritStdin
-        ? pumpStdin(queue, options.seed !== undefined)
+        ? pumpStdin(queue, options.seed !== undefined && tape === null)
         : pumpSource(queue, options.stdin ?? null, (e) => kernel.report(`stdin failed: ${String(e)}`)),
     );
     return file;

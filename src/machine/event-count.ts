@@ -10,13 +10,9 @@ export class EventCount implements Tracer {
   position = 0;
   /** The event at which `reached` is called; Infinity: never. */
   target = Infinity;
-  private readonly reached: () => void;
+  reached: () => void = () => {};
   /** The entry of the call that is served next was counted already. */
   private held = false;
-
-  constructor(reached: () => void) {
-    this.reached = reached;
-  }
 
   /** A task is held at a call that was not begun: the entry has happened. */
   hold(): void {

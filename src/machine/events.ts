@@ -78,7 +78,7 @@ export class EventTracer implements Tracer {
   readonly format: TraceFormat = DEFAULT_FORMAT;
   private readonly emit: (e: MachineEvent) => void;
   /** Entry texts of the calls under way. */
-  private readonly entered = new WeakMap<Task, EnterEvent>();
+  private readonly entered = new Map<Task, EnterEvent>();
 
   constructor(emit: (e: MachineEvent) => void) {
     this.emit = emit;
@@ -103,10 +103,12 @@ export class EventTracer implements Tracer {
   }
 
   exited(t: Task, code: number): void {
+    this.entered.delete(t);
     this.emit({ type: 'task-end', tid: t.tid, pid: t.pid, code, signal: null });
   }
 
   killed(t: Task, signo: number): void {
+    this.entered.delete(t);
     this.emit({ type: 'task-end', tid: t.tid, pid: t.pid, code: null, signal: signalName(signo) });
   }
 

@@ -79,6 +79,16 @@ export class Loop {
     this.cpu = cpu;
   }
 
+  /** Its place in the run (Stateful). */
+  saveState(): object {
+    const { rounds, clockAt, pending, prepared, inputRound } = this;
+    return { rounds, clockAt, pending, prepared, inputRound };
+  }
+  restoreState(state: object): void {
+    Object.assign(this, state);
+    this.stop = false;
+  }
+
   /** Runs for about `milliseconds` of host time (Infinity: until something else ends it). */
   run(milliseconds: number): LoopEnd {
     const end = this.turn(milliseconds);

@@ -21,12 +21,18 @@ import { quitKey, quitKills } from '../explain/quit.ts';
 import type { Explanation } from '../explain/types.ts';
 import { Debugger } from '../debug/debugger.ts';
 import { DeadlockError, InternalError, LivelockError, StoppedError } from './errors.ts';
+import { Snapshots, type Snapshot } from '../timeline/snapshots.ts';
 import { undefinedInstructionReporter } from './undefined-instruction.ts';
 import { EventCount } from './event-count.ts';
 import { enterEvent, EventTracer, type Listeners, type MachineEvent, TracerList } from './events.ts';
 import { readGuestFile, writeGuestFile } from './guest-files.ts';
 import type { Loop, LoopEnd } from './loop.ts';
-import type { BootOptions, FileContent } from './options.ts';
+import type { BootOptions, FileContent, ReplayOptions } from './options.ts';
+import { MalformedError } from '../record/bytes.ts';
+import type { Recording } from '../record/format.ts';
+import { replayOptions } from '../record/options.ts';
+import type { Recorder } from '../record/recorder.ts';
+import { DivergenceError, RecordingEndError, type ReplayActions, Replayer } from '../record/replayer.ts';
 import { readRegisters, registerIndex, type RegisterName, type Registers } from './registers.ts';
 import { type ExitStatus, exitStatus } from './status.ts';
 import { entryPoint, isPositionIndependent, readSymbols } from './symbols.ts';
@@ -34,6 +40,8 @@ import { describeTask, waitsForSignal } from './waiting.ts';
 
 /** Host milliseconds the guest runs before the host's event loop gets its turn. */
 const SLICE_MS = 10;
+/** Host milliseconds between writes of what is recorded. */
+const FLUSH_MS = 250;
 const SI_KERNEL = 0x80;
 
 export interface TaskInfo {
@@ -70,6 +78,8 @@ export class Machine {
   private readonly events = new EventTracer((e) => this.heard(e));
   private readonly count: EventCount | null;
   private readonly tampering: Tampering;
+  private readonly recorder: Recorder | null;
+  private readonly replayer: Replayer | null;
   /** Steps seen and not yet handed out. */
   private readonly steps: MachineEvent[] = [];
   private debugging: Debugger | null = null;
@@ -80,6 +90,7 @@ export class Machine {
   /** Ends the wait of an idle machine. */
   private wakeUp: (() => void) | null = null;
   private kicked = false;
+  private flushAt = 0;
   /** Host milliseconds spent with nothing to do, and since when there has been nothing. */
   private idleMs = 0;
   private idleSince: number | null = null;
@@ -91,6 +102,7 @@ export class Machine {
   private detector: LivelockDetector | null = null;
   private livelocked = false;
   private inLoop = false;
+  private snapshots: Snapshots | null = null;
 
   /**
    * Boots a machine with the program loaded and nothing executed yet. Throws BootError when the program, a mount or a
@@ -100,6 +112,15 @@ export class Machine {
     return new Machine(await assemble(options), options);
   }
 
+  /**
+   * Boots the machine of a recording. It runs as it did, event by event, and takes nothing from outside; `run` and `step` throw
+   * DivergenceError where it does not, and RecordingEndError where the recording ends before the guest does.
+   */
+  static async replay(recording: Recording, options: ReplayOptions = {}): Promise<Machine> {
+    const boot = replayOptions(recording.header.options, options);
+    return new Machine(await assemble(boot, new Replayer(recording)), boot);
+  }
+
   private constructor(assembly: Assembly, options: BootOptions) {
     this.assembly = assembly;
     this.kernel = assembly.kernel;
@@ -107,9 +128,13 @@ export class Machine {
     this.virtual = assembly.virtual;
     this.pumps = assembly.pumps;
     this.userTracer = options.tracer ?? null;
-    this.count = options.countEvents ? new EventCount(() => this.pause()) : null;
+    const { recorder, replayer } = assembly;
+    this.recorder = recorder;
+    this.replayer = replayer;
+    this.count = recorder?.log ?? replayer?.log ?? (options.countEvents ? new EventCount() : null);
+    if (this.count) this.count.reached = () => this.pause();
     this.tampering = new Tampering(this.kernel, () =>
-      options.seed === undefined ? this.kernel.entropy : new SeededEntropy(`inject ${options.seed}`),
+      assembly.seed === undefined ? this.kernel.entropy : new SeededEntropy(`inject ${assembly.seed}`),
     );
     for (const what of options.inject ?? []) this.tampering.inject(what);
     this.loop.hooks.ran = (n) => {
@@ -117,7 +142,12 @@ export class Machine {
       this.virtual?.ran(n);
     };
     if (options.report) this.loop.hooks.undefinedInstruction = undefinedInstructionReporter(options.report);
-    this.loop.hooks.flush = () => assembly.network.flush();
+    const flush = (): boolean => assembly.network.flush();
+    this.loop.hooks.flush = recorder ? () => recorder.outside(flush) : flush;
+    if (replayer) {
+      this.loop.hooks.input = (place) => replayer.deliver(place);
+      replayer.started(this.replayActions());
+    }
     assembly.onInput(() => this.kick());
     assembly.network.idleTime = () =>
       this.idleMs + (this.idleSince === null ? 0 : performance.now() - this.idleSince);
@@ -268,17 +298,73 @@ export class Machine {
     if (signo < 1) throw new RangeError(`no such signal: ${signal}`);
     const group = pid === undefined ? this.kernel.processes.first : this.kernel.processes.group(pid);
     if (!group) throw new RangeError(`no such process in the guest: ${pid}`);
+    this.mayChange();
+    this.recorder?.signal(signo, group.pid);
     sendToGroup(group, { signo, code: 0, pid: 0, uid: 0 });
     this.kick();
   }
 
   /** What a terminal's keys or the host's own signals do: the foreground group of the terminal, or the first process. */
   signalForeground(signo: number): void {
+    this.mayChange();
+    this.recorder?.foreground(signo);
+    this.toForeground(signo);
+  }
+
+  private toForeground(signo: number): void {
     const pgrp = this.assembly.foreground();
     const info = { signo, code: SI_KERNEL };
     if (pgrp > 0) sendToPgrp(this.kernel, pgrp, info);
     else if (this.kernel.processes.first) sendToGroup(this.kernel.processes.first, info);
     this.kick();
+  }
+
+  /**
+   * The whole machine as it is: memory, registers, the kernel with all it holds, time and randomness, what was captured of
+   * stdout and stderr. Not what is outside: files of host folders, connections, what an output function was given. Input that
+   * comes later is there again after `restore`, at once. Throws Error while the machine runs, and on cpu cores that cannot.
+   */
+  snapshot(): Snapshot {
+    if (this.running) throw new Error('the machine is running: take snapshots between run, runTo and step');
+    const { instructions, rounds } = this;
+    return this.saved().take({ instructions, rounds, position: this.count?.position ?? null });
+  }
+
+  /** Makes the machine what it was when the snapshot was taken, in an ended one too. Throws Error while it runs. */
+  restore(s: Snapshot): void {
+    if (this.running) throw new Error('the machine is running: restore between run, runTo and step');
+    if (this.disposed) throw new Error('the machine was disposed of');
+    this.saved().restore(s);
+    this.stopRequested = false;
+    this.watch();
+  }
+
+  private saved(): Snapshots {
+    if (this.snapshots) return this.snapshots;
+    const { kernel, loop, assembly } = this;
+    const own = {
+      saveState: () => ({ instructions: this.instructions, steps: [...this.steps] }),
+      restoreState: (state: { instructions: number; steps: MachineEvent[] }) => {
+        this.instructions = state.instructions;
+        this.steps.splice(0, this.steps.length, ...state.steps);
+      },
+    };
+    const roots = [
+      kernel,
+      loop,
+      assembly.stdout,
+      assembly.stderr,
+      this.userTracer,
+      this.events,
+      this.count,
+      own,
+    ];
+    this.snapshots = new Snapshots(
+      loop.cpu,
+      roots.filter((r) => r !== null),
+      [kernel.syscalls, assembly.network],
+    );
+    return this.snapshots;
   }
 
   /** Ends `run` and `step`, wherever the guest is: they throw StoppedError. */
@@ -299,6 +385,7 @@ export class Machine {
   /** Writes memory the guest itself could write. Throws RangeError. */
   poke(where: number | string, bytes: Uint8Array, tid?: number): void {
     const address = this.address(where);
+    this.recorder?.poke(this.task(tid).tid, address, bytes);
     if (this.task(tid).mm.copyOut(address, bytes) < 0) {
       throw new RangeError(`no writable memory at ${hexOf(address)} (${bytes.length} bytes)`);
     }
@@ -318,9 +405,11 @@ export class Machine {
   }
 
   setReg(name: RegisterName, value: bigint, tid?: number): void {
-    const t = this.task(tid);
-    t.regs.set(registerIndex(t.regs.arch, name), value);
-    this.debugging?.moved(t);
+    const task = this.task(tid);
+    const index = registerIndex(task.regs.arch, name);
+    this.recorder?.register(task.tid, index, value);
+    task.regs.set(index, value);
+    this.debugging?.moved(task);
   }
 
   /** A file of the guest, bytes. Throws GuestFileError. */
@@ -333,6 +422,7 @@ export class Machine {
   }
   /** Writes a whole file, with the directories it needs. Throws GuestFileError. */
   writeFile(path: string, content: FileContent): void {
+    this.recorder?.writeFile(path, content);
     writeGuestFile(this.kernel.vfs, this.kernel.processes.first?.leader ?? null, path, content);
   }
 
@@ -341,6 +431,7 @@ export class Machine {
    * nothing listens there any more. A port nothing has listened on yet keeps the connection waiting.
    */
   connect(port: number): GuestConnection {
+    this.mayChange();
     return this.assembly.network.client(port);
   }
 
@@ -433,9 +524,31 @@ export class Machine {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
+    this.recorder?.end(this.kernel.exitStatus === null ? 'stopped' : 'exited');
     this.stop();
     for (const p of this.pumps) p.stop();
     this.assembly.close();
+  }
+
+  /** A replay is what it is. */
+  private mayChange(): void {
+    if (this.replayer)
+      throw new Error('a replay takes nothing from outside: signals and connections are the recorded ones');
+  }
+
+  private replayActions(): ReplayActions {
+    return {
+      signal: (signo, pid) => {
+        const group = this.kernel.processes.group(pid);
+        if (group) sendToGroup(group, { signo, code: 0, pid: 0, uid: 0 });
+      },
+      foreground: (signo) => this.toForeground(signo),
+      poke: (tid, address, bytes) => void this.task(tid).mm.copyOut(address, bytes),
+      register: (tid, index, value) => this.task(tid).regs.set(index, value),
+      writeFile: (path, content) => this.writeFile(path, content),
+      time: (to) => this.virtual!.skipTo(to),
+      stop: () => (this.loop.stop = true),
+    };
   }
 
   private task(tid?: number): Task {
@@ -503,29 +616,62 @@ export class Machine {
     try {
       while (this.kernel.exitStatus === null && !done()) {
         if (this.stopRequested) throw new StoppedError();
+        this.replayEnd();
         this.kicked = false;
         const end = this.runLoop(SLICE_MS);
         if (this.livelocked) throw new LivelockError(this.explain());
-        if (end === 'slice') await breathe();
+        if (end === 'slice') await this.breathe();
         else if (end === 'idle') await this.idle();
       }
+    } catch (e) {
+      this.recorder?.end(
+        e instanceof DeadlockError
+          ? 'deadlock'
+          : e instanceof StoppedError || e instanceof LivelockError
+            ? 'stopped'
+            : 'failed',
+      );
+      throw e;
     } finally {
       this.running = false;
     }
     if (this.kernel.exitStatus !== null) {
+      this.recorder?.end('exited');
       this.assembly.network.guestGone();
       const status = this.status!;
       for (const f of this.listeners.exit) f({ type: 'end', status });
     }
   }
 
+  /** The host's turn. A recording is kept up with it, so that little is lost with a recorder that is killed. */
+  private async breathe(): Promise<void> {
+    const { recorder } = this;
+    if (recorder && performance.now() > this.flushAt) {
+      recorder.flush();
+      this.flushAt = performance.now() + FLUSH_MS;
+    }
+    await breathe();
+  }
+
+  /** The guest would go on, and its recording does not. */
+  private replayEnd(): void {
+    const { replayer } = this;
+    if (!replayer?.ended || replayer.ended === 'exited') return;
+    if (replayer.ended === 'deadlock') throw new DeadlockError(this.explain());
+    throw replayer.endError();
+  }
+
   private runLoop(milliseconds: number): LoopEnd {
     this.inLoop = true;
     this.kernel.pausing = false;
+    const { recorder } = this;
     try {
+      if (recorder) recorder.busy = true;
       return this.loop.run(milliseconds);
     } catch (e) {
-      if (e instanceof LockstepDifference) throw e;
+      if (e instanceof MalformedError && this.replayer) throw this.replayer.malformed(e);
+      if (e instanceof LockstepDifference || e instanceof DivergenceError || e instanceof RecordingEndError)
+        throw e;
       const t = this.kernel.scheduler.current;
       const doing = t?.row
         ? `${t.row.name} was served for ${t.tid} (${t.comm})`
@@ -535,18 +681,24 @@ export class Machine {
       throw new InternalError(e, doing);
     } finally {
       this.inLoop = false;
+      if (recorder) recorder.busy = false;
     }
   }
 
   /** Nobody can run: waits for the next deadline or for the host. */
   private async idle(): Promise<void> {
+    const { recorder } = this;
+    if (this.replayer) {
+      if (this.replayer.ended === null || this.replayer.ended === 'exited') this.replayer.idle();
+      return;
+    }
     const deadline = this.kernel.nextDeadline();
     const live = this.pumps.some((p) => p.live) || this.assembly.live();
     if (this.virtual) {
       // Let what the host already holds come in first; then time has nothing to wait for.
       if (live) await breathe();
       if (this.kicked) return;
-      if (deadline !== Infinity) return this.virtual.skipTo(deadline);
+      if (deadline !== Infinity && !(recorder && live)) return this.skipTo(deadline);
     }
     if (deadline === Infinity && !live && !this.waitsForSignals()) {
       if (!this.assembly.reachable()) throw new DeadlockError(this.explain());
@@ -554,6 +706,7 @@ export class Machine {
     }
     if (this.allStopped()) this.stoppedCallback?.();
     if (this.kicked) return;
+    recorder?.flush();
     const { wait, cancel } = sleep(
       deadline === Infinity ? Infinity : (deadline - this.kernel.clock.monotonic()) / 1e6,
     );
@@ -562,12 +715,20 @@ export class Machine {
       this.wakeUp = resolve;
       void wait.then(resolve);
     });
-    this.idleMs += performance.now() - this.idleSince;
+    const idle = performance.now() - this.idleSince;
+    this.idleMs += idle;
     this.idleSince = null;
     this.wakeUp = null;
     cancel();
+    // What lies in wait on a virtual clock has its moment: not after it.
+    if (recorder) this.skipTo(Math.min(deadline, this.kernel.clock.monotonic() + Math.floor(idle * 1e6)));
     // What else came at the same time comes in first: the guest then sees all of it in one epoll_wait.
     if (this.kicked) await breathe();
+  }
+
+  private skipTo(time: number): void {
+    this.recorder?.timePasses(time);
+    this.virtual!.skipTo(time);
   }
 
   private reportDeadlock(): void {

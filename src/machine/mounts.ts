@@ -7,18 +7,30 @@ import type { Vfs } from '../../kernel/fs/vfs.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Memory } from '../../kernel/mm/memory.ts';
 import { openHostFolder } from '../host/folder.ts';
+import type { Folder } from '../record/tape.ts';
 import { BootError } from './errors.ts';
 import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
 import type { MountSpec } from './options.ts';
 
+/** Opens what `option` names on the host. */
+export type OpenFolder = (path: string, option: string, fs?: MountSpec['fs']) => Folder;
+
 /** The guest's root file system in a host folder or an image; its changes go there with `readWrite`, else they stay in memory. */
-export function hostRoot(folder: string | HostFs, readWrite: boolean, vfs: Vfs, memory: Memory): FileSystem {
+export function hostRoot(
+  folder: string | HostFs,
+  readWrite: boolean,
+  vfs: Vfs,
+  memory: Memory,
+  open: OpenFolder = openHostFolder,
+  steady = false,
+): FileSystem {
   if (typeof folder !== 'string') {
     return vfs.newOverlay(
       new HostFileSystem(folder, { dev: vfs.newDev(), memory, readOnly: true, stable: true }),
+      steady,
     );
   }
-  const { host, file } = openHostFolder(folder, '--root');
+  const { host, file } = open(folder, '--root');
   if (file !== null) throw new BootError('setup', `option '--root': ${folder} is no directory`);
   const fs = new HostFileSystem(host, {
     dev: vfs.newDev(),
@@ -26,12 +38,12 @@ export function hostRoot(folder: string | HostFs, readWrite: boolean, vfs: Vfs, 
     readOnly: !readWrite,
     stable: !readWrite,
   });
-  return readWrite ? fs : vfs.newOverlay(fs);
+  return readWrite ? fs : vfs.newOverlay(fs, steady);
 }
 
 /** Shows a host folder, or a single file, at a place in the guest, which is made when it is missing. */
-export function mountHost(kernel: Kernel, spec: MountSpec): void {
-  const { host, file } = openHostFolder(spec.host, '-v', spec.fs);
+export function mountHost(kernel: Kernel, spec: MountSpec, open: OpenFolder = openHostFolder): void {
+  const { host, file } = open(spec.host, '-v', spec.fs);
   const { vfs, memory } = kernel;
   const fs = new HostFileSystem(host, { dev: vfs.newDev(), memory, readOnly: spec.readOnly ?? false });
   const flags = MNT_RELATIME | (spec.readOnly ? MNT_READONLY : 0);

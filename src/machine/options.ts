@@ -3,6 +3,7 @@ import type { FsLike } from '../host/host-fs.ts';
 import type { CpuOptions } from '../../cpu/index.ts';
 import type { Injection } from '../../kernel/inject/rule.ts';
 import type { Tracer } from '../../kernel/trace/tracer.ts';
+import type { RecordingSink } from '../record/format.ts';
 
 /** A host folder shown in the guest. */
 export interface MountSpec {
@@ -14,6 +15,15 @@ export interface MountSpec {
   /** The file system `host` names a folder of: a memfs volume. Default: the host's. */
   readonly fs?: FsLike;
 }
+
+/** What a replay may be told; everything else is in the recording. */
+export type ReplayOptions = Pick<
+  BootOptions,
+  'cpu' | 'stats' | 'onSample' | 'onRegion' | 'stdout' | 'stderr' | 'tracer' | 'report'
+> & {
+  /** Takes what the guest wrote to its terminal, when it had one. Default: dropped. */
+  readonly terminal?: OutputSink;
+};
 
 /** A guest port reachable from the host. */
 export interface PublishSpec {
@@ -151,6 +161,12 @@ export interface BootOptions {
   /** 'virtual': time advances with retired instructions (10 ns each) and jumps to the next deadline when nothing
    *  runs. Default: 'virtual' with a seed, else 'host'. */
   readonly clock?: 'host' | 'virtual';
+  /**
+   * Takes a recording of the run, which Machine.replay plays: see recordTo. The machine is seeded then (with a seed drawn for
+   * it unless there is one), on a virtual clock; while input may come from outside, a machine with nothing to do waits as long as the clock
+   * says.
+   */
+  readonly record?: RecordingSink;
   /** Counts events, for Machine.position and Machine.runTo. Costs a few nanoseconds a call. Default: false. */
   readonly countEvents?: boolean;
   readonly hostname?: string;

@@ -6,6 +6,15 @@ import type { Output } from './options.ts';
 
 const PIPE_MODE = S_IFIFO | 0o600;
 
+interface SavedInput {
+  readonly chunks: readonly Uint8Array[];
+  readonly bytes: number;
+  readonly ended: boolean;
+  readonly error: number;
+  /** How many chunks had been pushed. */
+  readonly pushed: number;
+}
+
 /** Bytes on their way in. The host's side pushes; `wanted` asks it to begin, once the guest first looks for input. */
 export class InputQueue implements HostInput {
   readonly mode = PIPE_MODE;
@@ -17,23 +26,50 @@ export class InputQueue implements HostInput {
   private error = 0;
   /** The guest reads or polls and there is nothing: called at each such time until something comes. */
   wanted: (() => void) | null = null;
+  /** Times the guest looked and there was nothing. */
+  looks = 0;
+  /** Hears what comes, before the guest can: bytes, or the end (error: 0 or -errno). For recording. */
+  tap: ((bytes: Uint8Array | null, error: number) => void) | null = null;
   /** What was pushed has been read: the host may go on. */
   drained: (() => void) | null = null;
   private readonly readers: (() => void)[] = [];
+
+  /** All that was pushed since a snapshot was first taken, which a restored one may have before it again. */
+  private pushed: Uint8Array[] | null = null;
+  /** Whoever pushes is put back as well, and pushes again what came after a snapshot. */
+  rewound = false;
 
   get length(): number {
     return this.bytes;
   }
 
+  saveState(): SavedInput {
+    this.pushed ??= [];
+    const { bytes, ended, error, rewound } = this;
+    return { chunks: [...this.chunks], bytes, ended, error, pushed: rewound ? 0 : this.pushed.length };
+  }
+
+  restoreState(saved: SavedInput): void {
+    const later = this.rewound ? [] : this.pushed!.slice(saved.pushed);
+    this.chunks.splice(0, this.chunks.length, ...saved.chunks, ...later);
+    this.bytes = saved.bytes + later.reduce((n, { length }) => n + length, 0);
+    if (!this.rewound) return; // what ended stays ended
+    this.ended = saved.ended;
+    this.error = saved.error;
+  }
+
   push(bytes: Uint8Array): void {
     if (bytes.length === 0 || this.ended) return;
+    this.tap?.(bytes, 0);
     this.chunks.push(bytes);
+    if (!this.rewound) this.pushed?.push(bytes);
     this.bytes += bytes.length;
     this.changed();
   }
 
   end(): void {
     if (this.ended) return;
+    this.tap?.(null, this.error);
     this.ended = true;
     this.changed();
   }
@@ -46,7 +82,10 @@ export class InputQueue implements HostInput {
   }
 
   ready(): boolean {
-    if (this.bytes === 0 && !this.ended) this.wanted?.();
+    if (this.bytes === 0 && !this.ended) {
+      this.looks++;
+      this.wanted?.();
+    }
     return this.bytes > 0 || this.ended;
   }
 
@@ -95,6 +134,17 @@ export class Capture {
     this.chunks.push(bytes.slice()); // guest memory: it changes
     this.length += bytes.length;
   };
+
+  /** It only grows: how much there is says it all. */
+  saveState(previous: unknown): { chunks: number; length: number } {
+    const { length, chunks } = this;
+    const same = previous as { chunks: number; length: number } | undefined;
+    return same?.length === length ? same : { chunks: chunks.length, length };
+  }
+  restoreState(state: { chunks: number; length: number }): void {
+    this.chunks.length = state.chunks;
+    this.length = state.length;
+  }
 
   bytes(): Uint8Array {
     const out = new Uint8Array(this.length);

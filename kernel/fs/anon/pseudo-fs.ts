@@ -3,7 +3,6 @@ import type { Kernel } from '../../kernel.ts';
 import type { Task } from '../../task/task.ts';
 import { Inode, S_IFDIR, type FileSystem } from '../inode.ts';
 import type { File } from '../file.ts';
-import type { PipeShared } from '../pipe/pipe-file.ts';
 import type { Park } from '../../wait.ts';
 import { ENXIO } from '../../abi/errno.ts';
 
@@ -82,8 +81,6 @@ export class PseudoFs {
   readonly namespaces = new Map<number, PseudoInode>();
   /** The one inode all eventfds, epolls, timerfds… share. Its mode has no type bits, as Linux's has none. */
   readonly anonInode: PseudoInode;
-  /** The pipes behind FIFO inodes of any file system. */
-  readonly fifos = new WeakMap<Inode, PipeShared>();
 
   /** `newDev`: the next st_dev of major 0 (Vfs.newDev). */
   constructor(clock: Kernel['clock'], newDev: () => number) {

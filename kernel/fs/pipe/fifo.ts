@@ -7,10 +7,8 @@ import type { Inode } from '../inode.ts';
 import { PipeFile, PipeShared, type Opener } from './pipe-file.ts';
 
 export function openFifo(inode: Inode, t: Task, flags: number): File | number | Park {
-  const { fifos } = t.kernel.pseudo;
-  let shared = fifos.get(inode);
-  if (!shared) fifos.set(inode, (shared = new PipeShared(t.kernel, `fifo:[${inode.ino}]`)));
-  return openPipeEnd(shared, inode, t, flags, true);
+  inode.pipe ??= new PipeShared(t.kernel, `fifo:[${inode.ino}]`);
+  return openPipeEnd(inode.pipe, inode, t, flags, true);
 }
 
 /** `named`: a FIFO, whose open waits for the other side; a pipe(2) reopened through /proc does not. */

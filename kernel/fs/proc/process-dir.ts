@@ -291,7 +291,7 @@ function parseUnsigned(text: string): number | null {
 class ThreadsDir extends GeneratedDir {
   private readonly leader: Task;
   private readonly net: Inode;
-  private readonly made = new WeakMap<Task, TaskDir>();
+  private readonly made = new Map<Task, TaskDir>();
 
   constructor(fs: GeneratedFs, leader: Task, net: Inode) {
     super(fs, 0o555, fs.kernel.pseudo.nextIno());
@@ -308,7 +308,12 @@ class ThreadsDir extends GeneratedDir {
   }
   private dirOf(t: Task): TaskDir {
     let dir = this.made.get(t);
-    if (!dir) this.made.set(t, (dir = new TaskDir(this.fs, t, false, this.net)));
+    if (!dir) {
+      const { tasks } = this.leader.group;
+      if (this.made.size > 2 * tasks.size)
+        for (const old of this.made.keys()) if (!tasks.has(old)) this.made.delete(old);
+      this.made.set(t, (dir = new TaskDir(this.fs, t, false, this.net)));
+    }
     return dir;
   }
   protected override dynamicEntries(): DirEntry[] {

@@ -34,7 +34,7 @@ export class ProcFs extends GeneratedFs {
 class ProcRoot extends GeneratedDir {
   private readonly kernel: Kernel;
   private readonly net: GeneratedDir;
-  private readonly made = new WeakMap<Task, TaskDir>();
+  private readonly made = new Map<Task, TaskDir>();
 
   constructor(fs: ProcFs) {
     super(fs, 0o555, ROOT_INO);
@@ -87,7 +87,12 @@ class ProcRoot extends GeneratedDir {
 
   private dirOf(task: Task): Inode {
     let dir = this.made.get(task);
-    if (!dir) this.made.set(task, (dir = new TaskDir(this.fs, task, true, this.net)));
+    if (!dir) {
+      const { processes } = this.kernel;
+      if (this.made.size > 2 * processes.groups.size)
+        for (const old of this.made.keys()) if (processes.task(old.tid) !== old) this.made.delete(old);
+      this.made.set(task, (dir = new TaskDir(this.fs, task, true, this.net)));
+    }
     dir.refreshOwner();
     return dir;
   }

@@ -1,0 +1,381 @@
+/** Writes down what a machine does and everything that reaches it from outside. */
+import type { CorePort } from '../../kernel/coredump/settings.ts';
+import type { HostOutput } from '../../kernel/fs/dev/host-stream.ts';
+import type { HostFs } from '../../kernel/fs/host-port.ts';
+import type { HostTerminal, HostTerminalEnd } from '../../kernel/fs/tty/host-port.ts';
+import { ipText, type Endpoint } from '../../kernel/net/address.ts';
+import { HOST_CALL, type HostTap } from '../../kernel/net/host-port.ts';
+import type { NetStack } from '../../kernel/net/stack.ts';
+import type { SigInfo } from '../../kernel/signal/state.ts';
+import type { Task } from '../../kernel/task/task.ts';
+import { EventCount } from '../machine/event-count.ts';
+import type { FileContent } from '../machine/options.ts';
+import type { InputQueue } from '../machine/stdio.ts';
+import { Writer } from './bytes.ts';
+import { EventCodec } from './events.ts';
+import { RecordingFiles } from './files.ts';
+import {
+  CHECK_EVERY, encodeHeader, END_REASONS, type EndReason, FRAME, type Header, INPUT, RECORD, type RecordingSink,
+} from './format.ts'; // prettier-ignore
+import type { Folder, Tape, TapeLoop } from './tape.ts';
+
+/** Bytes of records in a frame. */
+const FRAME_SIZE = 1 << 17;
+
+export class Recorder implements Tape {
+  readonly log = new EventLog(this);
+  /** The loop runs the guest: what happens now is an answer, not an input. */
+  busy = false;
+  readonly records = new Writer(FRAME_SIZE + 4096);
+  private readonly sink: RecordingSink;
+  private loop: TapeLoop | null = null;
+  private time: () => number = () => 0;
+  private lastRound = 0;
+  /** Inputs that came while the machine was put together: they belong to its first round. */
+  private early: (() => void)[] | null = [];
+  private folders = 0;
+  private done = false;
+
+  constructor(sink: RecordingSink) {
+    this.sink = sink;
+  }
+
+  /** The first frame. */
+  begin(header: Header): void {
+    this.sink.frame(FRAME.header, encodeHeader(header));
+  }
+
+  attach(loop: TapeLoop, time: () => number): void {
+    this.loop = loop;
+    this.time = time;
+  }
+
+  /** The machine is there; what came meanwhile counts as coming now. */
+  started(): void {
+    const early = this.early!;
+    this.early = null;
+    for (const write of early) write();
+    this.sink.frame(FRAME.records, this.records.bytes); // though it be empty: from here on there is a machine
+    this.records.at = 0;
+  }
+
+  get now(): number {
+    return this.time();
+  }
+
+  /** Runs something that is the host's in the middle of the loop. */
+  outside<T>(f: () => T): T {
+    const { busy } = this;
+    this.busy = false;
+    try {
+      return f();
+    } finally {
+      this.busy = busy;
+    }
+  }
+
+  /** What was written so far can be replayed from here on, whatever becomes of the recorder. */
+  flush(): void {
+    if (this.records.at === 0 || this.done) return;
+    this.sink.frame(FRAME.records, this.records.bytes);
+    this.records.at = 0;
+  }
+
+  /** Nothing more comes. */
+  end(reason: EndReason): void {
+    if (this.done) return;
+    this.inputOf(INPUT.end, (w) => w.uint(END_REASONS.indexOf(reason)));
+    this.flush();
+    this.done = true;
+    const w = new Writer(32);
+    w.uint(this.log.position);
+    w.uint(this.loop?.rounds ?? 0);
+    w.uint(END_REASONS.indexOf(reason));
+    this.sink.frame(FRAME.end, w.bytes);
+    this.sink.close();
+  }
+
+  /** An event, as the codec has it. */
+  event(codec: EventCodec): void {
+    this.records.raw(codec.out.bytes);
+    if (this.records.at > FRAME_SIZE) this.flush();
+  }
+
+  /** The answer to what the guest asked for just now. */
+  answer(kind: number, fill: (w: Writer) => void): void {
+    if (this.done) return;
+    this.records.u8(kind);
+    fill(this.records);
+    if (this.records.at > FRAME_SIZE) this.flush();
+  }
+
+  /** Something came by itself. */
+  inputOf(kind: number, fill: (w: Writer) => void): void {
+    if (this.done) return;
+    const write = (): void => {
+      const { rounds, place } = this.loop!;
+      const w = this.records;
+      w.u8(RECORD.input);
+      w.uint((rounds - this.lastRound) * 3 + place);
+      this.lastRound = rounds;
+      w.u8(kind);
+      fill(w);
+      if (w.at > FRAME_SIZE) this.flush();
+    };
+    if (this.early) this.early.push(write);
+    else write();
+  }
+
+  // Ports.
+
+  folder(open: () => Folder): Folder {
+    const { host, file } = open();
+    const id = this.folders++;
+    this.answer(RECORD.folder, (w) => {
+      w.uint(id);
+      w.uint(host.root);
+      w.text(file ?? '');
+    });
+    return { host: new RecordingFiles(host, id, this), file };
+  }
+
+  files(real: HostFs): HostFs {
+    return this.folder(() => ({ host: real, file: null })).host;
+  }
+
+  input(queue: InputQueue): void {
+    queue.tap = (bytes, error) => {
+      if (this.busy)
+        this.answer(RECORD.read, (w) => {
+          w.uint(queue.looks);
+          writeInput(w, bytes, error);
+        });
+      else if (bytes) this.inputOf(INPUT.stdin, (w) => w.blob(bytes));
+      else this.inputOf(INPUT.stdinEnd, (w) => w.uint(-error));
+    };
+  }
+
+  output(fd: number, real: HostOutput): HostOutput {
+    let writes = 0;
+    return {
+      mode: real.mode,
+      ...(real.size === undefined ? {} : { size: real.size }),
+      write: (bytes) => {
+        writes++;
+        const n = real.write(bytes);
+        if (n !== bytes.length)
+          this.answer(RECORD.written, (w) => {
+            w.uint(fd);
+            w.uint(writes);
+            w.int(n);
+          });
+        return n;
+      },
+      writable: () => real.writable(),
+      onDrain: (callback) =>
+        real.onDrain(() => {
+          this.inputOf(INPUT.drained, (w) => w.uint(fd));
+          callback();
+        }),
+    };
+  }
+
+  terminal(real: HostTerminal): HostTerminal {
+    const output = this.output(3, {
+      mode: 0,
+      write: (bytes) => real.write(bytes),
+      writable: () => true,
+      onDrain: () => {},
+    });
+    return {
+      size: () => real.size(),
+      write: (bytes) => output.write(bytes),
+      attach: (end) => real.attach(this.terminalEnd(end)),
+    };
+  }
+
+  private terminalEnd(end: HostTerminalEnd): HostTerminalEnd {
+    let spaces = 0;
+    return {
+      input: (bytes) => {
+        if (this.busy)
+          this.answer(RECORD.typed, (w) => {
+            w.uint(spaces);
+            w.blob(bytes);
+          });
+        else this.inputOf(INPUT.typed, (w) => w.blob(bytes));
+        return end.input(bytes);
+      },
+      get onSpace() {
+        return end.onSpace;
+      },
+      set onSpace(callback) {
+        end.onSpace = () => {
+          spaces++;
+          callback?.();
+        };
+      },
+      resize: (size) => {
+        this.inputOf(INPUT.resized, (w) => {
+          for (const n of [size.rows, size.cols, size.xpixel, size.ypixel]) w.uint(n);
+        });
+        end.resize(size);
+      },
+      drained: () => {
+        this.inputOf(INPUT.terminalDrained, () => {});
+        end.drained();
+      },
+      hangup: () => {
+        this.inputOf(INPUT.hangup, () => {});
+        end.hangup();
+      },
+    };
+  }
+
+  core(real: CorePort): CorePort {
+    const said = (yes: boolean): boolean => {
+      this.answer(RECORD.core, (w) => w.u8(yes ? 1 : 0));
+      return yes;
+    };
+    return {
+      pattern: real.pattern,
+      open: (name) => {
+        const sink = real.open(name);
+        said(sink !== null);
+        return (
+          sink && { write: (bytes, at) => said(sink.write(bytes, at)), close: (size) => sink.close(size) }
+        );
+      },
+    };
+  }
+
+  network(net: NetStack): void {
+    const tap: HostTap = {
+      call: (op, id, n, bytes) => {
+        const write = (w: Writer): void => {
+          w.u8(op);
+          w.uint(id);
+          w.uint(n);
+          if (bytes) w.blob(bytes);
+        };
+        // In the middle of the loop a host only empties what the guest has just reset.
+        if (!this.busy) this.inputOf(INPUT.network, write);
+        else if (op === HOST_CALL.take) this.answer(RECORD.taken, write);
+      },
+      datagram: (from, to, bytes) =>
+        this.inputOf(INPUT.datagram, (w) => {
+          writeEndpoint(w, from);
+          writeEndpoint(w, to);
+          w.blob(bytes);
+        }),
+    };
+    net.tap = tap;
+  }
+
+  // What the person or program that has the machine does to it.
+
+  signal(signo: number, pid: number): void {
+    this.inputOf(INPUT.signal, (w) => {
+      w.uint(signo);
+      w.uint(pid);
+    });
+  }
+  foreground(signo: number): void {
+    this.inputOf(INPUT.foreground, (w) => w.uint(signo));
+  }
+  poke(tid: number, address: number, bytes: Uint8Array): void {
+    this.inputOf(INPUT.poke, (w) => {
+      w.uint(tid);
+      w.uint(address);
+      w.blob(bytes);
+    });
+  }
+  register(tid: number, index: number, value: bigint): void {
+    this.inputOf(INPUT.register, (w) => {
+      w.uint(tid);
+      w.uint(index);
+      w.text(value.toString());
+    });
+  }
+  writeFile(path: string, content: FileContent): void {
+    this.inputOf(INPUT.file, (w) => {
+      w.text(path);
+      const data = typeof content === 'string' || content instanceof Uint8Array ? { data: content } : content;
+      if ('symlink' in data) {
+        w.u8(1);
+        w.text(data.symlink);
+        return;
+      }
+      w.u8(0);
+      w.uint('mode' in data && data.mode !== undefined ? data.mode : 0o644);
+      w.blob(typeof data.data === 'string' ? new TextEncoder().encode(data.data) : data.data);
+    });
+  }
+  /** The clock of an idle machine goes to this moment. */
+  timePasses(to: number): void {
+    this.inputOf(INPUT.time, (w) => w.uint(to));
+  }
+}
+
+function writeInput(w: Writer, bytes: Uint8Array | null, error: number): void {
+  w.u8(bytes ? 1 : 0);
+  if (bytes) w.blob(bytes);
+  else w.uint(-error);
+}
+
+function writeEndpoint(w: Writer, e: Endpoint): void {
+  w.text(ipText(e.ip));
+  w.uint(e.port);
+}
+
+/** Numbers the events and writes them down. */
+class EventLog extends EventCount {
+  private readonly codec = new EventCodec();
+  private readonly recorder: Recorder;
+
+  constructor(recorder: Recorder) {
+    super();
+    this.recorder = recorder;
+  }
+
+  override enter(t: Task): void {
+    this.codec.enter(t, this.recorder.now);
+    this.write();
+    super.enter(t);
+    this.check();
+  }
+  override exit(t: Task, result: number): void {
+    this.codec.exit(t, result, this.recorder.now);
+    this.write();
+    super.exit(t, result);
+    this.check();
+  }
+  override signal(t: Task, info: SigInfo): void {
+    this.codec.signal(t, info.signo, this.recorder.now);
+    this.write();
+    super.signal(t, info);
+    this.check();
+  }
+  override exited(t: Task, code: number): void {
+    this.codec.ended(t, RECORD.exited, code, this.recorder.now);
+    this.write();
+    super.exited(t, code);
+    this.check();
+  }
+  override killed(t: Task, signo: number, core: boolean): void {
+    this.codec.ended(t, RECORD.killed, signo, this.recorder.now);
+    this.write();
+    super.killed(t, signo, core);
+    this.check();
+  }
+
+  private write(): void {
+    this.recorder.event(this.codec);
+  }
+
+  private check(): void {
+    if (this.position % CHECK_EVERY !== 0) return;
+    this.codec.check(this.position);
+    this.recorder.event(this.codec);
+  }
+}

@@ -1,0 +1,561 @@
+/** Feeds a machine from a recording, and holds what it does against it. Nothing of the host is touched. */
+import type { CorePort } from '../../kernel/coredump/settings.ts';
+import type { HostOutput } from '../../kernel/fs/dev/host-stream.ts';
+import type { HostFs } from '../../kernel/fs/host-port.ts';
+import type { HostTerminal, HostTerminalEnd } from '../../kernel/fs/tty/host-port.ts';
+import { parseIp, type Endpoint } from '../../kernel/net/address.ts';
+import { HOST_CALL, type HostConnection } from '../../kernel/net/host-port.ts';
+import type { NetStack } from '../../kernel/net/stack.ts';
+import type { SigInfo } from '../../kernel/signal/state.ts';
+import type { Task } from '../../kernel/task/task.ts';
+import { callEntry } from '../../kernel/trace/call-text.ts';
+import { signalName } from '../../kernel/trace/tables.ts';
+import { EventCount } from '../machine/event-count.ts';
+import type { Place } from '../machine/loop.ts';
+import type { FileContent } from '../machine/options.ts';
+import type { InputQueue } from '../machine/stdio.ts';
+import { MalformedError, Reader } from './bytes.ts';
+import { EventCodec, type RecordedEvent } from './events.ts';
+import { ReplayedFiles } from './files.ts';
+import { CHECK_EVERY, END_REASONS, type EndReason, INPUT, RECORD, type Recording } from './format.ts';
+import type { Folder, Tape, TapeLoop } from './tape.ts';
+
+/** The machine did something else than in the recording. `event`: the number of the first that differs. */
+export class DivergenceError extends Error {
+  override readonly name = 'DivergenceError';
+  readonly event: number;
+  constructor(event: number, what: string) {
+    super(`the replay differs from the recording at event ${event}: ${what}`);
+    this.event = event;
+  }
+}
+
+/** The recording goes no further, though the guest would. */
+export class RecordingEndError extends Error {
+  override readonly name = 'RecordingEndError';
+  /** There was more, and it cannot be read. */
+  readonly damaged: boolean;
+  constructor(message: string, damaged: boolean) {
+    super(message);
+    this.damaged = damaged;
+  }
+}
+
+/** What comes from outside and is the machine's to do. */
+export interface ReplayActions {
+  signal(signo: number, pid: number): void;
+  foreground(signo: number): void;
+  poke(tid: number, address: number, bytes: Uint8Array): void;
+  register(tid: number, index: number, value: bigint): void;
+  writeFile(path: string, content: FileContent): void;
+  time(to: number): void;
+  /** Let `Replayer.ended` be looked at soon. */
+  stop(): void;
+}
+
+const NOTHING = new Reader(new Uint8Array());
+
+export class Replayer implements Tape {
+  readonly log: EventCheck = new EventCheck(this);
+  readonly recording: Recording;
+  /** Why nothing more comes; null while something does. */
+  ended: EndReason | 'cut off' | null = null;
+  private damage: string | null = null;
+  private reader = NOTHING;
+  private block = 0;
+  private lastRound = 0;
+  private nextPlace: Place = 0;
+  private folders = 0;
+  private loop: TapeLoop | null = null;
+  private actions: ReplayActions | null = null;
+  private time: () => number = () => 0;
+  private queue: InputQueue | null = null;
+  private terminalEnd: HostTerminalEnd | null = null;
+  private net: NetStack | null = null;
+  private readonly drains = new Map<number, () => void>();
+  private readonly connections = new Map<number, HostConnection>();
+
+  constructor(recording: Recording) {
+    this.recording = recording;
+    this.look();
+  }
+
+  attach(loop: TapeLoop, time: () => number): void {
+    this.loop = loop;
+    this.time = time;
+  }
+
+  /** The machine is there. */
+  started(actions: ReplayActions): void {
+    this.actions = actions;
+    this.look();
+  }
+
+  get now(): number {
+    return this.time();
+  }
+
+  /** Finds what comes next, and tells the loop when that is an input. */
+  private look(): void {
+    while (this.reader.atEnd) {
+      let bytes: Uint8Array | null;
+      try {
+        bytes = this.recording.block(this.block);
+      } catch (e) {
+        if (!(e instanceof MalformedError)) throw e;
+        this.damage = e.message;
+        bytes = null;
+      }
+      if (bytes === null) {
+        this.reader = NOTHING;
+        if (this.loop) this.loop.inputRound = -1;
+        this.ended ??= 'cut off';
+        this.actions?.stop();
+        return;
+      }
+      this.block++;
+      this.reader = new Reader(bytes);
+    }
+    if (this.loop === null) return;
+    if (this.kind !== RECORD.input) {
+      this.loop.inputRound = -1;
+      return;
+    }
+    const { at } = this.reader;
+    this.reader.at++;
+    const position = this.reader.uint();
+    this.reader.at = at;
+    this.loop.inputRound = this.lastRound + Math.floor(position / 3);
+    this.nextPlace = (position % 3) as Place;
+  }
+
+  private get kind(): number {
+    return this.reader.buffer[this.reader.at];
+  }
+
+  /** An event of this run, as the codec has it. */
+  event(codec: EventCodec, what: () => string): void {
+    const { reader } = this;
+    const { buffer, at } = reader;
+    const { buffer: mine, at: n } = codec.out;
+    let same = at + n <= buffer.length;
+    for (let i = 0; same && i < n; i++) same = buffer[at + i] === mine[i];
+    if (!same) this.differs(codec, what());
+    reader.at = at + n;
+    // Most often another event follows in the same frame.
+    if (reader.at >= buffer.length || buffer[reader.at] === RECORD.input) this.look();
+  }
+
+  private differs(codec: EventCodec, mine: string): never {
+    this.needMore();
+    const event = this.log.position + 1;
+    const { at } = this.reader;
+    const recorded = codec.read(this.reader);
+    this.reader.at = at;
+    if (recorded !== null)
+      throw new DivergenceError(event, `${mine}; in the recording ${this.describe(recorded)}`);
+    throw new DivergenceError(event, `${mine}; in the recording ${this.describeNext()} comes first`);
+  }
+
+  private needMore(): void {
+    if (this.reader.atEnd) throw this.endError();
+  }
+
+  /** Its records make no sense. */
+  malformed(e: MalformedError): RecordingEndError {
+    this.ended ??= 'cut off';
+    this.damage = e.message;
+    return this.endError();
+  }
+
+  endError(): RecordingEndError {
+    return new RecordingEndError(this.endText(), this.damage !== null);
+  }
+
+  /** Where and why it ends, for people. */
+  private endText(): string {
+    const { position } = this.log;
+    const at = `after event ${position}`;
+    switch (this.ended) {
+      case 'cut off':
+        return this.damage === null
+          ? `the recording ends here, ${at}: the recorder was killed`
+          : `the recording is damaged from here on, ${at}: ${this.damage}`;
+      case 'stopped':
+        return `the recording ends here, ${at}: the machine was stopped`;
+      case 'exited':
+        return `the guest ended here in the recording, ${at}`;
+      default:
+        return `the recording ends here, ${at}: ring3 failed while recording`;
+    }
+  }
+
+  diverged(what: string): never {
+    throw new DivergenceError(this.log.position + 1, what);
+  }
+
+  private describe(e: RecordedEvent): string {
+    const { arch } = this.recording.header.options;
+    switch (e.type) {
+      case 'enter': {
+        const row = this.log.rows?.[arch][e.nr];
+        const args = [...e.args].slice(0, row?.args.length ?? 6).map((a) => `0x${a.toString(16)}`);
+        return `${e.tid} calls ${row?.name ?? `syscall_${e.nr}`}(${args.join(', ')})`;
+      }
+      case 'exit':
+        return `${e.tid} gets ${e.result}`;
+      case 'signal':
+        return `${e.tid} gets the signal ${signalName(e.signo)}`;
+      case 'task-end':
+        return e.killed ? `${e.tid} is killed by ${signalName(e.code)}` : `${e.tid} exits with ${e.code}`;
+    }
+  }
+
+  private describeNext(): string {
+    const { kind } = this;
+    if (kind === RECORD.input)
+      return `an input in round ${this.loop?.inputRound} (this is round ${this.loop?.rounds})`;
+    return kind === RECORD.check ? 'a checkpoint' : "an answer of the host's";
+  }
+
+  /** The recorded answer to what the guest asks of the host. */
+  answer<T>(kind: number, what: string, read: (r: Reader) => T): T {
+    this.needMore();
+    if (this.kind !== kind) {
+      const next =
+        this.kind >= RECORD.folder && this.kind < RECORD.input ? 'for something else' : 'for nothing';
+      this.diverged(`the host is asked for ${what}, and in the recording ${next}`);
+    }
+    this.reader.at++;
+    const value = read(this.reader);
+    this.look();
+    return value;
+  }
+
+  /** The same for answers that need not be there: taken when `fits` says that it is the one. */
+  private maybe(kind: number, fits: (r: Reader) => boolean, use: (r: Reader) => void): boolean {
+    if (this.reader.atEnd || this.kind !== kind) return false;
+    const { at } = this.reader;
+    this.reader.at++;
+    if (!fits(this.reader)) {
+      this.reader.at = at;
+      return false;
+    }
+    use(this.reader);
+    this.look();
+    return true;
+  }
+
+  /** The loop is where the next input belongs. False: it belongs to another place. */
+  deliver(place: Place): boolean {
+    const loop = this.loop!;
+    let some = false;
+    while (loop.rounds === loop.inputRound && place === this.nextPlace) {
+      const { reader } = this;
+      reader.at++;
+      this.lastRound += Math.floor(reader.uint() / 3);
+      this.act(reader.u8(), reader);
+      some = true;
+    }
+    return some;
+  }
+
+  /** Nothing in the guest can run, and there is no input. */
+  idle(): void {
+    this.needMore();
+    this.diverged(`nothing in the guest can run, and the recording goes on with ${this.describeNext()}`);
+  }
+
+  /** Does what an input says. Its bytes are read, and what is next is known, before it takes effect. */
+  private act(kind: number, r: Reader): void {
+    const actions = this.actions!;
+    const then = (f: () => void): void => {
+      this.look();
+      f();
+    };
+    switch (kind) {
+      case INPUT.stdin: {
+        const bytes = r.blob();
+        return then(() => this.queue?.push(bytes));
+      }
+      case INPUT.stdinEnd: {
+        const error = r.uint();
+        return then(() => this.endInput(error));
+      }
+      case INPUT.drained: {
+        const fd = r.uint();
+        return then(() => this.drains.get(fd)?.());
+      }
+      case INPUT.typed: {
+        const bytes = r.blob();
+        return then(() => this.terminalEnd?.input(bytes));
+      }
+      case INPUT.resized: {
+        const [rows, cols, xpixel, ypixel] = [r.uint(), r.uint(), r.uint(), r.uint()];
+        return then(() => this.terminalEnd?.resize({ rows, cols, xpixel, ypixel }));
+      }
+      case INPUT.terminalDrained:
+        return then(() => this.terminalEnd?.drained());
+      case INPUT.hangup:
+        return then(() => this.terminalEnd?.hangup());
+      case INPUT.network: {
+        const [op, id, n] = [r.u8(), r.uint(), r.uint()];
+        const bytes = op === HOST_CALL.write || op === HOST_CALL.peerSends ? r.blob() : null;
+        return then(() => this.networkCall(op, id, n, bytes));
+      }
+      case INPUT.datagram: {
+        const [from, to] = [readEndpoint(r), readEndpoint(r)];
+        const bytes = r.blob();
+        return then(() => this.net?.outsideDatagram(from, to, bytes));
+      }
+      case INPUT.signal: {
+        const [signo, pid] = [r.uint(), r.uint()];
+        return then(() => actions.signal(signo, pid));
+      }
+      case INPUT.foreground: {
+        const signo = r.uint();
+        return then(() => actions.foreground(signo));
+      }
+      case INPUT.poke: {
+        const [tid, address] = [r.uint(), r.uint()];
+        const bytes = r.blob();
+        return then(() => actions.poke(tid, address, bytes));
+      }
+      case INPUT.register: {
+        const [tid, index] = [r.uint(), r.uint()];
+        const value = BigInt(r.text());
+        return then(() => actions.register(tid, index, value));
+      }
+      case INPUT.file: {
+        const path = r.text();
+        const content = r.u8() === 1 ? { symlink: r.text() } : { mode: r.uint(), data: r.blob() };
+        return then(() => actions.writeFile(path, content));
+      }
+      case INPUT.time: {
+        const to = r.uint();
+        return then(() => actions.time(to));
+      }
+      case INPUT.end:
+        this.ended = END_REASONS[r.uint()] ?? 'failed';
+        actions.stop();
+        return this.look();
+      default:
+        throw new MalformedError(`an input of an unknown kind (${kind})`);
+    }
+  }
+
+  private endInput(error: number): void {
+    if (error > 0) this.queue?.fail(-error);
+    else this.queue?.end();
+  }
+
+  // Ports.
+
+  folder(): Folder {
+    const id = this.folders++;
+    return this.answer(RECORD.folder, 'a folder', (r) => {
+      if (r.uint() !== id) this.diverged('another folder is opened than in the recording');
+      const root = r.uint();
+      const file = r.text();
+      return { host: new ReplayedFiles(root, id, this), file: file === '' ? null : file };
+    });
+  }
+
+  files(): HostFs {
+    return this.folder().host;
+  }
+
+  input(queue: InputQueue): void {
+    this.queue = queue;
+    queue.wanted = () => {
+      this.maybe(
+        RECORD.read,
+        (r) => r.uint() === queue.looks,
+        (r) => {
+          if (r.u8() === 1) queue.push(r.blob());
+          else this.endInput(r.uint());
+        },
+      );
+    };
+  }
+
+  output(fd: number, real: HostOutput): HostOutput {
+    let writes = 0;
+    let full = false;
+    return {
+      mode: real.mode,
+      ...(real.size === undefined ? {} : { size: real.size }),
+      write: (bytes) => {
+        writes++;
+        let n = bytes.length;
+        this.maybe(
+          RECORD.written,
+          (r) => r.uint() === fd && r.uint() === writes,
+          (r) => (n = r.int()),
+        );
+        full = n === 0 && bytes.length > 0;
+        if (n > 0) real.write(bytes.subarray(0, n));
+        return n;
+      },
+      writable: () => !full,
+      onDrain: (callback) =>
+        this.drains.set(fd, () => {
+          full = false;
+          callback();
+        }),
+    };
+  }
+
+  terminal(real: HostTerminal): HostTerminal {
+    const output = this.output(3, {
+      mode: 0,
+      write: (bytes) => real.write(bytes),
+      writable: () => true,
+      onDrain: () => {},
+    });
+    return {
+      size: () => real.size(),
+      write: (bytes) => output.write(bytes),
+      attach: (end) => {
+        let spaces = 0;
+        this.terminalEnd = end;
+        end.onSpace = () => {
+          spaces++;
+          let bytes: Uint8Array | null = null;
+          this.maybe(
+            RECORD.typed,
+            (r) => r.uint() === spaces,
+            (r) => (bytes = r.blob()),
+          );
+          if (bytes !== null) end.input(bytes);
+        };
+      },
+    };
+  }
+
+  core(real: CorePort): CorePort {
+    const said = (): boolean => this.answer(RECORD.core, 'a core file', (r) => r.u8() === 1);
+    return {
+      pattern: real.pattern,
+      open: () => (said() ? { write: said, close: () => {} } : null),
+    };
+  }
+
+  network(net: NetStack): void {
+    const { eth0, hostNetwork } = this.recording.header.options;
+    this.net = net;
+    net.eth0 = eth0;
+    if (hostNetwork)
+      net.host = { connect: (c) => this.join(c), sendDatagram: () => {}, datagramPortClosed: () => {} };
+  }
+
+  private join(c: HostConnection): void {
+    this.connections.set(c.id, c);
+    const emptied = (): void => {
+      while (
+        this.maybe(
+          RECORD.taken,
+          (r) => r.u8() === HOST_CALL.take && r.uint() === c.id,
+          (r) => c.take(r.uint()),
+        )
+      );
+    };
+    c.handler = { reset: emptied, refused: emptied };
+  }
+
+  private networkCall(op: number, id: number, n: number, bytes: Uint8Array | null): void {
+    const net = this.net!;
+    switch (op) {
+      case HOST_CALL.connect:
+        return this.join(net.hostConnect(id, n));
+      case HOST_CALL.clientPort:
+        return void net.nextClientPort();
+      case HOST_CALL.addPeer:
+        return void net.addHostPeer({ send: () => {} });
+      case HOST_CALL.removePeer:
+        return net.removeHostPeer(id);
+      case HOST_CALL.peerSends:
+        return void net.hostDatagram(id, n, bytes!);
+    }
+    const c = this.connections.get(id);
+    if (c === undefined) this.diverged(`something comes on connection ${id}, which there is not`);
+    switch (op) {
+      case HOST_CALL.write:
+        return void c.write(bytes!);
+      case HOST_CALL.end:
+        return c.end();
+      case HOST_CALL.abort:
+        return c.abort();
+      case HOST_CALL.take:
+        return void c.take(n);
+      case HOST_CALL.open:
+        return c.open();
+      case HOST_CALL.fail:
+        return c.fail(n);
+      default:
+        throw new MalformedError(`a network call of an unknown kind (${op})`);
+    }
+  }
+}
+
+function readEndpoint(r: Reader): Endpoint {
+  const text = r.text();
+  const ip = parseIp(text);
+  if (ip === null) throw new MalformedError(`'${text}' is no address`);
+  return { ip, port: r.uint() };
+}
+
+/** Numbers the events and compares each with the recorded one. */
+class EventCheck extends EventCount {
+  /** Rows of the calls, once a task has been seen. */
+  rows: Task['kernel']['syscalls'] | null = null;
+  private readonly codec = new EventCodec();
+  private readonly replayer: Replayer;
+
+  constructor(replayer: Replayer) {
+    super();
+    this.replayer = replayer;
+  }
+
+  override enter(t: Task): void {
+    this.rows = t.kernel.syscalls;
+    this.codec.enter(t, this.replayer.now);
+    this.replayer.event(this.codec, () => `${t.tid} calls ${callEntry(t)}`);
+    super.enter(t);
+    this.check();
+  }
+  override exit(t: Task, result: number): void {
+    this.codec.exit(t, result, this.replayer.now);
+    this.replayer.event(this.codec, () => `${t.tid} gets ${result} from ${t.row?.name ?? 'its call'}`);
+    super.exit(t, result);
+    this.check();
+  }
+  override signal(t: Task, info: SigInfo): void {
+    this.codec.signal(t, info.signo, this.replayer.now);
+    this.replayer.event(this.codec, () => `${t.tid} gets the signal ${signalName(info.signo)}`);
+    super.signal(t, info);
+    this.check();
+  }
+  override exited(t: Task, code: number): void {
+    this.codec.ended(t, RECORD.exited, code, this.replayer.now);
+    this.replayer.event(this.codec, () => `${t.tid} exits with ${code}`);
+    super.exited(t, code);
+    this.check();
+  }
+  override killed(t: Task, signo: number, core: boolean): void {
+    this.codec.ended(t, RECORD.killed, signo, this.replayer.now);
+    this.replayer.event(this.codec, () => `${t.tid} is killed by ${signalName(signo)}`);
+    super.killed(t, signo, core);
+    this.check();
+  }
+
+  private check(): void {
+    if (this.position % CHECK_EVERY !== 0) return;
+    this.codec.check(this.position);
+    this.replayer.event(
+      this.codec,
+      () =>
+        `the calls since event ${this.position - CHECK_EVERY} were the recorded ones, but not the instructions between them`,
+    );
+  }
+}

@@ -246,7 +246,7 @@ describe.skipIf(!there || !busybox || !ffmpeg)('MediaServer -d & in a shell', ()
           expect(late.kB).toBeLessThan(early.kB * 1.1 + 1024);
           // Players that are gone, some before they were answered, leave nothing behind.
           await Promise.all(Array.from({ length: 50 }, (_, i) => leave(ports, i)));
-          for (let i = 0; i < 100 && (await state()).fds > late.fds; i++) await sleep(500);
+          for (let i = 0; i < 200 && (await state()).fds > late.fds; i++) await sleep(500);
           expect((await state()).fds).toBeLessThanOrEqual(late.fds + 1);
         } finally {
           publisher.kill('SIGKILL');

@@ -47,6 +47,15 @@ export type { Quirk, QuirkGroup } from '../kernel/personality/quirk.ts';
 export { checkLog, type CheckResult } from './logs/check/check.ts';
 export { checkReport, type ReportOptions } from './logs/check/report.ts';
 export type { Finding, FindingKind } from './logs/check/finding.ts';
+export {
+  diffLogs,
+  type Difference,
+  type DifferenceKind,
+  type DiffOptions,
+  type DiffResult,
+} from './logs/diff/diff.ts';
+export { diffReport, type DiffReportOptions } from './logs/diff/report.ts';
+export { readStrace } from './logs/strace.ts';
 export { LogError, readLog } from './logs/read.ts';
 export { callText } from './logs/events.ts';
 export type { KernelNote, Log, LogCall, LogEvent, LogFormat, LogRun, Unreadable } from './logs/events.ts';

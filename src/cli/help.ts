@@ -16,6 +16,7 @@ Usage:
   ring3 quirks [--personality P]          in what the personality starry differs from Linux
   ring3 preflight [--root DIR] PROG       what PROG would need that is not there: files, calls, processor
   ring3 check [OPTIONS] LOG               what in a StarryOS log or strace's text is not as Linux does it
+  ring3 diff [OPTIONS] A B                the first call two logs, or a log and a run here, differ in
   ring3 version
   ring3 help [COMMAND]
 

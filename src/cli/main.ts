@@ -1,6 +1,7 @@
 /** The command line: `ring3 run|strace|record|replay|syscalls|quirks|preflight|version|help`. */
 import { VERSION } from '../version.ts';
 import { checkCommand } from './check.ts';
+import { diffCommand } from './diff.ts';
 import { HELP } from './help.ts';
 import { UsageError } from './options.ts';
 import { preflightCommand } from './preflight.ts';
@@ -44,6 +45,11 @@ async function main(argv: readonly string[]): Promise<number> {
       say(1, text);
       return status;
     }
+    case 'diff': {
+      const { text, status } = diffCommand(rest);
+      say(1, text);
+      return status;
+    }
     case 'check': {
       const { text, status } = checkCommand(rest);
       say(1, text);
@@ -59,7 +65,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case '-h':
       if (['run', 'strace', 'record', 'replay', 'syscalls', 'preflight', 'quirks'].includes(rest[0]))
         return await main([rest[0], '--help']);
-      if (rest[0] === 'check') return await main([rest[0], '--help']);
+      if (rest[0] === 'check' || rest[0] === 'diff') return await main([rest[0], '--help']);
       if (rest.length > 0) throw new UsageError(`no help on '${rest[0]}'; 'ring3 help' shows what there is`);
       say(1, HELP);
       return 0;

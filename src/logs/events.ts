@@ -124,8 +124,12 @@ export interface Log {
   readonly lines: number;
 }
 
+/** Calls that return to nobody. */
+export const LEAVES: ReadonlySet<string> = new Set(['exit', 'exit_group', 'rt_sigreturn']);
+
 /** The call in one line, as strace prints it: `futex(0x1dcdc38, FUTEX_WAKE, 1) = 0`. */
 export function callText(c: LogCall): string {
   const head = `${c.name}(${c.args.join(', ')})`;
-  return c.exit === null ? `${head} <no return>` : `${head} = ${c.resultText}`;
+  if (c.exit !== null) return `${head} = ${c.resultText}`;
+  return LEAVES.has(c.name) ? `${head} = ?` : `${head} <no return>`;
 }

@@ -1,5 +1,5 @@
 /** Tasks that go round in circles, and tasks that never got out of a call. */
-import { callText, type LogCall, type LogRun } from '../events.ts';
+import { callText, LEAVES, type LogCall, type LogRun } from '../events.ts';
 import type { Findings } from './finding.ts';
 
 /** Longest circle looked for, in calls. */
@@ -13,7 +13,7 @@ const IDLE = new Set([
   'gettimeofday', 'time', 'getpid', 'gettid',
 ]); // prettier-ignore
 /** They do not return by their nature. */
-const LEAVES = new Set(['exit', 'exit_group', 'rt_sigreturn', 'execve', 'execveat']);
+const GONE = new Set([...LEAVES, 'execve', 'execveat']);
 /** Errors that ask for the call to be made again later. */
 const RETRY = new Set(['EINTR', 'EINPROGRESS']);
 
@@ -103,6 +103,6 @@ const who = (tid: number): string => (tid === 0 ? 'the program' : `task ${tid}`)
 /** Calls of other tasks that have begun by `line` and never returned. */
 export function waitingAt(run: LogRun, but: number, line: number): LogCall[] {
   return run.calls.filter(
-    (c) => c.tid !== but && c.exit === null && c.entry !== null && c.entry < line && !LEAVES.has(c.name),
+    (c) => c.tid !== but && c.exit === null && c.entry !== null && c.entry < line && !GONE.has(c.name),
   );
 }

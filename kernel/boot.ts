@@ -47,6 +47,7 @@ export const defaultOptions: KernelOptions = {
   hostname: 'ring3',
   firstPid: 1000,
   seeded: false,
+  schedule: null,
   quantum: 200_000,
   arches: ['x86_64'],
   aslr: false,

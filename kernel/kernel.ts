@@ -3,6 +3,7 @@
  * pick a task, run the cpu, hand the exit back here. Built by `bootKernel` in `boot.ts`.
  */
 import type { Arch, Clock, CpuFactory, Entropy, Limits, Ram } from './ports.ts';
+import type { SchedulePolicy } from './task/schedule.ts';
 import type { Scheduler } from './task/scheduler.ts';
 import type { ProcessTable } from './task/process-table.ts';
 import type { RunningPrograms } from './task/programs.ts';
@@ -45,6 +46,8 @@ export interface KernelOptions {
   readonly firstPid: number;
   /** Scheduling order and quanta are drawn from `ports.entropy` instead of round-robin with a fixed quantum. */
   readonly seeded: boolean;
+  /** Decides whom the scheduler runs and for how long; null: it alone. */
+  readonly schedule: SchedulePolicy | null;
   /** Instructions a task runs before another gets its turn (the mean, when seeded). */
   readonly quantum: number;
   /** Architectures the cpu runs; programs for others are ENOEXEC. The first is the first process's before it execs. */

@@ -14,6 +14,7 @@ export {
   InternalError,
   LivelockError,
   StoppedError,
+  TimeLimitError,
 } from './machine/errors.ts';
 export type {
   Debugger, HookOptions, InstructionHit, InstructionHook, MemoryHit, MemoryHook, MemoryHookOptions,
@@ -26,6 +27,10 @@ export type {
 export type {
   EndEvent, EnterEvent, ExitEvent, Listeners, MachineEvent, SignalEvent, TaskEndEvent,
 } from './machine/events.ts'; // prettier-ignore
+/** Searching schedules: `explore(scheduleRunner(options), …)`. */
+export { explore } from './explore/explore.ts';
+export type { Exploration, ExploreOptions, Failure, FailureKind, Progress, Runner } from './explore/explore.ts';
+export { scheduleRunner, type Outcome, type RunLimits } from './explore/run.ts';
 /** Who waits for what: `Machine.explain`, `DeadlockError.explanation`. */
 export { explanationLines, explanationText } from './explain/text.ts';
 export type {

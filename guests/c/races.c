@@ -21,14 +21,18 @@ static long futex(volatile int *at, int op, int value) {
 
 /* An update between the load and the store of another is lost. */
 static void *count(void *x) {
-  for (int i = 0; i < 20; i++) counter = counter + 1;
+  for (int i = 0; i < 100; i++) counter = counter + 1;
   return x;
 }
 
 /* Whoever publishes between the look at `ready` and the look at `word` wakes nobody. */
 static volatile int ready, word;
+static char note[64];
 static void *consume(void *x) {
-  if (!ready) futex(&word, FUTEX_WAIT_PRIVATE, word);
+  if (!ready) {
+    snprintf(note, sizeof note, "nothing yet, word %d", word);
+    futex(&word, FUTEX_WAIT_PRIVATE, word);
+  }
   return x;
 }
 static void *produce(void *x) {
@@ -60,7 +64,7 @@ static void *pears_first(void *x) {
 static int value = 7;
 static int *volatile shared = &value;
 static void *use(void *x) {
-  for (int i = 0; i < 10; i++)
+  for (int i = 0; i < 100; i++)
     if (shared) counter += *shared;
   return x;
 }
@@ -71,7 +75,7 @@ static void *drop(void *x) {
 
 /* Counting as it should be. */
 static void *count_locked(void *x) {
-  for (int i = 0; i < 20; i++) {
+  for (int i = 0; i < 100; i++) {
     pthread_mutex_lock(&apples);
     counter = counter + 1;
     pthread_mutex_unlock(&apples);

@@ -5,6 +5,7 @@
  */
 import type { Entropy } from '../ports.ts';
 import { TaskWaiter, type Park, type WakeReason } from '../wait.ts';
+import type { SchedulePolicy, Stop } from './schedule.ts';
 import type { Task } from './task.ts';
 
 /** Virtual time a look at what a polling wait is for takes. */
@@ -15,6 +16,8 @@ export class Scheduler {
   current: Task | null = null;
   /** Instructions left of the current quantum. */
   left = 0;
+  /** Instructions the current task is to do one by one before it is put off (a policy's stop); 0: none. */
+  singly = 0;
   /** Runnable tasks but the current one, next first. */
   private readonly queue: Task[] = [];
   /** Set when the current task must give way at the next `pick`. */
@@ -25,11 +28,24 @@ export class Scheduler {
   private readonly quantum: number;
   /** Quanta end, and a forked child runs first; else first come, first served until a task waits or yields. */
   private readonly preemptive: boolean;
+  /** Decides whom it runs and for how long; null: nobody but the scheduler itself. */
+  private readonly policy: SchedulePolicy | null;
+  /** With a policy: who had the cpu last, where its quantum ends, and where it is to stop before. */
+  private last: Task | null = null;
+  private quantumEnd = 0;
+  private planned: Stop | null = null;
+  /** Where it came to that stop, in instructions it had retired. */
+  private reached = 0;
+  private stopped = false;
 
-  constructor(entropy: Entropy, options: { seeded: boolean; quantum: number; preemptive?: boolean }) {
+  constructor(
+    entropy: Entropy,
+    options: { seeded: boolean; quantum: number; preemptive?: boolean; schedule?: SchedulePolicy | null },
+  ) {
     this.entropy = entropy;
     this.preemptive = options.preemptive ?? true;
-    this.seeded = options.seeded && this.preemptive;
+    this.policy = options.schedule ?? null;
+    this.seeded = options.seeded && this.preemptive && this.policy === null;
     this.quantum = options.quantum;
   }
 
@@ -38,14 +54,23 @@ export class Scheduler {
     const c = this.current;
     if (c !== null) {
       if (!this.resched) return c;
+      if (this.policy !== null && this.stopped) return this.atStop(c, this.policy);
       this.current = null;
       if (this.queue.length > 0) c.involuntarySwitches++;
       this.queue.push(c);
     }
     this.resched = false;
-    const next = this.seeded ? this.takeAny() : this.queue.shift();
+    const next = this.seeded
+      ? this.takeAny()
+      : this.policy !== null
+        ? this.takeChosen(this.policy)
+        : this.queue.shift();
     if (next === undefined) return null;
     this.current = next;
+    if (this.policy !== null) {
+      this.begin(next, this.policy);
+      return next;
+    }
     this.left = this.seeded ? 1 + this.entropy.below(2 * this.quantum) : this.quantum;
     return next;
   }
@@ -55,7 +80,8 @@ export class Scheduler {
     t.retired += instructions;
     this.left -= instructions;
     if (this.left > 0) return;
-    if (this.preemptive) this.resched = true;
+    if (this.policy !== null) this.usedUp(t);
+    else if (this.preemptive) this.resched = true;
     else this.left = this.quantum;
   }
 
@@ -65,9 +91,16 @@ export class Scheduler {
     if (first && !this.seeded && this.preemptive) {
       this.queue.unshift(t);
       this.resched = true;
-    } else {
-      this.queue.push(t);
-    }
+    } else this.enqueue(t);
+  }
+
+  /** The last in line. */
+  private enqueue(t: Task): void {
+    this.queue.push(t);
+    // The current task is not alone any more: a policy may want to stop it.
+    if (this.policy === null || this.queue.length > 1 || this.current === null || this.planned !== null)
+      return;
+    if (!this.resched) this.planFrom(this.current, this.policy);
   }
 
   /** sched_yield: the current task goes behind the others. */
@@ -110,7 +143,7 @@ export class Scheduler {
     this.unwait(t);
     t.woken = reason;
     t.state = 'runnable';
-    this.queue.push(t);
+    this.enqueue(t);
   }
 
   /** Takes a task off the cpu for job control. It must not be parked: a wait ends before the stop does begin. */
@@ -123,7 +156,7 @@ export class Scheduler {
   resume(t: Task): void {
     if (t.state !== 'stopped') return;
     t.state = 'runnable';
-    this.queue.push(t);
+    this.enqueue(t);
   }
 
   /** The task exits: it is in no queue afterwards. The caller sets the state. */
@@ -139,6 +172,61 @@ export class Scheduler {
   /** Wakes every task whose deadline is not after `now`, earliest first. */
   expire(now: number): void {
     while (!this.deadlines.empty && this.deadlines.first <= now) this.wake(this.deadlines.take(), 'timeout');
+  }
+
+  /** A task gets the cpu, by a policy. It may run one instruction less than it may retire: it stops behind, not before. */
+  private begin(t: Task, policy: SchedulePolicy): void {
+    this.last = t;
+    this.quantumEnd = this.preemptive ? t.retired + this.quantum : Infinity;
+    this.planFrom(t, policy);
+  }
+
+  private planFrom(t: Task, policy: SchedulePolicy): void {
+    const stop = policy.plan(t, this.quantumEnd, this.queue);
+    this.planned = stop !== null && stop.at > t.retired && stop.at < this.quantumEnd ? stop : null;
+    this.stopped = false;
+    this.singly = 0;
+    this.left = Math.min((this.planned?.at ?? this.quantumEnd) - t.retired - 1, this.quantum);
+  }
+
+  private usedUp(t: Task): void {
+    const stop = this.planned;
+    if (stop === null || t.retired < stop.at) {
+      if (t.retired >= this.quantumEnd) this.resched = true;
+      else this.left = Math.min((stop?.at ?? this.quantumEnd) - t.retired - 1, this.quantum);
+      return;
+    }
+    this.reached = t.retired;
+    if (stop.steps > 0) this.singly = stop.steps;
+    else this.stopped = this.resched = true;
+  }
+
+  /** The cpu did `instructions` of those `t` is to do singly. */
+  walked(t: Task, instructions: number): void {
+    t.retired += instructions;
+    this.singly -= instructions;
+    if (this.singly === 0) this.stopped = this.resched = true;
+  }
+
+  /** The current task is where a policy stopped it. */
+  private atStop(c: Task, policy: SchedulePolicy): Task {
+    this.resched = false;
+    const chosen = policy.preempt(c, { at: this.reached, steps: c.retired - this.reached }, this.queue);
+    if (chosen < 0) {
+      this.planFrom(c, policy);
+      return c;
+    }
+    c.involuntarySwitches++;
+    const [next] = this.queue.splice(chosen, 1);
+    this.queue.push(c);
+    this.current = next;
+    this.begin(next, policy);
+    return next;
+  }
+
+  private takeChosen(policy: SchedulePolicy): Task | undefined {
+    if (this.queue.length < 2 || this.last === null) return this.queue.shift();
+    return this.queue.splice(policy.choose(this.last, this.queue), 1)[0];
   }
 
   private takeAny(): Task | undefined {

@@ -33,6 +33,8 @@ export interface MachineArgs {
   personality: string;
   quirks: string[];
   noQuirks: string[];
+  /** A schedule, or the file that holds one. */
+  schedule: string | null;
   /** Calls in vain after which it is given up; null: never. */
   livelock: number | null;
   /** Expressions of inject=, checked. */
@@ -43,7 +45,7 @@ export const machineDefaults = (): MachineArgs => ({
   help: false, root: null, readWrite: false, env: [], workdir: null, user: null, mounts: [], publish: [], seed: null,
   timeout: null, maxMemory: null, cpus: null, hostname: null, aslr: false, cpu: 'jit', hostNetwork: false,
   stats: false, dumpRegions: null, argv0: null, platform: null, core: null,
-  personality: 'linux', quirks: [], noQuirks: [], livelock: null, inject: [],
+  personality: 'linux', quirks: [], noQuirks: [], livelock: null, schedule: null, inject: [],
 }); // prettier-ignore
 
 /** Calls without effect that make a livelock, unless said otherwise. */
@@ -161,6 +163,7 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     { names: ['--hostname'], arg: 'NAME', apply: (o, v) => (o.hostname = v), help: 'the name uname gives (ring3)' },
     { names: ['--net'], arg: 'none|host', apply: (o, v) => (o.hostNetwork = oneOf(v, '--net', ['none', 'host']) === 'host'), help: 'host: let the guest connect to the outside' },
     { names: ['--seed'], arg: 'N', apply: (o, v) => (o.seed = v), help: 'run on virtual time, every random choice drawn from N:\nthe same seed gives the same run' },
+    { names: ['--schedule'], arg: 'SCHEDULE|FILE', apply: (o, v) => (o.schedule = v), help: 'run tasks in this order, as ring3 explore found it; everything else is drawn\nfrom --seed (0)' },
     { names: ['--timeout'], arg: 'TIME', apply: (o, v) => (o.timeout = parseDuration(v, '--timeout')), help: 'kill the guest after TIME (10, 500ms, 2m): status 124' },
     { names: ['--livelock'], arg: 'CALLS', optional: true, apply: (o, v) => (o.livelock = v === '' ? LIVELOCK_CALLS : parseCount(v, '--livelock', 1000, 1e12)), help: 'give up (status 125) when all that runs has only repeated calls without\neffect for CALLS calls (1000000), and say which' },
     { names: ['--max-memory'], arg: 'SIZE', apply: (o, v) => (o.maxMemory = parseMemory(v)), help: 'memory the guest may use in all, 16m to 4g (1g)' },

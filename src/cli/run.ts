@@ -12,6 +12,7 @@ import { BootError, DeadlockError, LivelockError } from '../machine/errors.ts';
 import { Machine } from '../machine/machine.ts';
 import type { BootOptions } from '../machine/options.ts';
 import type { Explanation } from '../explain/types.ts';
+import { readSchedule } from './schedule-option.ts';
 import { printExplanation, QuitKey } from './explain-keys.ts';
 import { runHelp, straceHelp } from './help.ts';
 import type { RecordingSink } from '../record/format.ts';
@@ -215,6 +216,7 @@ export async function execute(
     ...(args.core === null ? {} : { core: args.core }),
     ...(args.platform === null ? {} : { platform: args.platform }),
     ...(args.seed === null ? {} : { seed: args.seed }),
+    ...(args.schedule === null ? {} : { schedule: readSchedule(args.schedule) }),
     ...(args.livelock === null ? {} : { livelock: args.livelock }),
     ...(args.hostname === null ? {} : { hostname: args.hostname }),
     ...(args.cpus === null ? {} : { cpus: args.cpus }),

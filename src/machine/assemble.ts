@@ -13,6 +13,8 @@ import type { Kernel } from '../../kernel/kernel.ts';
 import { personality, PersonalityError, type Personality } from '../../kernel/personality/personality.ts';
 import type { Arch } from '../../kernel/ports.ts';
 import type { Task } from '../../kernel/task/task.ts';
+import { SCHEDULE_FORMS, schedulePolicy } from '../explore/policies.ts';
+import { ScheduleRecorder } from '../explore/schedule.ts';
 import { HostClock, VIRTUAL_EPOCH, VirtualClock } from '../host/clock.ts';
 import { openHostFolder } from '../host/folder.ts';
 import { HostNetwork, PublishError } from '../host/host-net.ts';
@@ -44,6 +46,8 @@ export interface Assembly {
   readonly kernel: Kernel;
   readonly loop: Loop;
   readonly virtual: VirtualClock | null;
+  /** What a given schedule decided so far; null: the scheduler is on its own. */
+  readonly schedule: ScheduleRecorder | null;
   readonly pumps: readonly InputPump[];
   /** What the guest wrote, when nobody else takes it. */
   readonly stdout: Capture | null;
@@ -127,7 +131,8 @@ export async function assemble(given: BootOptions, replayer: Replayer | null = n
   const recorded = replayer?.recording.header.options;
   const parts = recorded ? replayedParts(given, recorded, replayer) : await findParts(given);
   const { program, arch } = parts;
-  const seed = given.seed ?? (recorder ? drawSeed() : undefined);
+  // A schedule says what happens when: nothing else may be left to chance.
+  const seed = given.seed ?? (given.schedule !== undefined ? 0 : recorder ? drawSeed() : undefined);
   const options = { ...parts.options, ...(seed === undefined ? {} : { seed }) };
   const wanted = options.limits?.memory ?? DEFAULT_MEMORY;
   if (!(wanted >= LEAST_MEMORY && wanted <= GREATEST_MEMORY)) {
@@ -146,6 +151,7 @@ export async function assemble(given: BootOptions, replayer: Replayer | null = n
     tape || (options.clock ?? (seeded ? 'virtual' : 'host')) === 'virtual' ? new VirtualClock(epoch) : null;
   const clock = virtual ?? new HostClock();
   const entropy = seed !== undefined ? new SeededEntropy(seed) : new HostEntropy();
+  const schedule = scheduleOf(options);
   const cpus = options.cpus ?? 1;
   const { env } = options;
   recorder?.begin({
@@ -191,7 +197,7 @@ export async function assemble(given: BootOptions, replayer: Replayer | null = n
       },
     },
     {
-      cpus, hostname: options.hostname ?? 'ring3', seeded, aslr: options.aslr ?? false, ...cpuOptions,
+      cpus, hostname: options.hostname ?? 'ring3', seeded, aslr: options.aslr ?? false, schedule, ...cpuOptions,
       personality: persona,
       core: cores(), report,
     },
@@ -250,6 +256,7 @@ export async function assemble(given: BootOptions, replayer: Replayer | null = n
     kernel,
     loop,
     virtual,
+    schedule,
     pumps: stdio.pumps,
     stdout: stdio.stdout,
     stderr: stdio.stderr,
@@ -282,6 +289,17 @@ const drawSeed = (): string =>
   [...crypto.getRandomValues(new Uint32Array(2))].map((n) => n.toString(36)).join('');
 
 const hostTime = (): bigint => BigInt(Date.now()) * 1_000_000n;
+
+function scheduleOf(options: BootOptions): ScheduleRecorder | null {
+  const { schedule, cpu } = options;
+  if (schedule === undefined) return null;
+  if (cpu?.startsWith('unicorn') || cpu?.startsWith('lockstep'))
+    throw new BootError('setup', `schedule: a schedule needs the cpu jit or interp, not ${cpu}`);
+  const policy = schedulePolicy(schedule, (seed) => new SeededEntropy(`schedule ${seed}`));
+  if (policy === null)
+    throw new BootError('setup', `schedule: '${schedule.slice(0, 80)}' is none; write ${SCHEDULE_FORMS}`);
+  return new ScheduleRecorder(policy);
+}
 
 /** Descriptors 0, 1 and 2, and who is behind them. */
 class Stdio {

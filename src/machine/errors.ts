@@ -42,6 +42,21 @@ export class LivelockError extends Error {
   }
 }
 
+/** The guest was still at it when its time was over (MachineLimits.time). */
+export class TimeLimitError extends Error {
+  readonly explanation: Explanation;
+  constructor(nanoseconds: number, explanation: Explanation) {
+    super(
+      [
+        `the guest still ran after ${nanoseconds / 1e9} s of its own time`,
+        ...explanationLines(explanation),
+      ].join('\n'),
+    );
+    this.name = 'TimeLimitError';
+    this.explanation = explanation;
+  }
+}
+
 /** `Machine.stop` ended the run. */
 export class StoppedError extends Error {
   constructor() {

@@ -2,7 +2,7 @@
  * The one loop: pick a task, run the cpu, hand its exit to the kernel. Synchronous: it returns when nothing can run, when
  * the machine is over, when its host asked for the floor, or when somebody wants to look.
  */
-import { EXIT, type PageTable, type TaskRegs } from '../../cpu/index.ts';
+import { EXIT, type PageTable, type SteppingCore, type TaskRegs } from '../../cpu/index.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import type { MachineCpu } from './cpus.ts';
@@ -160,21 +160,25 @@ export class Loop {
         this.prepared = t;
         continue;
       }
-      const exit = cpu.run(
-        t.regs as unknown as TaskRegs,
-        t.mm.pageTable as unknown as PageTable,
-        scheduler.left - this.begun,
-      );
-      const retired = this.begun + cpu.retired;
-      if (exit === EXIT.debug) {
-        this.begun = retired;
-        this.prepared = t;
-        if (this.hooks.debug?.(t)) return 'stopped';
-        continue;
+      let exit: number;
+      if (scheduler.singly > 0) exit = this.walk(t);
+      else {
+        exit = cpu.run(
+          t.regs as unknown as TaskRegs,
+          t.mm.pageTable as unknown as PageTable,
+          scheduler.left - this.begun,
+        );
+        const retired = this.begun + cpu.retired;
+        if (exit === EXIT.debug) {
+          this.begun = retired;
+          this.prepared = t;
+          if (this.hooks.debug?.(t)) return 'stopped';
+          continue;
+        }
+        this.begun = 0;
+        scheduler.ran(t, retired);
+        if (this.hooks.ran) this.hooks.ran(retired);
       }
-      this.begun = 0;
-      scheduler.ran(t, retired);
-      if (this.hooks.ran) this.hooks.ran(retired);
       if (exit === EXIT.syscall) {
         if (this.hooks.beforeSyscall?.(t)) {
           this.pending = t;
@@ -201,6 +205,22 @@ export class Loop {
   /** Instructions the task did since its run began and a debugger stopped it. */
   doneBy(t: Task): number {
     return this.prepared === t ? this.begun : 0;
+  }
+
+  /** A schedule stops a task between two instructions: those before it are done one by one. */
+  private walk(t: Task): number {
+    const cpu = this.cpu as MachineCpu & SteppingCore;
+    const { scheduler } = this.kernel;
+    const table = t.mm.pageTable as unknown as PageTable;
+    let walked = 0;
+    let exit: number = EXIT.stop;
+    while (walked < scheduler.singly && exit === EXIT.stop) {
+      exit = cpu.step(t.regs as unknown as TaskRegs, table);
+      walked += cpu.retired;
+    }
+    scheduler.walked(t, walked);
+    if (this.hooks.ran) this.hooks.ran(walked);
+    return exit === EXIT.stop ? EXIT.preempt : exit;
   }
 
   private serve(t: Task): boolean {

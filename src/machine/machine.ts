@@ -20,7 +20,9 @@ import { LivelockDetector } from '../explain/livelock.ts';
 import { quitKey, quitKills } from '../explain/quit.ts';
 import type { Explanation } from '../explain/types.ts';
 import { Debugger } from '../debug/debugger.ts';
-import { DeadlockError, InternalError, LivelockError, StoppedError } from './errors.ts';
+import { Contention } from '../explore/search.ts';
+import { scheduleText } from '../explore/schedule.ts';
+import { DeadlockError, InternalError, LivelockError, StoppedError, TimeLimitError } from './errors.ts';
 import { Snapshots, type Snapshot } from '../timeline/snapshots.ts';
 import { undefinedInstructionReporter } from './undefined-instruction.ts';
 import { EventCount } from './event-count.ts';
@@ -101,6 +103,8 @@ export class Machine {
   /** Watches for a livelock: with BootOptions.livelock all the time. */
   private detector: LivelockDetector | null = null;
   private livelocked = false;
+  /** When the guest's time is over, nanoseconds of the virtual clock; Infinity: never. */
+  private timeLimit: number;
   private inLoop = false;
   private snapshots: Snapshots | null = null;
 
@@ -139,8 +143,11 @@ export class Machine {
     for (const what of options.inject ?? []) this.tampering.inject(what);
     this.loop.hooks.ran = (n) => {
       this.instructions += n;
-      this.virtual?.ran(n);
+      if (this.virtual === null) return;
+      this.virtual.ran(n);
+      if (this.virtual.monotonic() > this.timeLimit) this.loop.stop = true;
     };
+    this.timeLimit = options.limits?.time ?? Infinity;
     if (options.report) this.loop.hooks.undefinedInstruction = undefinedInstructionReporter(options.report);
     const flush = (): boolean => assembly.network.flush();
     this.loop.hooks.flush = recorder ? () => recorder.outside(flush) : flush;
@@ -264,6 +271,9 @@ export class Machine {
   }
   get stdoutBytes(): Uint8Array {
     return this.assembly.stdout?.bytes() ?? new Uint8Array();
+  }
+  get stderrBytes(): Uint8Array {
+    return this.assembly.stderr?.bytes() ?? new Uint8Array();
   }
 
   /** Calls `listener` at each event of a kind, as it happens; it must not run the machine. Returns what ends it. */
@@ -440,6 +450,11 @@ export class Machine {
     return this.assembly.ports();
   }
 
+  /** Nanoseconds of the guest's monotonic clock since it booted. */
+  get time(): number {
+    return this.kernel.clock.monotonic();
+  }
+
   get stats(): MachineStats {
     return {
       instructions: this.instructions,
@@ -504,6 +519,18 @@ export class Machine {
       this.detector = null;
       this.watch();
     }
+  }
+
+  /** What BootOptions.schedule decided so far that the scheduler would not have: a schedule itself. '' without one. */
+  get schedule(): string {
+    const { schedule } = this.assembly;
+    return schedule === null ? '' : scheduleText(schedule.decisions);
+  }
+
+  /** With the schedule "none": instructions retired while another task could have run. Otherwise null. */
+  get contention(): number | null {
+    const policy = this.assembly.schedule?.policy;
+    return policy instanceof Contention ? policy.instructions : null;
   }
 
   /** The byte the guest's terminal makes SIGQUIT of; null: none does. */
@@ -619,6 +646,7 @@ export class Machine {
         this.replayEnd();
         this.kicked = false;
         const end = this.runLoop(SLICE_MS);
+        if (this.virtual !== null && this.virtual.monotonic() > this.timeLimit) this.timeIsOver();
         if (this.livelocked) throw new LivelockError(this.explain());
         if (end === 'slice') await this.breathe();
         else if (end === 'idle') await this.idle();
@@ -627,7 +655,7 @@ export class Machine {
       this.recorder?.end(
         e instanceof DeadlockError
           ? 'deadlock'
-          : e instanceof StoppedError || e instanceof LivelockError
+          : e instanceof StoppedError || e instanceof LivelockError || e instanceof TimeLimitError
             ? 'stopped'
             : 'failed',
       );
@@ -659,6 +687,13 @@ export class Machine {
     if (!replayer?.ended || replayer.ended === 'exited') return;
     if (replayer.ended === 'deadlock') throw new DeadlockError(this.explain());
     throw replayer.endError();
+  }
+
+  private timeIsOver(): void {
+    if (this.status !== null) return;
+    const limit = this.timeLimit;
+    this.timeLimit = Infinity;
+    throw new TimeLimitError(limit, this.explainBusy());
   }
 
   private runLoop(milliseconds: number): LoopEnd {

@@ -158,6 +158,11 @@ export interface BootOptions {
    * seed. Numbers and strings are both taken; equal text is the same seed.
    */
   readonly seed?: number | string;
+  /**
+   * Whom the scheduler runs when: "none" (round-robin), a list of decisions as Machine.schedule gives it, or drawn by chance:
+   * "random:SEED:MEAN", "priority:SEED:CHANGES:LENGTH" (docs/explore.md). Everything else is drawn from `seed`, or 0.
+   */
+  readonly schedule?: string;
   /** 'virtual': time advances with retired instructions (10 ns each) and jumps to the next deadline when nothing
    *  runs. Default: 'virtual' with a seed, else 'host'. */
   readonly clock?: 'host' | 'virtual';
@@ -213,4 +218,9 @@ export interface MachineLimits {
   readonly fds?: number;
   /** Bytes in tmpfs files. Default: half of `memory`. */
   readonly fileBytes?: number;
+  /**
+   * Nanoseconds of the guest's virtual clock after which `run` and `step` throw TimeLimitError: the same moment in each run.
+   * Default: none. On the host's clock it is not looked at.
+   */
+  readonly time?: number;
 }

@@ -98,6 +98,8 @@ export interface RecordedOptions {
   readonly eth0: boolean;
   readonly hostNetwork: boolean;
   readonly seed: string;
+  /** BootOptions.schedule; null (or, in older recordings, nothing): none. */
+  readonly schedule?: string | null;
   /** Nanoseconds since 1970 when the machine booted, as decimal text. */
   readonly epoch: string;
   readonly cpu: string;

@@ -1,0 +1,104 @@
+/** Faults that few schedules show are found, made short, and come again under the schedule that is handed out. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { explore, scheduleRunner, type Outcome } from '../../src/index.ts';
+import { parseSchedule, scheduleText, type Schedule } from '../../src/explore/schedule.ts';
+import { shrink } from '../../src/explore/shrink.ts';
+import { guestPath } from '../support/guests.ts';
+
+const races = guestPath('races');
+const LIMITS = { time: 10e9, livelock: 20_000 };
+const runner = (how: string, cpu = 'interp') =>
+  scheduleRunner({ program: readFileSync(races!), argv: ['races', how], cpu, limits: { memory: 2 ** 26 } });
+const text = (o: Outcome): string => new TextDecoder().decode(o.stdout);
+
+describe('a schedule as text', () => {
+  it.each(['none', '1001@5321+3>1002', '1001/5400.2>1000,1000@12>1001,1002/7>1000'])('%s', (line) => {
+    expect(scheduleText(parseSchedule(line)!)).toBe(line);
+  });
+
+  it('has comments and white space in a file', () => {
+    expect(parseSchedule('# found today\n1001@5>1000,\n  1000/9>1001\n')).toEqual([
+      { tid: 1001, at: 5, kind: 'preempt', steps: 0, to: 1000 },
+      { tid: 1000, at: 9, kind: 'choose', steps: 0, to: 1001 },
+    ]);
+  });
+
+  it.each(['', 'x', '1001@>1000', '1001@5', '1@2>3 4', '1@2+3.4>5'])('is not %j', (line) => {
+    expect(parseSchedule(line)).toBe(null);
+  });
+});
+
+describe('shrinking', () => {
+  const all: Schedule = Array.from({ length: 40 }, (_, i) => ({
+    tid: 1000, at: 100 * i, kind: 'preempt', steps: i % 3, to: 1001,
+  })); // prettier-ignore
+  const has = (s: Schedule, at: number): boolean => s.some((d) => d.at === at);
+
+  it.each([1, 4])('leaves the decisions that matter, %i at a time', async (jobs) => {
+    const needed = [300, 1700, 3900];
+    const fails = (s: Schedule) =>
+      Promise.resolve(
+        needed.every((at) => has(s, at)) && s.find((d) => d.at === 1700)!.steps === 2 ? s : null,
+      );
+    const r = await shrink(all, fails, { jobs });
+    expect(r.schedule.map((d) => [d.at, d.steps])).toEqual([[300, 0], [1700, 2], [3900, 0]]); // prettier-ignore
+    expect(r.runs).toBeLessThan(200);
+  });
+
+  it('of a fault that every schedule has leaves nothing', async () => {
+    expect((await shrink(all, (s) => Promise.resolve(s), { jobs: 2 })).schedule).toEqual([]);
+  });
+});
+
+describe.skipIf(races === null)('a run under a schedule', () => {
+  it.each(['random:5:12', 'priority:6:2:3000'])(
+    'of %s is repeated by the decisions it took',
+    async (drawn) => {
+      const first = await runner('counter')(drawn, LIMITS);
+      expect(first.schedule).toMatch(/>/);
+      const again = await runner('counter')(first.schedule, LIMITS);
+      expect(again).toEqual(first);
+    },
+  );
+
+  it('does not depend on what runs the instructions', async () => {
+    const first = await runner('deadlock')('random:11:12', LIMITS);
+    expect(await runner('deadlock', 'jit:200:2')('random:11:12', LIMITS)).toEqual(first);
+  });
+
+  it('without decisions is fair: who waits in a loop gets what it waits for', async () => {
+    const o = await runner('spin')('none', LIMITS);
+    expect([o.what, text(o), o.schedule]).toEqual(['exit status 0', 'done\n', 'none']);
+  });
+});
+
+describe.skipIf(races === null)('explore', () => {
+  it.each([
+    ['counter', 5, 'output', /^the output differs from the usual$/],
+    ['wakeup', 5, 'hang', /^lost wakeup: 1001 \(program\) sleeps on the futex at 0x[0-9a-f]+ \(word\), and nobody is left who could wake it/],
+    ['deadlock', 11, 'hang', /^deadlock: 1001 \(program\) and 1002 \(program\) wait for each other: .*\(pears\), which 1002 holds; .*\(apples\), which 1001 holds$/],
+    ['crash', 9, 'crash', /^killed by SIGSEGV$/],
+  ] as const)('finds the planted fault: %s', async (how, first, kind, what) => {
+    const r = await explore(runner(how), { seeds: 4, first: first - 2, jobs: 1 });
+    expect(r.usual.what).toBe('exit status 0');
+    expect(r.failures).toHaveLength(1);
+    const [f] = r.failures;
+    expect(f.kind).toBe(kind);
+    expect(f.what).toMatch(what);
+    expect(f.seeds).toContain(first);
+    // Two threads, and one moment that matters.
+    expect(f.decisions).toBeLessThanOrEqual(3);
+    const again = await runner(how)(f.schedule, LIMITS);
+    expect(again.what).toBe(f.outcome.what);
+    expect(text(again)).toBe(text(f.outcome));
+  }); // prettier-ignore
+
+  it('finds nothing in a program that is right', async () => {
+    const seen: number[] = [];
+    const r = await explore(runner('right'), { seeds: 8, jobs: 1, progress: (p) => seen.push(p.done) });
+    expect(r).toMatchObject({ runs: 9, outcomes: 1, failures: [] });
+    expect(text(r.usual)).toBe('200\n');
+    expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+});

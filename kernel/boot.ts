@@ -40,6 +40,7 @@ import { Task } from './task/task.ts';
 import { ThreadGroup } from './task/thread-group.ts';
 import { exception, fault, prepareUser } from './task/user-mode.ts';
 import { Timers } from './time/timers.ts';
+import type { SignalGate } from './signal/gate.ts';
 import type { Tracer } from './trace/tracer.ts';
 
 export const defaultOptions: KernelOptions = {
@@ -115,6 +116,7 @@ export class KernelInstance implements Kernel {
   tracer: Tracer | null = null;
   tamper: Tamperer | null = null;
   pausing = false;
+  signalGate: SignalGate | null = null;
   exitStatus: number | null = null;
   private readonly reported = new Set<string>();
   /** Who was in user mode last. */

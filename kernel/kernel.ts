@@ -23,6 +23,7 @@ import type { Ttys } from './fs/tty/ttys.ts';
 import type { IpcNamespace } from './ipc/ipc.ts';
 import type { KeyTable } from './keys/key.ts';
 import type { NetStack } from './net/stack.ts';
+import type { SignalGate } from './signal/gate.ts';
 import type { Tracer } from './trace/tracer.ts';
 import type { Behaviour } from './personality/behaviour.ts';
 import type { Personality } from './personality/personality.ts';
@@ -122,6 +123,8 @@ export interface Kernel extends KernelPorts {
    * cut where it is, and goes on when the task is picked again.
    */
   pausing: boolean;
+  /** Asked about each signal before it is acted on; null: nobody is. */
+  signalGate: SignalGate | null;
 
   /** One line for the person running the machine: missing calls, dropped features. */
   report(line: string): void;

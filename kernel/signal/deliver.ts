@@ -34,6 +34,8 @@ export function deliverSignals(t: Task): Delivery {
   if (t.group.timers !== null) checkCpuTimers(t.group);
   // ppoll and friends that were not interrupted put the mask back before any signal is looked at.
   if (t.savedSigmask !== null && t.restart === 0 && !endedByEintr(t)) restoreSavedSigmask(t);
+  const gate = t.kernel.signalGate;
+  if (gate?.held(t)) t.sigPending = true;
   while (t.sigPending) {
     if (t.group.groupExit !== null) return 'gone';
     if (t.stopRequested) {
@@ -41,9 +43,15 @@ export function deliverSignals(t: Task): Delivery {
       stopThread(t);
       return 'stopped';
     }
-    const info = dequeueSignal(t, t.sigmask, true);
+    let info = gate?.held(t) ?? dequeueSignal(t, t.sigmask, true);
     recalcSigPending(t);
     if (info === null) break;
+    if (gate !== null) {
+      const verdict = gate.judge(t, info);
+      if (verdict === 'pause') return 'paused';
+      if (verdict === null) continue;
+      info = verdict;
+    }
     const outcome = act(t, info);
     if (outcome !== 'user') return outcome;
     if (t.kernel.pausing) return 'paused';

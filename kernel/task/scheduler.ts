@@ -51,6 +51,7 @@ export class Scheduler {
 
   /** The task to run now: the current one until its quantum is used up, it waits or it yields. null: nobody can run. */
   pick(): Task | null {
+    if (this.only !== null) return this.pickOnly(this.only);
     const c = this.current;
     if (c !== null) {
       if (!this.resched) return c;
@@ -73,6 +74,26 @@ export class Scheduler {
     }
     this.left = this.seeded ? 1 + this.entropy.below(2 * this.quantum) : this.quantum;
     return next;
+  }
+
+  /** Only these tasks may run: a debugger's wish, and not what would happen without it. null: all. */
+  only: ((t: Task) => boolean) | null = null;
+
+  private pickOnly(allowed: (t: Task) => boolean): Task | null {
+    const c = this.current;
+    if (c !== null) {
+      if (allowed(c)) {
+        if (this.left <= 0) this.left = this.quantum;
+        return c;
+      }
+      this.queue.unshift(c);
+      this.current = null;
+    }
+    const i = this.queue.findIndex(allowed);
+    if (i < 0) return null;
+    this.current = this.queue.splice(i, 1)[0];
+    this.left = this.quantum;
+    return this.current;
   }
 
   /** The cpu ran `instructions` of `t`: accounts for them. */

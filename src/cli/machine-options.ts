@@ -30,6 +30,7 @@ export interface MachineArgs {
   argv0: string | null;
   platform: 'linux/amd64' | 'linux/arm64' | null;
   core: string | null;
+  gdb: { readonly address: string; readonly port: number } | null;
   personality: string;
   quirks: string[];
   noQuirks: string[];
@@ -44,7 +45,7 @@ export interface MachineArgs {
 export const machineDefaults = (): MachineArgs => ({
   help: false, root: null, readWrite: false, env: [], workdir: null, user: null, mounts: [], publish: [], seed: null,
   timeout: null, maxMemory: null, cpus: null, hostname: null, aslr: false, cpu: 'jit', hostNetwork: false,
-  stats: false, dumpRegions: null, argv0: null, platform: null, core: null,
+  stats: false, dumpRegions: null, argv0: null, platform: null, core: null, gdb: null,
   personality: 'linux', quirks: [], noQuirks: [], livelock: null, schedule: null, inject: [],
 }); // prettier-ignore
 
@@ -74,6 +75,15 @@ export function parsePublish(text: string): PublishSpec {
   }
   const address = m[1]?.replace(/^\[|\]$/g, '') ?? '127.0.0.1';
   return { address, hostPort, guestPort, protocol: m[4] === 'udp' ? 'udp' : 'tcp' };
+}
+
+/** `PORT`, `:PORT` or `ADDRESS:PORT`, as gdbserver takes it. */
+export function parseGdb(text: string): { address: string; port: number } {
+  const m = /^(?:(\[[0-9a-fA-F:]+\]|[^:[\]]*):)?([0-9]{1,5})$/.exec(text);
+  if (!m || Number(m[2]) > 65535)
+    throw new UsageError(`option '--gdb': '${text}' is no port; write PORT or ADDRESS:PORT, as 1234`);
+  const host = (m[1] ?? '').replace(/^\[|\]$/g, '');
+  return { address: host === '' || host === 'localhost' ? '127.0.0.1' : host, port: Number(m[2]) };
 }
 
 function parseEnv(text: string): [string, string | null] {
@@ -177,6 +187,7 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     { names: ['--inject'], arg: 'SET:WHAT[:when=N]', apply: (o, v) => o.inject.push(parseInject(v, '--inject', false)), help: "tamper with calls as strace's -e inject= does; WHAT is error=E, retval=N, signal=S, syscall=C,\ndelay_enter=T, delay_exit=T, poke_enter=@argN=HEX, poke_exit=@argN=HEX;\nwhen=FIRST[..LAST][+[STEP]] counts a task's calls; chance=10% draws from --seed" },
     { names: ['--fault'], arg: 'SET[:error=E]', apply: (o, v) => o.inject.push(parseInject(v, '--fault', true)), help: 'make calls fail, with ENOSYS unless told: --inject with error= only' },
     { names: ['--core'], arg: 'FILE', apply: (o, v) => (o.core = v), help: 'write the core of a process that dies of SIGSEGV and the like to FILE, for gdb;\n%p, %e and so on in it as in core(5)' },
+    { names: ['--gdb'], arg: '[ADDR:]PORT', apply: (o, v) => (o.gdb = parseGdb(v)), help: 'wait for gdb on this port of the host (127.0.0.1 unless ADDR; 0 takes a free one) before\nthe first instruction: gdb-multiarch PROG, then `target remote :PORT`' },
     { names: ['--stats'], apply: (o) => (o.stats = true), help: 'at the end, say how many instructions ran, how fast,\nand what was compiled and how it was used' },
     { names: names('-i', '--interactive'), apply: () => {}, help: 'accepted for docker users; stdin is always connected' },
     { names: names('-t', '--tty'), apply: () => {}, help: 'accepted for docker users; a terminal on stdin is always used as one' },

@@ -4,6 +4,7 @@ import { getSystemErrorMap } from 'node:util';
 import { Strace } from '../../kernel/trace/strace.ts';
 import { signalNumber } from '../../kernel/trace/tables.ts';
 import { syscalls } from '../../kernel/syscall/table.ts';
+import { serveGdb } from '../host/gdb-server.ts';
 import { HostTerminal } from '../host/terminal.ts';
 import { LockstepDifference } from '../../cpu/index.ts';
 import { fdOutput, unblocked, writeAll } from '../host/output.ts';
@@ -243,6 +244,7 @@ export async function execute(
         m.stop();
       }, args.timeout / 1e6);
     }
+    if (args.gdb !== null) await serveGdb(m, { ...args.gdb, report: note });
     const end = await m.run();
     flush();
     return end.status;

@@ -51,6 +51,13 @@ interface Entry {
   readonly data: MemoryHook | null;
 }
 
+/** A debugger's session. */
+export interface Follower {
+  readonly tracer: Tracer;
+  /** The task is about to make a call. True: the machine stops before it. */
+  atCall(t: Task): boolean;
+}
+
 export class Debugger {
   private readonly kernel: Kernel;
   private readonly loop: Loop;
@@ -59,9 +66,11 @@ export class Debugger {
   private readonly entries = new Set<Entry>();
   /** What is set in each address space. */
   private readonly applied = new Map<PageTable, Set<Entry>>();
+  /** Set by `follow`. */
+  follower: Follower | null = null;
   private counted: Task | null = null;
   /** Instructions of the count that are done; for whoever asked. */
-  private countDone: (() => void) | null = null;
+  private countDone: (() => boolean | void) | null = null;
   /** For the machine, while anything is set: new address spaces get the same stops. */
   readonly tracer: Tracer;
 
@@ -89,9 +98,16 @@ export class Debugger {
     };
   }
 
-  /** Something is set. */
-  get active(): boolean {
-    return this.entries.size > 0;
+  /** Who must hear of calls for it. */
+  get tracers(): readonly Tracer[] {
+    const list = this.entries.size > 0 ? [this.tracer] : [];
+    return this.follower ? [...list, this.follower.tracer] : list;
+  }
+
+  /** Somebody who follows all tasks, call by call. */
+  follow(follower: Follower | null): void {
+    this.follower = follower;
+    this.watchesChanged();
   }
 
   /**
@@ -122,8 +138,8 @@ export class Debugger {
     return this.add({ pid, start, end, watch: { start, end, kind, before }, code: null, data: hook });
   }
 
-  /** Stops the machine when a task has done exactly `n` more instructions, and calls `done`. One task at a time. */
-  stopAfter(t: Task, n: number, done: () => void): void {
+  /** Stops the machine when a task has done exactly `n` more instructions, unless `done` says false. One task at a time. */
+  stopAfter(t: Task, n: number, done: () => boolean | void): void {
     this.cancelCount();
     this.counted = t;
     this.countDone = done;
@@ -199,8 +215,7 @@ export class Debugger {
       if (this.counted !== t) return false;
       const done = this.countDone;
       this.counted = this.countDone = null;
-      done?.();
-      return true;
+      return done?.() !== false;
     }
     if (stop.kind === 'break') {
       const { address } = stop;

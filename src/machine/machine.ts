@@ -248,6 +248,11 @@ export class Machine {
     return done;
   }
 
+  /** For what lives beside the machine in this package. @internal */
+  get internals(): { kernel: Kernel; loop: Loop; pause: () => void; kick: () => void } {
+    return { kernel: this.kernel, loop: this.loop, pause: () => this.pause(), kick: () => this.kick() };
+  }
+
   /** Hooks on instructions and memory. Throws RangeError on a core without (unicorn, lockstep). */
   get debug(): Debugger {
     if (this.debugging) return this.debugging;
@@ -601,7 +606,7 @@ export class Machine {
     if (this.detector !== null) list.push(this.detector);
     const { count } = this;
     if (count) list.push(count);
-    if (this.debugging?.active) list.push(this.debugging.tracer);
+    if (this.debugging) list.push(...this.debugging.tracers);
     this.kernel.tracer = list.length === 0 ? null : list.length === 1 ? list[0] : new TracerList(list);
     if (this.stepping || (count && count.target !== Infinity)) {
       this.loop.hooks.beforeSyscall = (t) => {
@@ -612,6 +617,13 @@ export class Machine {
         return true;
       };
     } else delete this.loop.hooks.beforeSyscall;
+    const follower = this.debugging?.follower;
+    if (!follower) return;
+    const others = this.loop.hooks.beforeSyscall;
+    this.loop.hooks.beforeSyscall = (t) => {
+      const stops = follower.atCall(t);
+      return others?.(t) === true || stops;
+    };
   }
 
   private heard(e: MachineEvent): void {

@@ -1,0 +1,143 @@
+/** Debian's gdb-multiarch on guests of both architectures, by script. */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { guestPath } from '../support/guests.ts';
+import { CLI, hostTool } from '../support/run.ts';
+
+const GDB = hostTool('/usr/bin/gdb-multiarch', 'gdb-multiarch', 'gdb sessions');
+
+interface Session {
+  readonly gdb: string;
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs gdb's commands on a program under ring3. */
+async function session(program: string, commands: readonly string[], options: readonly string[] = []): Promise<Session> {
+  const dir = mkdtempSync(join(tmpdir(), 'ring3-gdb-'));
+  try {
+    const server = spawn(process.execPath, [CLI, 'run', '--gdb', '0', '--seed', '1', ...options, program]);
+    const out = { stdout: '', stderr: '' };
+    server.stdout.on('data', (d: Buffer) => (out.stdout += d.toString()));
+    const ended = new Promise<number | null>((resolve) => server.on('close', resolve));
+    const where = await new Promise<string>((resolve, reject) => {
+      server.stderr.on('data', (d: Buffer) => {
+        out.stderr += d.toString();
+        const m = /target remote (\S+)/.exec(out.stderr);
+        if (m) resolve(m[1]);
+      });
+      void ended.then(() => {
+        reject(new Error(out.stderr));
+      });
+    });
+    const script = join(dir, 'script');
+    const setup = ['set pagination off', 'set confirm off', 'set width 0', 'set style enabled off', 'set debuginfod enabled off'];
+    writeFileSync(script, [...setup, `target remote ${where}`, ...commands].join('\n'));
+    const gdb = await new Promise<string>((resolve) => {
+      const child = spawn('/usr/bin/gdb-multiarch', ['-q', '-nx', '-batch', '-x', script, program]);
+      let text = '';
+      child.stdout.on('data', (d: Buffer) => (text += d.toString()));
+      child.stderr.on('data', (d: Buffer) => (text += d.toString()));
+      child.on('close', () => {
+        resolve(text);
+      });
+    });
+    return { gdb, status: await ended, ...out };
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+} // prettier-ignore
+
+/** The patterns occur in this order. */
+function inOrder(text: string, patterns: readonly RegExp[]): void {
+  let at = 0;
+  for (const p of patterns) {
+    const m = new RegExp(p.source, `${p.flags.replace('g', '')}gm`);
+    m.lastIndex = at;
+    const found = m.exec(text);
+    if (!found) expect.fail(`no ${p.source} behind\n${text.slice(0, at)}<<< here >>>\n${text.slice(at)}`);
+    at = found.index + found[0].length;
+  }
+}
+
+describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
+  const program = guestPath('debugged', arch);
+  const pc = arch === 'x86_64' ? '$rip' : '$pc';
+  const stdout = 'counter 9, signal 10, hi, child 7\n';
+
+  it.skipIf(program === null)(
+    'stops threads at breakpoints, steps, watches, shows where they are and catches futex calls',
+    async () => {
+      const s = await session(program!, [
+        'break add', 'continue', 'backtrace', 'info threads', 'print counter', 'finish',
+        'continue', 'delete 1', `print ${pc}`, 'stepi', `print ${pc} - $1`, 'watch counter', 'continue', 'next', 'delete 2',
+        'catch syscall futex', 'continue', 'delete 3', 'info auxv', 'monitor when', 'kill',
+      ]); // prettier-ignore
+      inOrder(s.gdb, [
+        /Thread \d.* hit Breakpoint 1, add \(by=(by@entry=)?[12]\) at .*debugged\.c:\d+/,
+        /^#0 +add \(by=(by@entry=)?[12]\) at .*debugged\.c/,
+        /^#1 .* in worker \(arg=.*0x[12]\) at .*debugged\.c:\d+/,
+        /^\* \d +Thread .*runnable.* add \(by=/,
+        /^\$\d+ = 0$/,
+        /^Value returned is \$\d+ = 0$/,
+        /hit Breakpoint 1, add \(by=(by@entry=)?[12]\)/,
+        /^Hardware watchpoint 2: counter/,
+        /hit Hardware watchpoint 2: counter\s+Old value = (\d+)\s+New value = (\d+)/,
+        /Catchpoint 3 \(syscall 'futex' \[\d+\]\)/,
+        /hit Catchpoint 3 \((call to|returned from) syscall futex\)/,
+        /AT_ENTRY +Entry point of program/,
+        /^round \d+, \d+ instructions, /,
+      ]);
+      expect(s.status).toBe(137);
+    },
+    60_000,
+  );
+
+  it.skipIf(program === null)(
+    'sees signals, what the kernel writes, and forks; the run is the one without gdb',
+    async () => {
+      const s = await session(program!, [
+        'continue', 'print $_siginfo.si_signo', 'break handler', 'continue', 'print signo', 'watch text', 'continue',
+        'delete', 'set follow-fork-mode child', 'break inchild', 'continue', 'print x', 'set var x = 40', 'continue',
+      ]); // prettier-ignore
+      inOrder(s.gdb, [
+        /received signal SIGUSR1/,
+        /^\$1 = 10$/,
+        /Breakpoint 1, handler \(signo=/,
+        /^\$2 = 10$/,
+        /Hardware watchpoint 2: text\s+Old value = .*\s+New value = "hi/,
+        /Attaching after .* fork to child/,
+        /Breakpoint 3, inchild \(x=(x@entry=)?6\)/,
+        /^\$3 = 6$/,
+        /\[Inferior 2 \(process \d+\) exited with code 0[0-7]+\]/,
+      ]);
+      expect([s.status, s.stdout.replace(/child \d+/, '')]).toEqual([0, stdout.replace(/child \d+/, '')]);
+    },
+    60_000,
+  );
+
+  it.skipIf(program === null)(
+    'finds the program by itself, and lets it go',
+    async () => {
+      const s = await session(program!, ['file', 'set sysroot target:', 'file target:/proc/1000/exe', 'info line main', 'detach']);
+      expect(s.gdb).toMatch(/Line \d+ of ".*debugged\.c"/);
+      expect(s.gdb).toMatch(/detached/);
+      expect([s.status, s.stdout]).toEqual([0, stdout]);
+    },
+    60_000,
+  ); // prettier-ignore
+});
+
+describe('--gdb', () => {
+  const run = (...args: string[]): { status: number | null; stderr: string } =>
+    spawnSync(process.execPath, [CLI, 'run', ...args], { encoding: 'utf8' });
+  it('says what is wrong with a port or a core', () => {
+    const hello = guestPath('hello')!;
+    expect(run('--gdb', 'x', hello)).toMatchObject({ status: 2, stderr: "ring3: option '--gdb': 'x' is no port; write PORT or ADDRESS:PORT, as 1234\n" }); // prettier-ignore
+    expect(run('--gdb', '0', '--cpu', 'lockstep:jit', hello)).toMatchObject({ status: 125, stderr: 'ring3: --gdb needs --cpu jit or interp\n' }); // prettier-ignore
+  });
+});

@@ -138,6 +138,7 @@ export class KernelInstance implements Kernel {
     this.syscalls = buildSyscallTable(quirks);
     if (!behaviour.dates) ports.clock.setRealtimeOffset(0n);
     this.memory = new Memory(ports.ram);
+    this.memory.ways = behaviour;
     this.kmem = this.memory.kmem;
     showRealtime(this.memory, ports.clock.realtimeOffset);
     this.notify = new Notifier(this.kmem);

@@ -34,6 +34,8 @@ export interface StackRequest {
   readonly gid: number;
   readonly egid: number;
   readonly secure: boolean;
+  /** False: only AT_PHDR, AT_PHENT, AT_PHNUM, AT_PAGESZ and AT_RANDOM. Default true. */
+  readonly fullAuxv?: boolean;
 }
 
 export interface StackImage {
@@ -47,6 +49,8 @@ export interface StackImage {
   /** What /proc/PID/auxv shows. */
   readonly auxv: Uint8Array;
 }
+
+const FEW: readonly number[] = [AT.PHDR, AT.PHENT, AT.PHNUM, AT.PAGESZ, AT.RANDOM, AT.NULL];
 
 const down16 = (n: number): number => n - (n % 16);
 
@@ -63,7 +67,7 @@ export function buildStack(req: StackRequest): StackImage {
 
   const platform = down16(argStart) - (req.arch.length + 1);
   const random = platform - 16;
-  const auxv: [number, number][] = [];
+  let auxv: [number, number][] = [];
   if (req.vdso) auxv.push([AT.SYSINFO_EHDR, req.vdso]);
   auxv.push(
     [AT.MINSIGSTKSZ, req.minsigstksz], [AT.HWCAP, req.hwcap], [AT.PAGESZ, 4096], [AT.CLKTCK, 100], [AT.PHDR, req.phdr],
@@ -72,6 +76,7 @@ export function buildStack(req: StackRequest): StackImage {
     [AT.RANDOM, random], [AT.HWCAP2, req.hwcap2], [AT.EXECFN, execfn], [AT.PLATFORM, platform], [AT.NULL, 0],
   ); // prettier-ignore
 
+  if (req.fullAuxv === false) auxv = auxv.filter(([type]) => FEW.includes(type));
   const words = 1 + (argv.length + 1) + (envp.length + 1);
   const sp = down16(random - auxv.length * 16 - words * 8);
   const bytes = new Uint8Array(req.top - sp);

@@ -127,6 +127,7 @@ export class AddressSpace extends Areas {
     child.mmapBase = this.mmapBase;
     child.bottomUp = this.bottomUp;
     child.auxv = this.auxv;
+    child.overtaken.push(...this.overtaken.map((o) => ({ ...o })));
     return child;
   }
 

@@ -46,6 +46,8 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
   private readonly searched = new Map<number, number>();
   /** Who waits on its private futexes (owned by kernel/futex). */
   futexes: FutexSpace | null = null;
+  /** With the quirk mmap-inverted-area: ranges without rights, and whether a fixed mapping took more of one than it asked for. */
+  readonly overtaken: { readonly start: number; readonly end: number; taken: boolean }[] = [];
   /** A fork's copy: most do not live long, and grow little. */
   forked = false;
   /** The place made last: kept for what is mapped where an area was that is gone. */
@@ -248,10 +250,12 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
   unmappedArea(hint: number, length: number, flags: number): number {
     const { taskSize } = this;
     if (length > taskSize) return -ENOMEM;
+    if (this.memory.ways.firstFit && !(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
+      return this.firstFit(hint, length);
     if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
       if (hint > taskSize - length) return -ENOMEM;
       if (hint % PAGE_SIZE !== 0) return -EINVAL;
-      if (hint < MMAP_MIN_ADDR && !this.mapsLow) return -EPERM;
+      if (hint < MMAP_MIN_ADDR && !this.mapsLow && !this.memory.ways.firstFit) return -EPERM;
       if (flags & MAP_FIXED_NOREPLACE && this.vmas.intersects(hint, hint + length)) return -EEXIST;
       return hint;
     }
@@ -263,6 +267,19 @@ export abstract class Areas extends UserAccess implements ObjectMapper {
     }
     const top = this.bottomUp ? -ENOMEM : this.gapBelow(length);
     return top >= 0 ? top : this.gapAbove(this.layout.unmappedBase, taskSize, length);
+  }
+
+  /**
+   * The range a list of areas in order of address gives: from the hint on, but each area passed puts the search behind itself,
+   * whether it lies above the hint or not. Behind the last area nothing is looked for.
+   */
+  private firstFit(hint: number, length: number): number {
+    let at = Math.max(hint, PAGE_SIZE);
+    for (const v of this.vmas.all()) {
+      if (at + length <= v.start) return pageDown(at);
+      at = v.end;
+    }
+    return -ENOMEM;
   }
 
   /** MAP_32BIT: the second GiB, bottom-up; a hint may lie below it. */

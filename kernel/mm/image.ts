@@ -14,11 +14,16 @@ import {
   MAP_GROWSDOWN,
   MAP_PRIVATE,
 } from './flags.ts';
-import { pageDown, pageUp } from './layout.ts';
+import { pageDown, pageUp, STARRY_BASE, STARRY_HEAP, STARRY_STACK_TOP } from './layout.ts';
 import type { MemObject } from './mem-object.ts';
 import type { Memory } from './memory.ts';
 import { AnonObject } from './objects.ts';
 import { VM_ACCOUNT, VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_MAYEXEC, VM_MAYWRITE, VM_PFNMAP } from './vma.ts';
+
+/** AT_RANDOM of StarryOS, every time: 3703830112808742751 and 7081108068768079778. */
+const STARRY_RANDOM = Uint8Array.of(
+  0x5f, 0x2f, 0x5c, 0x26, 0xdd, 0xa5, 0x66, 0x33, 0xa2, 0xdf, 0x12, 0x6f, 0x45, 0x26, 0x45, 0x62,
+); // prettier-ignore
 
 /** Pages below the strings that the stack has from the start (setup_arg_pages). */
 const STACK_EXPAND = 32 * PAGE_SIZE;
@@ -75,20 +80,23 @@ export function buildImage(ports: MemoryPorts, owner: MemoryOwner | null, req: I
 function fill(mm: AddressSpace, req: ImageRequest): Image | number {
   const { program, interp, entropy } = req;
   const { plan } = program;
-  const top = mm.layout.stackTop - (req.aslr ? entropy.below(0x400000) * PAGE_SIZE : 0);
+  const { ways } = mm.memory;
+  const top = ways.lowMemory
+    ? STARRY_STACK_TOP
+    : mm.layout.stackTop - (req.aslr ? entropy.below(0x400000) * PAGE_SIZE : 0);
   if (req.aslr) mm.randomize(entropy);
 
   // Where the strings end decides how far down the stack area reaches.
   const strings = stringSpace(req);
   const low = pageDown(top - strings) - STACK_EXPAND;
-  const stackStart = Math.max(
-    low,
-    Math.min(pageDown(top - strings), top - pageUp(Math.min(mm.stackLimit, top))),
-  );
+  const stackStart = ways.lowMemory
+    ? STARRY_HEAP.end
+    : Math.max(low, Math.min(pageDown(top - strings), top - pageUp(Math.min(mm.stackLimit, top))));
+  if (strings > top - stackStart) return -ENOMEM;
   const prot = PROT_READ | PROT_WRITE | (plan.execStack ? PROT_EXEC : 0);
   const anon = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
   let r = mm.map({
-    start: stackStart, length: top - stackStart, prot, flags: anon | MAP_GROWSDOWN, add: VM_ACCOUNT,
+    start: stackStart, length: top - stackStart, prot, flags: ways.lowMemory ? anon : anon | MAP_GROWSDOWN, add: VM_ACCOUNT,
   }); // prettier-ignore
   if (r < 0) return r;
 
@@ -97,7 +105,9 @@ function fill(mm: AddressSpace, req: ImageRequest): Image | number {
     // With an interpreter at ELF_ET_DYN_BASE; without one (a static PIE, or ld.so itself) among the mappings.
     const at = interp
       ? mm.layout.dynBase + (req.aslr ? entropy.below(2 ** 28) * PAGE_SIZE : 0)
-      : freeRange(mm, plan);
+      : ways.lowMemory
+        ? STARRY_BASE
+        : freeRange(mm, plan);
     if (at < 0) return at;
     bias = (plan.align > PAGE_SIZE ? at - (at % plan.align) : at) - plan.start;
     if (bias < 0) return -EINVAL;
@@ -110,6 +120,16 @@ function fill(mm: AddressSpace, req: ImageRequest): Image | number {
   // A static PIE sits below the stack: its heap goes where a dynamic one's would (load_elf_binary).
   if (plan.relocatable && !interp) brk = pageUp(mm.layout.dynBase + 1);
   if (req.aslr) brk += entropy.below(0x2000) * PAGE_SIZE;
+  if (ways.lowMemory) {
+    brk = STARRY_HEAP.start;
+    const heap = mm.map({
+      start: brk,
+      length: STARRY_HEAP.end - brk,
+      prot: PROT_READ | PROT_WRITE,
+      flags: anon,
+    });
+    if (heap < 0) return heap;
+  }
   mm.startBrk = mm.brk = brk;
 
   let base = 0;
@@ -122,16 +142,18 @@ function fill(mm: AddressSpace, req: ImageRequest): Image | number {
     if (r < 0) return r;
     start = interp.plan.entry + base;
   }
-  r = mapVdso(mm);
+  r = ways.vdso ? mapVdso(mm) : 0;
   if (r < 0) return r;
 
   const random = new Uint8Array(16);
-  entropy.fill(random);
+  if (ways.fullAuxv) entropy.fill(random);
+  else random.set(STARRY_RANDOM);
   const { uid, euid, gid, egid } = req.creds;
   const stack = buildStack({
     top, arch: mm.arch, argv: req.argv, envp: req.envp, execfn: req.execfn, random, hwcap: req.hwcap,
     hwcap2: req.hwcap2, minsigstksz: req.minsigstksz, vdso: mm.vdso, phdr: plan.phdr === 0 ? 0 : plan.phdr + bias,
     phent: plan.phentsize, phnum: plan.phnum, base, entry, uid, euid, gid, egid, secure: req.secure,
+    fullAuxv: ways.fullAuxv,
   }); // prettier-ignore
   if (mm.copyOut(stack.sp, stack.bytes) < 0) return -EFAULT;
   mm.startStack = stack.sp;

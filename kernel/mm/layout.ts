@@ -36,6 +36,11 @@ const AARCH64: Layout = {
 
 export const layoutOf = (arch: Arch): Layout => (arch === 'x86_64' ? X86_64 : AARCH64);
 
+/** StarryOS's places: heap, stack above it, and the base of what can lie anywhere. */
+export const STARRY_HEAP = { start: 0x3fa00000, end: 0x3fe00000 } as const;
+export const STARRY_STACK_TOP = 0x40000000;
+export const STARRY_BASE = 0x4000000;
+
 /** arch_pick_mmap_layout: the stack limit (at least 128 MiB, at most 5/6 of everything) below the top. */
 export function mmapBase(layout: Layout, stackLimit: number): number {
   const gap = Math.min(Math.max(stackLimit + STACK_GUARD_GAP, 128 * 1024 * 1024), (layout.taskSize / 6) * 5);

@@ -1,4 +1,5 @@
 /** What all address spaces share: RAM with someone to ask when it runs out, and the vm.* settings. */
+import { LINUX, type Behaviour } from '../personality/behaviour.ts';
 import type { MemObject } from './mem-object.ts';
 import { PAGE_SIZE, type Ram } from '../ports.ts';
 import { KernelMemory, kernelMemoryFor } from './kernel-memory.ts';
@@ -14,6 +15,8 @@ export class Memory {
   /** What the kernel holds for its guests outside of RAM. */
   readonly kmem: KernelMemory;
   private readonly reserve: number;
+  /** What a personality turns. */
+  ways: Behaviour = LINUX;
   /** vm.max_map_count. */
   maxMapCount = 65530;
   private readonly shrinkers = new Set<Shrinker>();

@@ -20,6 +20,12 @@ export interface Behaviour {
   readonly epollAnyFile: boolean;
   /** struct epoll_event is packed on x86_64. */
   readonly epollPacked: boolean;
+  /** mmap takes the lowest free range. */
+  readonly firstFit: boolean;
+  /** Heap and stack lie fixed below 1 GiB. */
+  readonly lowMemory: boolean;
+  /** The auxiliary vector has all its entries, and real random bytes. */
+  readonly fullAuxv: boolean;
   /** What poll and epoll see of a file; null: what it says itself. */
   readonly readiness: ((file: File) => number) | null;
 }
@@ -34,5 +40,8 @@ export const LINUX: Behaviour = {
   epollEvents: -1,
   epollAnyFile: false,
   epollPacked: true,
+  firstFit: false,
+  lowMemory: false,
+  fullAuxv: true,
   readiness: null,
 };

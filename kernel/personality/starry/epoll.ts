@@ -62,11 +62,11 @@ const negativeFd = before((t, a) => {
   for (let i = 0; i < n; i++) {
     const fd = bytes.getInt32(8 * i, true);
     if (fd < 0) {
-      const index = fd < 0 ? 2 ** 64 + fd : fd;
+      const index = BigInt.asUintN(64, BigInt(fd));
       return panic(
         t,
         'linux_syscall_api/src/syscall_fs/imp/poll.rs',
-        `index out of bounds: the index is ${BigInt(index)}`,
+        `index out of bounds: the index is ${index}`,
       );
     }
   }

@@ -5,6 +5,12 @@
 import type { Quirk } from '../quirk.ts';
 import { epollQuirks } from './epoll.ts';
 import { futexQuirks } from './futex.ts';
+import { memoryQuirks } from './memory.ts';
 import { schedulingQuirks } from './scheduling.ts';
 
-export const STARRY_QUIRKS: readonly Quirk[] = [...schedulingQuirks, ...futexQuirks, ...epollQuirks];
+export const STARRY_QUIRKS: readonly Quirk[] = [
+  ...schedulingQuirks,
+  ...futexQuirks,
+  ...epollQuirks,
+  ...memoryQuirks,
+];

@@ -146,6 +146,7 @@ export class KernelInstance implements Kernel {
     this.timers = new Timers(ports.clock);
     const init = new ThreadGroup(1, null, new SignalQueue(), defaultRlimits(ports.limits));
     this.processes = new ProcessTable(options.firstPid, init, () => this.initTask(init));
+    this.processes.mainTid = behaviour.mainTid;
     this.uts = {
       sysname: 'Linux',
       nodename: options.hostname,
@@ -255,7 +256,7 @@ export class KernelInstance implements Kernel {
 
   /** Starts the first process: a session of its own, child of pid 1. The task, or -errno. */
   spawnInit(req: InitRequest): Task | number {
-    const pid = this.processes.allocate();
+    const pid = this.processes.allocateProcess();
     const group = new ThreadGroup(pid, this.processes.init, new SignalQueue(), defaultRlimits(this.limits));
     group.pgrp = group.session = pid;
     group.exitSignal = 17;

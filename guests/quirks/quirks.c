@@ -3,8 +3,17 @@
  * quirks NAME: one; quirks all: every one in a process of its own; quirks list: their names.
  */
 #include "probe.h"
+
+/* A third argument: the probe executed itself. */
+static const char *argument;
+static int argument_count;
+static unsigned long *start_of_auxv;
+
+#include "elf.h"
 #include "scheduling.h"
 #include "futex.h"
+#include "tasks.h"
+#include "signals.h"
 #include "epoll.h"
 #include "memory.h"
 
@@ -34,7 +43,16 @@ static int all(const char *self) {
 
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IONBF, 0);
+  char **e = environ;
+  while (*e) e++;
+  start_of_auxv = (unsigned long *)(e + 1);
   if (argc < 2) return 2;
+  argument_count = argc;
+  if (argc > 3) { /* run by an interpreter's name: /tmp/quirk-… quirks NAME - */
+    argv += argc - 3;
+    argc = 3;
+  }
+  argument = argc > 2 ? argv[2] : NULL;
   if (strcmp(argv[1], "all") == 0) return all(argv[0]);
   for (const struct probe *p = first_probe; p; p = p->next) {
     if (strcmp(argv[1], "list") == 0) puts(name_of(p));

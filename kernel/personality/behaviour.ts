@@ -26,6 +26,26 @@ export interface Behaviour {
   readonly lowMemory: boolean;
   /** The auxiliary vector has all its entries, and real random bytes. */
   readonly fullAuxv: boolean;
+  /** A process's first thread has a number of its own, its pid plus 1. */
+  readonly mainTid: boolean;
+  /** A dynamic program is given to its interpreter as an argument. */
+  readonly linkerAsProgram: boolean;
+  /** A signal that is ignored leaves its thread without handlers. */
+  readonly ignoredDeafens: boolean;
+  /** A signal that comes during a handler is lost. */
+  readonly nestedDropped: boolean;
+  /** Handlers run without sa_mask and the flags that change masks, dispositions and restarts. */
+  readonly plainHandlers: boolean;
+  /** A handler's siginfo has the signal's number only. */
+  readonly emptySiginfo: boolean;
+  /** A handler's ucontext has the pc only. */
+  readonly ucontextPcOnly: boolean;
+  /** A process's signals are its first thread's. */
+  readonly leaderOnly: boolean;
+  /** Stop signals stop and SIGCONT continues. */
+  readonly jobControl: boolean;
+  /** A write nobody can read raises SIGPIPE. */
+  readonly sigpipe: boolean;
   /** What poll and epoll see of a file; null: what it says itself. */
   readonly readiness: ((file: File) => number) | null;
 }
@@ -43,5 +63,15 @@ export const LINUX: Behaviour = {
   firstFit: false,
   lowMemory: false,
   fullAuxv: true,
+  mainTid: false,
+  linkerAsProgram: false,
+  ignoredDeafens: false,
+  nestedDropped: false,
+  plainHandlers: false,
+  emptySiginfo: false,
+  ucontextPcOnly: false,
+  leaderOnly: false,
+  jobControl: true,
+  sigpipe: true,
   readiness: null,
 };

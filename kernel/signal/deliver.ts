@@ -4,6 +4,8 @@
  */
 import { EINTR, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS, ERESTART_RESTARTBLOCK } from '../abi/errno.ts';
 import { dumpCore } from '../coredump/coredump.ts';
+import { panicMachine } from '../personality/panic.ts';
+import { emptyContext, keepRegs } from '../personality/signal-ways.ts';
 import type { Task } from '../task/task.ts';
 import { checkCpuTimers } from '../time/itimer.ts';
 import { timerSignalDelivered } from '../time/posix-timer.ts';
@@ -11,12 +13,14 @@ import { signalAbi } from './abi.ts';
 import { isOrphanedPgrp, stopGroup, stopThread } from './job-control.ts';
 import {
   SA_NODEFER, SA_RESETHAND, SA_RESTART, SIGSEGV, SIGSTOP, SIG_DFL, SIG_IGN, SIG_KERNEL_COREDUMP, SIG_KERNEL_IGNORE,
-  SIG_KERNEL_STOP, SI_KERNEL, sigbit,
+  SIG_KERNEL_STOP, SI_KERNEL, SI_TKILL, sigbit,
 } from './numbers.ts'; // prettier-ignore
 import { dequeue, dequeueSynchronous } from './queue.ts';
 import { beginGroupExit, forceSignal, recalcSigPending, setSigmask } from './send.ts';
 import type { SigAction, SigInfo, TimerSignal } from './state.ts';
 
+/** wait4, which restarts where handlers are plain. */
+const NR_WAIT4 = { x86_64: 61, aarch64: 260 } as const;
 /** In a wait status: a core was dumped. */
 const WCOREFLAG = 0x80;
 
@@ -89,14 +93,23 @@ function act(t: Task, info: SigInfo): Delivery {
   const action = t.sighand.actions[info.signo - 1];
   const bit = sigbit(info.signo);
   t.kernel.tracer?.signal(t, info);
-  if (action.handler === SIG_IGN) return 'user';
+  const ways = t.kernel.behaviour;
+  if (action.handler === SIG_IGN) {
+    if (ways.ignoredDeafens) t.deaf = true;
+    return 'user';
+  }
   if (action.handler !== SIG_DFL) {
+    if (t.deaf || (ways.nestedDropped && t.inHandler)) return 'user';
     const taken = { ...action };
-    if ((action.flags & SA_RESETHAND) !== 0) action.handler = SIG_DFL;
+    if ((action.flags & SA_RESETHAND) !== 0 && !ways.plainHandlers) action.handler = SIG_DFL;
     return handle(t, info, taken);
   }
   if ((bit & SIG_KERNEL_IGNORE) !== 0n) return 'user';
   if ((bit & SIG_KERNEL_STOP) !== 0n) {
+    if (!ways.jobControl) {
+      panicMachine(t.kernel, 'modules/axprocess/src/signal.rs', 'not implemented');
+      return 'stopped';
+    }
     if (info.signo !== SIGSTOP && isOrphanedPgrp(t.kernel, t.group.pgrp)) return 'user';
     stopGroup(t, info.signo);
     t.kernel.tracer?.stopped(t, info.signo);
@@ -110,19 +123,33 @@ function act(t: Task, info: SigInfo): Delivery {
 /** Builds the frame (handle_signal). */
 function handle(t: Task, info: SigInfo, action: SigAction): Delivery {
   const abi = signalAbi(t.regs.arch);
+  const ways = t.kernel.behaviour;
   if (t.restart !== 0) {
     const again =
-      t.restart === ERESTARTNOINTR || (t.restart === ERESTARTSYS && (action.flags & SA_RESTART) !== 0);
+      t.restart === ERESTARTNOINTR ||
+      (t.restart === ERESTARTSYS &&
+        (action.flags & SA_RESTART) !== 0 &&
+        (!ways.plainHandlers || t.nr === (t.regs.arch === 'x86_64' ? NR_WAIT4.x86_64 : NR_WAIT4.aarch64)));
     if (again) abi.rewind(t, t.nr);
     else abi.setResult(t, -EINTR);
     t.restart = 0;
   }
   t.nr = -1;
-  if (!abi.setupFrame(t, info, action, t.savedSigmask ?? t.sigmask)) {
+  const kept = ways.ucontextPcOnly ? keepRegs(t) : null;
+  const told = ways.emptySiginfo ? { signo: info.signo, code: SI_TKILL, pid: 0, uid: 0 } : info;
+  if (!abi.setupFrame(t, told, action, t.savedSigmask ?? t.sigmask)) {
+    kept?.release();
     forceSegv(t, info.signo);
     return 'user'; // the loop finds the SIGSEGV
   }
   t.savedSigmask = null;
+  if (kept !== null) {
+    emptyContext(t);
+    t.keptRegs?.release();
+    t.keptRegs = kept;
+  }
+  t.inHandler = true;
+  if (ways.plainHandlers || ways.nestedDropped) return 'user';
   let mask = t.sigmask | action.mask;
   if ((action.flags & SA_NODEFER) === 0) mask |= sigbit(info.signo);
   setSigmask(t, mask);

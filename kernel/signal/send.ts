@@ -5,11 +5,12 @@
 import { EAGAIN, EINVAL, EPERM, ESRCH } from '../abi/errno.ts';
 import type { Kernel } from '../kernel.ts';
 import { RECORD_COST } from '../mm/kernel-memory.ts';
+import { panicMachine } from '../personality/panic.ts';
 import type { Task } from '../task/task.ts';
 import type { ThreadGroup } from '../task/thread-group.ts';
 import { continueGroup } from './job-control.ts';
 import {
-  NSIG, SIGCONT, SIGKILL, SIGRTMIN, SIG_DFL, SIG_IGN, SIG_KERNEL_COREDUMP, SIG_KERNEL_IGNORE, SIG_KERNEL_ONLY,
+  NSIG, SIGCONT, SIGKILL, SIGPIPE, SIGRTMIN, SIG_DFL, SIG_IGN, SIG_KERNEL_COREDUMP, SIG_KERNEL_IGNORE, SIG_KERNEL_ONLY,
   SIG_KERNEL_STOP, SI_USER, sigbit,
 } from './numbers.ts'; // prettier-ignore
 import { enqueue, enqueueBare, flush } from './queue.ts';
@@ -20,11 +21,13 @@ const CAP_KILL = 1n << 5n;
 
 /** Sends to one thread (tgkill, faults). 0, or -EAGAIN when a real-time signal cannot be queued. */
 export function sendSignal(t: Task, info: SigInfo): number {
+  if (info.signo === SIGPIPE && info.code === SI_USER && !t.kernel.behaviour.sigpipe) return 0;
   return send(t, t.pending, info, false);
 }
 
 /** Sends to a process: any of its threads that does not block it takes it. 0 or -EAGAIN. */
 export function sendToGroup(g: ThreadGroup, info: SigInfo): number {
+  if (g.leader.kernel.behaviour.leaderOnly) return send(g.leader, g.leader.pending, info, false);
   return send(g.leader, g.pending, info, true);
 }
 
@@ -170,7 +173,9 @@ function prepare(t: Task, signo: number, force: boolean): boolean {
   if ((bit & SIG_KERNEL_STOP) !== 0n) flushGroup(g, sigbit(SIGCONT));
   else if (signo === SIGCONT) {
     flushGroup(g, SIG_KERNEL_STOP);
-    continueGroup(g);
+    if (!t.kernel.behaviour.jobControl && t.sighand.actions[signo - 1].handler === SIG_DFL)
+      panicMachine(t.kernel, 'modules/axprocess/src/signal.rs', 'not implemented');
+    else continueGroup(g);
   }
   return force || !ignored(t, signo, bit);
 }
@@ -186,6 +191,7 @@ function ignored(t: Task, signo: number, bit: bigint): boolean {
   // A tracer in ptrace's manner sees these too, and their arrival ends waits (sig_task_ignored).
   if (t.kernel.tracer?.seesIgnored?.(t) && signo !== SIGKILL) return false;
   const handler = t.sighand.actions[signo - 1].handler;
+  if (handler === SIG_IGN && t.kernel.behaviour.ignoredDeafens) return false;
   return handler === SIG_IGN || (handler === SIG_DFL && (bit & SIG_KERNEL_IGNORE) !== 0n);
 }
 

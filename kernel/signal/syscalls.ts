@@ -4,6 +4,7 @@ import {
 } from '../abi/errno.ts'; // prettier-ignore
 import { readTimespec } from '../time/timespec.ts';
 import type { Args } from '../syscall/args.ts';
+import { returnKept } from '../personality/signal-ways.ts';
 import type { Task } from '../task/task.ts';
 import { KEEP_REGS, park, type SysResult } from '../wait.ts';
 import { signalAbi } from './abi.ts';
@@ -170,6 +171,14 @@ export function sigaltstack(t: Task, a: Args): SysResult {
 
 /** rt_sigreturn(2): everything comes back from the frame at the stack pointer. */
 export function rt_sigreturn(t: Task): SysResult {
+  t.inHandler = false;
+  if (t.keptRegs !== null) {
+    returnKept(t, t.keptRegs);
+    t.keptRegs = null;
+    t.restartBlock = null;
+    t.nr = -1;
+    return KEEP_REGS;
+  }
   const abi = signalAbi(t.regs.arch);
   const mask = abi.restoreFrame(t);
   t.restartBlock = null;

@@ -104,7 +104,12 @@ export function copyProcess(t: Task, a: CloneArgs): Task | number {
   if (limited < 0) return limited;
   // Registers and page tables come from what is kept back for them: a clone may not use that up.
   if (k.memory.spare < 1 || (!has(CLONE_VM) && !t.mm.canFork())) return -ENOMEM;
-  const tid = a.tid === undefined ? k.processes.allocate() : chosenTid(t, a.tid);
+  const tid =
+    a.tid === undefined
+      ? has(CLONE_THREAD)
+        ? k.processes.allocate()
+        : k.processes.allocateProcess()
+      : chosenTid(t, a.tid);
   if (tid < 0) return a.tid === undefined ? -EAGAIN : tid;
   let pidfd = -1;
   if (has(CLONE_PIDFD)) {
@@ -168,8 +173,9 @@ export function copyProcess(t: Task, a: CloneArgs): Task | number {
   if (a.stack !== 0) regs.sp = a.stack;
   if (has(CLONE_SETTLS)) regs.set(x86 ? REG.fs_base : 34, a.tls);
   if (has(CLONE_CHILD_CLEARTID)) child.clearChildTid = a.childTid;
-  if (has(CLONE_PARENT_SETTID)) t.mm.putU32(a.parentTid, tid);
-  if (has(CLONE_CHILD_SETTID)) child.mm.putU32(a.childTid, tid);
+  const shown = k.behaviour.mainTid && !has(CLONE_THREAD) ? tid + 1 : tid;
+  if (has(CLONE_PARENT_SETTID)) t.mm.putU32(a.parentTid, shown);
+  if (has(CLONE_CHILD_SETTID)) child.mm.putU32(a.childTid, shown);
   if (pidfd >= 0) t.fds.set(pidfd, pidfdCreate(child.group), true, t);
   if (has(CLONE_VFORK)) child.vforkDone = new WaitQueue(`vfork child ${tid}`);
   k.tracer?.attached(t, child);

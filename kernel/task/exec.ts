@@ -82,7 +82,7 @@ export function execProgram(t: Task, req: ExecRequest): number {
     at = next;
   }
 
-  const program = plan(t, file, false);
+  let program = plan(t, file, false);
   if (typeof program === 'number') return done(program);
   if (!k.options.arches.includes(program.plan.arch)) return done(-ENOEXEC);
   let interp: Program | null = null;
@@ -97,6 +97,12 @@ export function execProgram(t: Task, req: ExecRequest): number {
     interp = p;
   }
 
+  if (interp !== null && k.behaviour.linkerAsProgram) {
+    argv = [program.plan.interp!, ...argv];
+    file = interp.file!;
+    program = interp;
+    interp = null;
+  }
   const creds = newCredentials(t, at);
   const { hwcap, hwcap2, minsigstksz, aslr } = k.options;
   const image = buildImage(k, t.group, {

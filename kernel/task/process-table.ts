@@ -23,6 +23,8 @@ export class ProcessTable {
   readonly init: ThreadGroup;
   private readonly initTask: () => Task;
   private next: number;
+  /** A process takes two numbers: the first thread answers to the second one too. */
+  mainTid = false;
 
   constructor(firstPid: number, init: ThreadGroup, initTask: () => Task) {
     this.next = firstPid;
@@ -40,13 +42,24 @@ export class ProcessTable {
     return -1;
   }
 
+  /** The number of a new process. */
+  allocateProcess(): number {
+    const pid = this.allocate();
+    if (this.mainTid && pid >= 0) this.allocate();
+    return pid;
+  }
+
   /** Whether nothing uses a number. */
   free(n: number): boolean {
     return n !== this.init.pid && !this.inUse(n);
   }
 
   task(tid: number): Task | undefined {
-    return this.tasks.get(tid) ?? (tid === 1 ? this.initTask() : undefined);
+    return (
+      this.tasks.get(tid) ??
+      (this.mainTid ? this.groups.get(tid - 1)?.leader : undefined) ??
+      (tid === 1 ? this.initTask() : undefined)
+    );
   }
 
   group(pid: number): ThreadGroup | undefined {

@@ -64,7 +64,7 @@ function findChange(t: Task, choice: Choice, options: number): Change | number {
     eligible = true;
     const keep = (options & WNOWAIT) !== 0;
     const uid = g.leader.creds.uid;
-    if (g.zombie !== null) {
+    if (g.zombie !== null && g.shownPid === 0) {
       if ((options & WEXITED) === 0) continue;
       const status = g.zombie;
       const signo = status & 0x7f;

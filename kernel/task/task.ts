@@ -77,6 +77,11 @@ export class Task {
   restart = 0;
   /** What restart_syscall carries on after ERESTART_RESTARTBLOCK. */
   restartBlock: RestartBlock | null = null;
+  /** A handler has begun and not returned (with rt_sigreturn). */
+  inHandler = false;
+  /** A quirk of signals: no handler runs any more; and the registers that one comes back to. */
+  deaf = false;
+  keptRegs: Regs | null = null;
   /** A group stop began: end any wait and stop at the next signal delivery. Set and cleared by signal delivery. */
   stopRequested = false;
 

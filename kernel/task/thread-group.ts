@@ -39,6 +39,8 @@ export class ThreadGroup {
   readonly tasks = new Set<Task>();
   /** Threads that have not exited. */
   live = 0;
+  /** The pid it believes to have, where a quirk gave it another; 0: its own. */
+  shownPid = 0;
   parent: ThreadGroup | null;
   /** The thread of `parent` that made it (PR_SET_PDEATHSIG, __WNOTHREAD); null below init. */
   parentThread: Task | null = null;

@@ -66,7 +66,7 @@ if (!program) console.log('Left out: the probes of quirks: they are not built he
 const known = update ? new Map<string, { linux: string; quirk: string }>() : expected();
 const seen = new Map<string, { linux: string; quirk: string }>();
 /** Calls aarch64 does not have. */
-const X86_ONLY = ['poll-timeout-short', 'epoll-event-16-bytes'];
+const X86_ONLY = ['arch-prctl-gs-panic', 'poll-timeout-short', 'epoll-event-16-bytes'];
 
 describe.skipIf(!program)('quirks', () => {
   it('each has a probe, and each probe a quirk', async () => {

@@ -6,11 +6,15 @@ import type { Quirk } from '../quirk.ts';
 import { epollQuirks } from './epoll.ts';
 import { futexQuirks } from './futex.ts';
 import { memoryQuirks } from './memory.ts';
+import { signalQuirks } from './signals.ts';
+import { taskQuirks } from './tasks.ts';
 import { schedulingQuirks } from './scheduling.ts';
 
 export const STARRY_QUIRKS: readonly Quirk[] = [
   ...schedulingQuirks,
   ...futexQuirks,
+  ...taskQuirks,
+  ...signalQuirks,
   ...epollQuirks,
   ...memoryQuirks,
 ];

@@ -15,7 +15,9 @@ static unsigned long *start_of_auxv;
 #include "tasks.h"
 #include "signals.h"
 #include "epoll.h"
+#include "files.h"
 #include "memory.h"
+#include "network.h"
 
 static const char *name_of(const struct probe *p) {
   static char name[64];

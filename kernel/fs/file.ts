@@ -71,6 +71,8 @@ export abstract class File {
   /** F_SETOWN: whom SIGIO goes to; and which signal instead (F_SETSIG). */
   owner: FileOwner = NO_OWNER;
   ownerSignal = 0;
+  /** What F_GETFL shows where a quirk of F_SETFL keeps it. */
+  shownFlags: number | null = null;
   /** With O_ASYNC: what passes events on to the owner. */
   async: Waiter | null = null;
   /** F_NOTIFY: ends it. */

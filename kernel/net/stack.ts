@@ -213,7 +213,7 @@ export class NetStack {
     this.tap?.call(HOST_CALL.connect, port, client);
     const c = new HostConnection(this, { ip: GATEWAY_IP, port: client }, { ip: ETH0_IP, port });
     const held = this.held.get(port) ?? [];
-    if (this.everListened.has(port) || this.attachable(port)) this.attach(c);
+    if (this.everListened.has(port) || this.listensOn(port)) this.attach(c);
     else if (held.length < HELD_MAX) this.held.set(port, [...held, c]);
     else c.refused();
     return c;
@@ -222,7 +222,7 @@ export class NetStack {
   holds(c: HostConnection): boolean {
     return this.held.get(c.target.port)?.includes(c) ?? false;
   }
-  private attachable(port: number): boolean {
+  listensOn(port: number): boolean {
     return [...this.listeners].some((s) => s.local!.port === port);
   }
   /** eth0's address first; a server that listens on localhost only is reached too, from localhost. */

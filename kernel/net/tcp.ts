@@ -564,6 +564,14 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     this.peer?.fin();
   }
 
+  /** shutdown(SHUT_RDWR) of a kernel that ends a connection with RST. */
+  resetConnection(): void {
+    if (!this.peer || this.state === TCP_CLOSE) return;
+    this.abort();
+    this.down = SHUTDOWN_MASK;
+    this.waiters.wake(0);
+  }
+
   /** Answers with RST and forgets the connection. */
   private abort(): void {
     const peer = this.peer;

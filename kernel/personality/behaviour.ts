@@ -46,6 +46,8 @@ export interface Behaviour {
   readonly jobControl: boolean;
   /** A write nobody can read raises SIGPIPE. */
   readonly sigpipe: boolean;
+  /** A number without a name panics. */
+  readonly unknownPanics: boolean;
   /** What poll and epoll see of a file; null: what it says itself. */
   readonly readiness: ((file: File) => number) | null;
 }
@@ -73,5 +75,6 @@ export const LINUX: Behaviour = {
   leaderOnly: false,
   jobControl: true,
   sigpipe: true,
+  unknownPanics: false,
   readiness: null,
 };

@@ -29,6 +29,8 @@ export interface Quirk {
   readonly apart?: string;
   /** Handlers it changes, by the call's name. Several quirks of one call are put around it in the order of the list. */
   readonly calls?: Readonly<Record<string, Wrap>>;
+  /** The same for any call: what to put around a row's handler, if anything. After `calls`. */
+  readonly every?: (row: SyscallRow) => Wrap | undefined;
   /** Changes what poll and epoll see of a file (a POLL* mask). */
   readonly ready?: (file: File, events: number) => number;
   /** What it changes where a mechanism decides and not a handler. */

@@ -64,6 +64,12 @@ export const argument =
     return value === undefined ? linux(t, a) : withArg(linux, t, a, n, value);
   };
 
+/** One around the other, the first inside. */
+export const both =
+  (inner: Wrap, outer: Wrap): Wrap =>
+  (linux, row) =>
+    outer(inner(linux, row), row);
+
 /** The same around several calls. */
 export const each = (names: readonly string[], wrap: Wrap): Record<string, Wrap> =>
   Object.fromEntries(names.map((name) => [name, wrap]));

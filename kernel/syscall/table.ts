@@ -110,9 +110,9 @@ export function buildSyscallTable(quirks: readonly Quirk[] = []): SyscallTable {
 
 function changed(row: SyscallRow, quirks: readonly Quirk[]): SyscallRow {
   let { run } = row;
-  for (const { calls } of quirks) {
+  for (const { calls, every } of quirks) {
     const wrap = calls && Object.hasOwn(calls, row.name) ? calls[row.name] : undefined;
-    if (wrap) run = wrap(run ?? ((): number => -ENOSYS), row);
+    for (const w of [wrap, every?.(row)]) if (w) run = w(run ?? ((): number => -ENOSYS), row);
   }
   return run === row.run ? row : { ...row, run };
 }

@@ -24,6 +24,9 @@ async function run(options: BootOptions, limit: number): Promise<{ out: string; 
   return { out, calls };
 }
 
+/** glibc's rseq(2) is unknown there on aarch64, a panic before main; what is shown here comes later. */
+const KEEPS_GOING = ['unknown-call-panic'];
+
 const tail = (calls: readonly string[], n: number): string[] => calls.slice(-n).sort();
 
 for (const arch of ['x86_64', 'aarch64']) {
@@ -34,7 +37,7 @@ for (const arch of ['x86_64', 'aarch64']) {
     async () => {
       expect((await run({ program: program! }, 1e9)).out).toBe(DONE);
       const mended = await run(
-        { program: program!, personality: 'starry', noQuirks: ['no-preemption'] },
+        { program: program!, personality: 'starry', noQuirks: [...KEEPS_GOING, 'no-preemption'] },
         1e9,
       );
       expect(mended.out).toBe(DONE);
@@ -42,7 +45,10 @@ for (const arch of ['x86_64', 'aarch64']) {
   );
 
   it.skipIf(!program)(`${arch}: before 2024-07-07 futex 393 is EINVAL for ever`, async () => {
-    const { out, calls } = await run({ program: program!, personality: 'starry@2024-07' }, 600);
+    const { out, calls } = await run(
+      { program: program!, personality: 'starry@2024-07', noQuirks: KEEPS_GOING },
+      600,
+    );
     expect(out).toBe('');
     expect(calls).toHaveLength(40);
     expect(new Set(calls).size).toBe(1);
@@ -52,12 +58,15 @@ for (const arch of ['x86_64', 'aarch64']) {
   });
 
   it.skipIf(!program)(`${arch}: then EPOLL_CTL_DEL with NULL is EFAULT and starves the others`, async () => {
-    const { out, calls } = await run({ program: program!, personality: 'starry' }, 600);
+    const { out, calls } = await run(
+      { program: program!, personality: 'starry', noQuirks: KEEPS_GOING },
+      600,
+    );
     expect(out).toBe('poller started\nTCP server listening on [::]: 554\n');
     const [del, wait] = tail(calls, 2);
-    expect(del).toMatch(/^1002 epoll_ctl\(3, EPOLL_CTL_DEL, 6, NULL\) = -1 EFAULT/);
+    expect(del).toMatch(/^1003 epoll_ctl\(3, EPOLL_CTL_DEL, 6, NULL\) = -1 EFAULT/);
     expect(wait).toMatch(
-      /^1002 epoll_wait\(3, \[\{events=EPOLLIN, data=\{u32=6, u64=6\}\}\], 1024, -1\) = 1$/,
+      /^1003 epoll_wait\(3, \[\{events=EPOLLIN, data=\{u32=6, u64=6\}\}\], 1024, -1\) = 1$/,
     );
     expect(new Set(calls)).toEqual(new Set([del, wait]));
   });

@@ -4,8 +4,10 @@
  */
 import type { Quirk } from '../quirk.ts';
 import { epollQuirks } from './epoll.ts';
+import { fileQuirks } from './files.ts';
 import { futexQuirks } from './futex.ts';
 import { memoryQuirks } from './memory.ts';
+import { networkQuirks } from './network.ts';
 import { signalQuirks } from './signals.ts';
 import { taskQuirks } from './tasks.ts';
 import { schedulingQuirks } from './scheduling.ts';
@@ -16,5 +18,7 @@ export const STARRY_QUIRKS: readonly Quirk[] = [
   ...taskQuirks,
   ...signalQuirks,
   ...epollQuirks,
+  ...fileQuirks,
   ...memoryQuirks,
+  ...networkQuirks,
 ];

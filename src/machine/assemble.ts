@@ -206,7 +206,7 @@ export async function assemble(given: BootOptions, replayer: Replayer | null = n
       : (vfs, mem) => hostRoot(image ?? root, options.rootReadWrite === true, vfs, mem, openFolder, seeded),
   ); // prettier-ignore
   const loop = new Loop(kernel, cpu);
-  tape?.attach(loop, () => clock.monotonic());
+  tape?.attach(loop, clock);
   let heard = (): void => {};
   const onInput = (): void => heard();
 

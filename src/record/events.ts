@@ -1,7 +1,9 @@
 /**
  * Events as bytes: what a task's call differs in from the last one of the same number, so that loops are short. The
- * recorder and the replayer both encode what their run does; the replayer compares the bytes.
+ * recorder and the replayer both encode what their run does; the replayer compares the bytes. This is done at each call:
+ * it allocates nothing.
  */
+import type { Clock } from '../../kernel/ports.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { type Reader, Writer } from './bytes.ts';
 import { RECORD } from './format.ts';
@@ -9,77 +11,93 @@ import { RECORD } from './format.ts';
 /** Calls of higher numbers have no memory of their last arguments. */
 const NUMBERS = 1024;
 const HALVES = 12;
+/** More than any event takes. */
+const MOST = 128;
+/** Results beyond are not told apart: numbers of 64 bits, of which a JavaScript number keeps 53. */
+const LARGE = 2 ** 51;
 
 export class EventCodec {
-  /** The event's bytes. */
-  readonly out = new Writer(256);
+  /** Where events are written. Whoever reads them from there sets it back. */
+  readonly out: Writer;
+  private readonly clock: Clock;
   private lastTid = -1;
   /** Argument halves of the last call of each number. */
   private readonly lastArgs = new Int32Array((NUMBERS + 1) * HALVES);
   private hash = 0;
-  /** What an `enter` changed, for whoever has to read the event that was recorded in its place. */
+  /** What the last `enter` changed, for whoever has to read the event that was recorded in its place. */
   private readonly undoArgs = new Int32Array(HALVES);
+  private undoMask = 0;
   private undoSlot = 0;
   private undoTid = -1;
 
-  enter(t: Task, time: number): void {
-    this.begin(RECORD.enter, t.tid, time);
+  constructor(clock: Clock, out = new Writer(MOST)) {
+    this.clock = clock;
+    this.out = out;
+  }
+
+  enter(t: Task): void {
     const { out } = this;
-    const { nr } = t;
-    out.int(nr);
+    this.begin(RECORD.enter, t.tid);
+    const { nr, row } = t;
+    if (nr >= 0 && nr < 64) out.buffer[out.at++] = nr << 1;
+    else out.int(nr);
     const { words } = t.args;
-    const slot = slotOf(nr);
+    const slot = (nr >= 0 && nr < NUMBERS ? nr : NUMBERS) * HALVES;
     const last = this.lastArgs;
-    const halves = t.row === null ? HALVES : 2 * t.row.args.length;
-    this.undoSlot = slot;
+    const halves = row === null ? HALVES : row.args.length << 1;
     let mask = 0;
-    for (let i = 0; i < halves; i++) {
-      this.undoArgs[i] = last[slot + i];
-      if (words[i] !== last[slot + i]) mask |= 1 << i;
+    for (let i = 0; i < halves; i++) if (words[i] !== last[slot + i]) mask |= 1 << i;
+    this.undoSlot = slot;
+    this.undoMask = mask;
+    if (mask === 0) {
+      out.buffer[out.at++] = 0;
+      return;
     }
-    for (let i = halves; i < HALVES; i++) this.undoArgs[i] = last[slot + i];
     out.uint(mask);
     for (let i = 0; mask >>> i !== 0; i++) {
       if ((mask & (1 << i)) === 0) continue;
-      out.int((words[i] - last[slot + i]) | 0);
+      const old = last[slot + i];
+      this.undoArgs[i] = old;
       last[slot + i] = words[i];
+      out.int((words[i] - old) | 0);
     }
   }
 
-  exit(t: Task, result: number, time: number): void {
-    this.begin(RECORD.exit, t.tid, time);
-    // Addresses and numbers both; what replaces the registers hands over 64 bits, of which a number keeps 53.
-    const n = Number.isSafeInteger(result) && Math.abs(result) < 2 ** 51 ? result : 0;
-    this.out.int(n);
+  exit(t: Task, result: number): void {
+    this.begin(RECORD.exit, t.tid);
+    const { out } = this;
+    if (result >= 0 && result < 64) out.buffer[out.at++] = result << 1;
+    else out.int(result < LARGE && result > -LARGE ? result : 0);
   }
 
-  signal(t: Task, signo: number, time: number): void {
-    this.begin(RECORD.signal, t.tid, time);
+  signal(t: Task, signo: number): void {
+    this.begin(RECORD.signal, t.tid);
     this.out.uint(signo);
   }
 
-  ended(t: Task, kind: typeof RECORD.exited | typeof RECORD.killed, code: number, time: number): void {
-    this.begin(kind, t.tid, time);
+  ended(t: Task, kind: typeof RECORD.exited | typeof RECORD.killed, code: number): void {
+    this.begin(kind, t.tid);
     this.out.uint(code);
   }
 
   check(position: number): void {
-    this.out.at = 0;
-    this.out.u8(RECORD.check);
-    this.out.uint(position);
-    this.out.uint(this.hash >>> 0);
+    const { out } = this;
+    out.u8(RECORD.check);
+    out.uint(position);
+    out.uint(this.hash >>> 0);
   }
 
-  private begin(kind: number, tid: number, time: number): void {
-    this.hash = Math.imul(this.hash ^ (time | 0), 0x01000193);
-    this.hash ^= this.hash >>> 15;
+  /** The hash is of the machine's time at each event, and so of the instructions between them. */
+  private begin(kind: number, tid: number): void {
     const { out } = this;
-    out.at = 0;
+    const h = Math.imul(this.hash ^ (this.clock.monotonic() | 0), 0x01000193);
+    this.hash = h ^ (h >>> 15);
+    out.room(MOST);
+    this.undoMask = 0;
     this.undoTid = this.lastTid;
-    this.undoSlot = -1;
-    if (tid === this.lastTid) out.u8(kind | RECORD.sameTask);
+    if (tid === this.lastTid) out.buffer[out.at++] = kind | RECORD.sameTask;
     else {
-      out.u8(kind);
+      out.buffer[out.at++] = kind;
       out.uint(tid);
       this.lastTid = tid;
     }
@@ -87,7 +105,8 @@ export class EventCodec {
 
   /** Reads the recorded event in whose place the last encoded one stood. The codec is of no use afterwards. */
   read(r: Reader): RecordedEvent | null {
-    if (this.undoSlot >= 0) this.lastArgs.set(this.undoArgs, this.undoSlot);
+    for (let i = 0; this.undoMask >>> i !== 0; i++)
+      if ((this.undoMask & (1 << i)) !== 0) this.lastArgs[this.undoSlot + i] = this.undoArgs[i];
     const first = r.u8();
     const kind = first & ~RECORD.sameTask;
     if (kind < RECORD.enter || kind > RECORD.killed) return null;
@@ -95,7 +114,7 @@ export class EventCodec {
     switch (kind) {
       case RECORD.enter: {
         const nr = r.int();
-        const slot = slotOf(nr);
+        const slot = (nr >= 0 && nr < NUMBERS ? nr : NUMBERS) * HALVES;
         const mask = r.uint();
         const halves = this.lastArgs.slice(slot, slot + HALVES);
         for (let i = 0; mask >>> i !== 0; i++) if ((mask & (1 << i)) !== 0) halves[i] += r.int();
@@ -110,8 +129,6 @@ export class EventCodec {
     }
   }
 }
-
-const slotOf = (nr: number): number => (nr >= 0 && nr < NUMBERS ? nr : NUMBERS) * HALVES;
 
 export type RecordedEvent =
   | { type: 'enter'; tid: number; nr: number; args: BigUint64Array }

@@ -6,6 +6,7 @@ import type { HostTerminal, HostTerminalEnd } from '../../kernel/fs/tty/host-por
 import { ipText, type Endpoint } from '../../kernel/net/address.ts';
 import { HOST_CALL, type HostTap } from '../../kernel/net/host-port.ts';
 import type { NetStack } from '../../kernel/net/stack.ts';
+import type { Clock } from '../../kernel/ports.ts';
 import type { SigInfo } from '../../kernel/signal/state.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { EventCount } from '../machine/event-count.ts';
@@ -23,13 +24,12 @@ import type { Folder, Tape, TapeLoop } from './tape.ts';
 const FRAME_SIZE = 1 << 17;
 
 export class Recorder implements Tape {
-  readonly log = new EventLog(this);
   /** The loop runs the guest: what happens now is an answer, not an input. */
   busy = false;
   readonly records = new Writer(FRAME_SIZE + 4096);
+  readonly log = new EventLog(this);
   private readonly sink: RecordingSink;
   private loop: TapeLoop | null = null;
-  private time: () => number = () => 0;
   private lastRound = 0;
   /** Inputs that came while the machine was put together: they belong to its first round. */
   private early: (() => void)[] | null = [];
@@ -45,9 +45,9 @@ export class Recorder implements Tape {
     this.sink.frame(FRAME.header, encodeHeader(header));
   }
 
-  attach(loop: TapeLoop, time: () => number): void {
+  attach(loop: TapeLoop, clock: Clock): void {
     this.loop = loop;
-    this.time = time;
+    this.log.attach(clock);
   }
 
   /** The machine is there; what came meanwhile counts as coming now. */
@@ -57,10 +57,6 @@ export class Recorder implements Tape {
     for (const write of early) write();
     this.sink.frame(FRAME.records, this.records.bytes); // though it be empty: from here on there is a machine
     this.records.at = 0;
-  }
-
-  get now(): number {
-    return this.time();
   }
 
   /** Runs something that is the host's in the middle of the loop. */
@@ -93,12 +89,6 @@ export class Recorder implements Tape {
     w.uint(END_REASONS.indexOf(reason));
     this.sink.frame(FRAME.end, w.bytes);
     this.sink.close();
-  }
-
-  /** An event, as the codec has it. */
-  event(codec: EventCodec): void {
-    this.records.raw(codec.out.bytes);
-    if (this.records.at > FRAME_SIZE) this.flush();
   }
 
   /** The answer to what the guest asked for just now. */
@@ -330,7 +320,7 @@ function writeEndpoint(w: Writer, e: Endpoint): void {
 
 /** Numbers the events and writes them down. */
 class EventLog extends EventCount {
-  private readonly codec = new EventCodec();
+  private codec: EventCodec | null = null;
   private readonly recorder: Recorder;
 
   constructor(recorder: Recorder) {
@@ -338,44 +328,38 @@ class EventLog extends EventCount {
     this.recorder = recorder;
   }
 
+  attach(clock: Clock): void {
+    this.codec = new EventCodec(clock, this.recorder.records);
+  }
+
   override enter(t: Task): void {
-    this.codec.enter(t, this.recorder.now);
-    this.write();
+    this.codec!.enter(t);
     super.enter(t);
-    this.check();
+    this.written();
   }
   override exit(t: Task, result: number): void {
-    this.codec.exit(t, result, this.recorder.now);
-    this.write();
+    this.codec!.exit(t, result);
     super.exit(t, result);
-    this.check();
+    this.written();
   }
   override signal(t: Task, info: SigInfo): void {
-    this.codec.signal(t, info.signo, this.recorder.now);
-    this.write();
+    this.codec!.signal(t, info.signo);
     super.signal(t, info);
-    this.check();
+    this.written();
   }
   override exited(t: Task, code: number): void {
-    this.codec.ended(t, RECORD.exited, code, this.recorder.now);
-    this.write();
+    this.codec!.ended(t, RECORD.exited, code);
     super.exited(t, code);
-    this.check();
+    this.written();
   }
   override killed(t: Task, signo: number, core: boolean): void {
-    this.codec.ended(t, RECORD.killed, signo, this.recorder.now);
-    this.write();
+    this.codec!.ended(t, RECORD.killed, signo);
     super.killed(t, signo, core);
-    this.check();
+    this.written();
   }
 
-  private write(): void {
-    this.recorder.event(this.codec);
-  }
-
-  private check(): void {
-    if (this.position % CHECK_EVERY !== 0) return;
-    this.codec.check(this.position);
-    this.recorder.event(this.codec);
+  private written(): void {
+    if (this.position % CHECK_EVERY === 0) this.codec!.check(this.position);
+    if (this.recorder.records.at > FRAME_SIZE) this.recorder.flush();
   }
 }

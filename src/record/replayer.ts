@@ -6,6 +6,7 @@ import type { HostTerminal, HostTerminalEnd } from '../../kernel/fs/tty/host-por
 import { parseIp, type Endpoint } from '../../kernel/net/address.ts';
 import { HOST_CALL, type HostConnection } from '../../kernel/net/host-port.ts';
 import type { NetStack } from '../../kernel/net/stack.ts';
+import type { Clock } from '../../kernel/ports.ts';
 import type { SigInfo } from '../../kernel/signal/state.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { callEntry } from '../../kernel/trace/call-text.ts';
@@ -14,7 +15,7 @@ import { EventCount } from '../machine/event-count.ts';
 import type { Place } from '../machine/loop.ts';
 import type { FileContent } from '../machine/options.ts';
 import type { InputQueue } from '../machine/stdio.ts';
-import { MalformedError, Reader } from './bytes.ts';
+import { MalformedError, Reader, type Writer } from './bytes.ts';
 import { EventCodec, type RecordedEvent } from './events.ts';
 import { ReplayedFiles } from './files.ts';
 import { CHECK_EVERY, END_REASONS, type EndReason, INPUT, RECORD, type Recording } from './format.ts';
@@ -53,8 +54,15 @@ export interface ReplayActions {
   stop(): void;
 }
 
+interface OutputState {
+  writes: number;
+  /** It took nothing, and has not said that it has room again. */
+  full: boolean;
+}
+
 const NOTHING = new Reader(new Uint8Array());
 
+/** All it knows is in its fields: a snapshot of them (and of the machine) can be gone back to. */
 export class Replayer implements Tape {
   readonly log: EventCheck = new EventCheck(this);
   readonly recording: Recording;
@@ -68,10 +76,13 @@ export class Replayer implements Tape {
   private folders = 0;
   private loop: TapeLoop | null = null;
   private actions: ReplayActions | null = null;
-  private time: () => number = () => 0;
   private queue: InputQueue | null = null;
   private terminalEnd: HostTerminalEnd | null = null;
   private net: NetStack | null = null;
+  /** By descriptor; 3: the terminal. */
+  private readonly outputs = new Map<number, OutputState>();
+  /** Times the terminal said it had room. */
+  private spaces = 0;
   private readonly drains = new Map<number, () => void>();
   private readonly connections = new Map<number, HostConnection>();
 
@@ -80,19 +91,15 @@ export class Replayer implements Tape {
     this.look();
   }
 
-  attach(loop: TapeLoop, time: () => number): void {
+  attach(loop: TapeLoop, clock: Clock): void {
     this.loop = loop;
-    this.time = time;
+    this.log.attach(clock);
   }
 
   /** The machine is there. */
   started(actions: ReplayActions): void {
     this.actions = actions;
     this.look();
-  }
-
-  get now(): number {
-    return this.time();
   }
 
   /** Finds what comes next, and tells the loop when that is an input. */
@@ -133,20 +140,22 @@ export class Replayer implements Tape {
     return this.reader.buffer[this.reader.at];
   }
 
-  /** An event of this run, as the codec has it. */
-  event(codec: EventCodec, what: () => string): void {
+  /** Whether what the codec has written is what was recorded; it is behind us then. */
+  matches(out: Writer): boolean {
     const { reader } = this;
     const { buffer, at } = reader;
-    const { buffer: mine, at: n } = codec.out;
-    let same = at + n <= buffer.length;
-    for (let i = 0; same && i < n; i++) same = buffer[at + i] === mine[i];
-    if (!same) this.differs(codec, what());
-    reader.at = at + n;
+    const mine = out.buffer;
+    const n = out.at;
+    out.at = 0;
+    if (at + n > buffer.length) return false;
+    for (let i = 0; i < n; i++) if (buffer[at + i] !== mine[i]) return false;
+    const next = (reader.at = at + n);
     // Most often another event follows in the same frame.
-    if (reader.at >= buffer.length || buffer[reader.at] === RECORD.input) this.look();
+    if (next >= buffer.length || buffer[next] === RECORD.input) this.look();
+    return true;
   }
 
-  private differs(codec: EventCodec, mine: string): never {
+  differs(codec: EventCodec, mine: string): never {
     this.needMore();
     const event = this.log.position + 1;
     const { at } = this.reader;
@@ -380,27 +389,27 @@ export class Replayer implements Tape {
   }
 
   output(fd: number, real: HostOutput): HostOutput {
-    let writes = 0;
-    let full = false;
+    const state: OutputState = { writes: 0, full: false };
+    this.outputs.set(fd, state);
     return {
       mode: real.mode,
       ...(real.size === undefined ? {} : { size: real.size }),
       write: (bytes) => {
-        writes++;
+        state.writes++;
         let n = bytes.length;
         this.maybe(
           RECORD.written,
-          (r) => r.uint() === fd && r.uint() === writes,
+          (r) => r.uint() === fd && r.uint() === state.writes,
           (r) => (n = r.int()),
         );
-        full = n === 0 && bytes.length > 0;
+        state.full = n === 0 && bytes.length > 0;
         if (n > 0) real.write(bytes.subarray(0, n));
         return n;
       },
-      writable: () => !full,
+      writable: () => !state.full,
       onDrain: (callback) =>
         this.drains.set(fd, () => {
-          full = false;
+          state.full = false;
           callback();
         }),
     };
@@ -417,14 +426,13 @@ export class Replayer implements Tape {
       size: () => real.size(),
       write: (bytes) => output.write(bytes),
       attach: (end) => {
-        let spaces = 0;
         this.terminalEnd = end;
         end.onSpace = () => {
-          spaces++;
+          this.spaces++;
           let bytes: Uint8Array | null = null;
           this.maybe(
             RECORD.typed,
-            (r) => r.uint() === spaces,
+            (r) => r.uint() === this.spaces,
             (r) => (bytes = r.blob()),
           );
           if (bytes !== null) end.input(bytes);
@@ -509,7 +517,7 @@ function readEndpoint(r: Reader): Endpoint {
 class EventCheck extends EventCount {
   /** Rows of the calls, once a task has been seen. */
   rows: Task['kernel']['syscalls'] | null = null;
-  private readonly codec = new EventCodec();
+  private codec: EventCodec | null = null;
   private readonly replayer: Replayer;
 
   constructor(replayer: Replayer) {
@@ -517,45 +525,58 @@ class EventCheck extends EventCount {
     this.replayer = replayer;
   }
 
+  attach(clock: Clock): void {
+    this.codec = new EventCodec(clock);
+  }
+
   override enter(t: Task): void {
-    this.rows = t.kernel.syscalls;
-    this.codec.enter(t, this.replayer.now);
-    this.replayer.event(this.codec, () => `${t.tid} calls ${callEntry(t)}`);
+    const codec = this.codec!;
+    codec.enter(t);
+    if (!this.replayer.matches(codec.out)) this.differs(t, `${t.tid} calls ${callEntry(t)}`);
     super.enter(t);
     this.check();
   }
   override exit(t: Task, result: number): void {
-    this.codec.exit(t, result, this.replayer.now);
-    this.replayer.event(this.codec, () => `${t.tid} gets ${result} from ${t.row?.name ?? 'its call'}`);
+    const codec = this.codec!;
+    codec.exit(t, result);
+    if (!this.replayer.matches(codec.out))
+      this.differs(t, `${t.tid} gets ${result} from ${t.row?.name ?? 'its call'}`);
     super.exit(t, result);
     this.check();
   }
   override signal(t: Task, info: SigInfo): void {
-    this.codec.signal(t, info.signo, this.replayer.now);
-    this.replayer.event(this.codec, () => `${t.tid} gets the signal ${signalName(info.signo)}`);
+    this.codec!.signal(t, info.signo);
+    if (!this.replayer.matches(this.codec!.out))
+      this.differs(t, `${t.tid} gets the signal ${signalName(info.signo)}`);
     super.signal(t, info);
     this.check();
   }
   override exited(t: Task, code: number): void {
-    this.codec.ended(t, RECORD.exited, code, this.replayer.now);
-    this.replayer.event(this.codec, () => `${t.tid} exits with ${code}`);
+    this.codec!.ended(t, RECORD.exited, code);
+    if (!this.replayer.matches(this.codec!.out)) this.differs(t, `${t.tid} exits with ${code}`);
     super.exited(t, code);
     this.check();
   }
   override killed(t: Task, signo: number, core: boolean): void {
-    this.codec.ended(t, RECORD.killed, signo, this.replayer.now);
-    this.replayer.event(this.codec, () => `${t.tid} is killed by ${signalName(signo)}`);
+    this.codec!.ended(t, RECORD.killed, signo);
+    if (!this.replayer.matches(this.codec!.out))
+      this.differs(t, `${t.tid} is killed by ${signalName(signo)}`);
     super.killed(t, signo, core);
     this.check();
   }
 
+  private differs(t: Task, what: string): never {
+    this.rows = t.kernel.syscalls;
+    this.replayer.differs(this.codec!, what);
+  }
+
   private check(): void {
     if (this.position % CHECK_EVERY !== 0) return;
-    this.codec.check(this.position);
-    this.replayer.event(
-      this.codec,
-      () =>
+    this.codec!.check(this.position);
+    if (!this.replayer.matches(this.codec!.out))
+      this.replayer.differs(
+        this.codec!,
         `the calls since event ${this.position - CHECK_EVERY} were the recorded ones, but not the instructions between them`,
-    );
+      );
   }
 }

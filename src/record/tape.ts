@@ -3,6 +3,7 @@ import type { CorePort } from '../../kernel/coredump/settings.ts';
 import type { HostOutput } from '../../kernel/fs/dev/host-stream.ts';
 import type { HostFs } from '../../kernel/fs/host-port.ts';
 import type { HostTerminal } from '../../kernel/fs/tty/host-port.ts';
+import type { Clock } from '../../kernel/ports.ts';
 import type { NetStack } from '../../kernel/net/stack.ts';
 import type { EventCount } from '../machine/event-count.ts';
 import type { Place } from '../machine/loop.ts';
@@ -25,8 +26,7 @@ export interface TapeLoop {
 export interface Tape {
   /** Sees every event of the machine. */
   readonly log: EventCount;
-  /** Monotonic nanoseconds. */
-  attach(loop: TapeLoop, time: () => number): void;
+  attach(loop: TapeLoop, clock: Clock): void;
   /** `open` is not called when replaying. */
   folder(open: () => Folder): Folder;
   files(real: HostFs): HostFs;

@@ -15,6 +15,7 @@ export { UnicornA64Cpu } from './unicorn/a64.ts';
 export { X86Cpu, type X86CpuOptions } from './x86-cpu.ts';
 export { X86Regs } from './x86-regs.ts';
 export type { TaskRegs } from './regs.ts';
+export { freedBytes } from './memory/ram-image.ts';
 export { Memory } from './memory/memory.ts';
 export { PageTable, OutOfMemory } from './memory/page-table.ts';
 export { EXIT } from './layout.ts';

@@ -41,6 +41,7 @@ export type { RegisterName, Registers } from './machine/registers.ts';
 export type { Arch } from '../kernel/ports.ts';
 export type { FsLike } from './host/host-fs.ts';
 export type { Snapshot } from './timeline/snapshots.ts';
+export { Timeline, TimelineError, type TimelineOptions } from './timeline/timeline.ts';
 export type { ExitStatus } from './machine/status.ts';
 export type { Injection } from '../kernel/inject/rule.ts';
 /** Traces as strace prints them: give one to `BootOptions.tracer`, call `finish` at the end. */

@@ -116,3 +116,15 @@ function equal(i32: Int32Array, at: number, page: Int32Array | null): boolean {
   for (let i = 0; i < WORDS; i++) if (i32[at + i] !== page[i]) return false;
   return true;
 }
+
+/** Bytes that are given up with an image while these others remain. */
+export function freedBytes(image: RamImage, others: readonly RamImage[]): number {
+  let bytes = 0;
+  image.chunks.forEach((chunk, n) => {
+    if (chunk === null || others.some((o) => o.chunks[n] === chunk)) return;
+    chunk.pages.forEach((page, k) => {
+      if (page !== null && !others.some((o) => o.chunks[n]?.pages[k] === page)) bytes += FRAME;
+    });
+  });
+  return bytes;
+}

@@ -107,6 +107,8 @@ export class Machine {
   private timeLimit: number;
   private inLoop = false;
   private snapshots: Snapshots | null = null;
+  private readonly resters = new Set<() => void>();
+  private resting = false;
 
   /**
    * Boots a machine with the program loaded and nothing executed yet. Throws BootError when the program, a mount or a
@@ -340,7 +342,8 @@ export class Machine {
    * comes later is there again after `restore`, at once. Throws Error while the machine runs, and on cpu cores that cannot.
    */
   snapshot(): Snapshot {
-    if (this.running) throw new Error('the machine is running: take snapshots between run, runTo and step');
+    if (this.running && !this.resting)
+      throw new Error('the machine is running: take snapshots between run, runTo and step, or in onRest');
     const { instructions, rounds } = this;
     return this.saved().take({ instructions, rounds, position: this.count?.position ?? null });
   }
@@ -350,8 +353,29 @@ export class Machine {
     if (this.running) throw new Error('the machine is running: restore between run, runTo and step');
     if (this.disposed) throw new Error('the machine was disposed of');
     this.saved().restore(s);
-    this.stopRequested = false;
+    if (this.count) this.count.target = Infinity;
+    this.stopRequested = this.livelocked = false;
     this.watch();
+  }
+
+  /**
+   * Calls `callback` whenever a run begins and every few milliseconds while it goes on, between two instructions, when
+   * snapshots can be taken. Returns what ends it.
+   */
+  onRest(callback: () => void): () => void {
+    this.resters.add(callback);
+    return () => this.resters.delete(callback);
+  }
+
+  private rest(): void {
+    this.resting = true;
+    for (const f of this.resters) f();
+    this.resting = false;
+  }
+
+  /** A run of it is a function of its inputs, all of which it was given at boot. */
+  get deterministic(): boolean {
+    return this.replayer !== null || (this.kernel.options.seeded && this.virtual !== null);
   }
 
   private saved(): Snapshots {
@@ -656,6 +680,7 @@ export class Machine {
       while (this.kernel.exitStatus === null && !done()) {
         if (this.stopRequested) throw new StoppedError();
         this.replayEnd();
+        if (this.resters.size > 0) this.rest();
         this.kicked = false;
         const end = this.runLoop(SLICE_MS);
         if (this.virtual !== null && this.virtual.monotonic() > this.timeLimit) this.timeIsOver();

@@ -124,35 +124,38 @@ export function hostOutput(output: Output): HostOutput {
   };
 }
 
+/** What was written, and what before it: snapshots hold one and have it all. */
+interface Written {
+  readonly bytes: Uint8Array;
+  readonly before: Written | null;
+  /** In all. */
+  readonly length: number;
+}
+
 /** Collects what is written, for callers that want text at the end. */
 export class Capture {
-  private readonly chunks: Uint8Array[] = [];
+  private last: Written | null = null;
+
   /** Bytes kept so far. */
-  length = 0;
+  get length(): number {
+    return this.last?.length ?? 0;
+  }
 
   readonly write = (bytes: Uint8Array): void => {
-    this.chunks.push(bytes.slice()); // guest memory: it changes
-    this.length += bytes.length;
+    const { last, length } = this;
+    this.last = { bytes: bytes.slice(), before: last, length: length + bytes.length }; // guest memory: it changes
   };
 
-  /** It only grows: how much there is says it all. */
-  saveState(previous: unknown): { chunks: number; length: number } {
-    const { length, chunks } = this;
-    const same = previous as { chunks: number; length: number } | undefined;
-    return same?.length === length ? same : { chunks: chunks.length, length };
+  saveState(): unknown {
+    return this.last;
   }
-  restoreState(state: { chunks: number; length: number }): void {
-    this.chunks.length = state.chunks;
-    this.length = state.length;
+  restoreState(state: unknown): void {
+    this.last = state as Written | null;
   }
 
   bytes(): Uint8Array {
     const out = new Uint8Array(this.length);
-    let at = 0;
-    for (const c of this.chunks) {
-      out.set(c, at);
-      at += c.length;
-    }
+    for (let w = this.last; w !== null; w = w.before) out.set(w.bytes, w.length - w.bytes.length);
     return out;
   }
 

@@ -80,6 +80,14 @@ export class ObjectGraph {
     }
   }
 
+  /** Bytes that are given up with an image while these others remain, about. */
+  static freed(image: GraphImage, others: readonly GraphImage[]): number {
+    const kept = new Set(others.flatMap((o) => o.records));
+    let bytes = image.records.length * 8;
+    for (const r of image.records) if (!kept.has(r)) bytes += sizeOf(r);
+    return bytes;
+  }
+
   /** How many objects of which classes an image has, for people. */
   static census(image: GraphImage): Map<string, number> {
     const classes = new Map<string, number>();

@@ -1,5 +1,5 @@
 /** Whole machines, saved and put back within the process. */
-import type { CpuCore, CpuState } from '../../cpu/index.ts';
+import { freedBytes, type CpuCore, type CpuState } from '../../cpu/index.ts';
 import { ObjectGraph, type GraphImage } from './object-graph.ts';
 
 /** A machine at one moment, for `Machine.restore`. Opaque. It can be restored any number of times, into its own machine. */
@@ -68,6 +68,16 @@ export class Snapshots {
     this.graph.put(s.graph);
     this.cpu.load(s.cpu);
     this.last = s.cpu;
+  }
+
+  /** Bytes that are given up with a snapshot, about, when those taken next before and after it stay. */
+  static freed(s: Snapshot, ...others: readonly (Snapshot | undefined)[]): number {
+    const { graph, cpu } = s as SavedMachine;
+    const kept = others.filter((o): o is SavedMachine => o !== undefined);
+    return (
+      ObjectGraph.freed(graph, kept.map((o) => o.graph)) +
+      freedBytes(cpu.ram, kept.map((o) => o.cpu.ram))
+    ); // prettier-ignore
   }
 
   /** Objects of which classes a snapshot holds, for people. */

@@ -1,0 +1,119 @@
+/** Any event of a run can be gone to, and the machine is what it was then. */
+import { describe, expect, it } from 'vitest';
+import { Machine, Timeline, TimelineError, type BootOptions } from '../../src/index.ts';
+import { guestPath } from '../support/guests.ts';
+
+const boot = (name: string, arch = 'x86_64', more: Partial<BootOptions> = {}): Promise<Machine> =>
+  Machine.boot({ program: guestPath(name, arch)!, argv: [name], seed: 3, countEvents: true, ...more });
+
+/** What a machine looks like from outside. */
+function look(m: Machine): unknown {
+  const tasks = m.tasks.map((t) => ({ ...t, regs: m.status === null ? { ...m.regs(t.tid) } : null }));
+  return {
+    position: m.position, instructions: m.stats.instructions, rounds: m.rounds, memory: m.stats.memory, tasks,
+    stdout: m.stdout, status: m.status,
+  }; // prettier-ignore
+}
+
+/** Moments of a run nobody went back in, at each of some events. */
+async function moments(m: Machine, every: number): Promise<Map<number, unknown>> {
+  const seen = new Map<number, unknown>();
+  for (let n = every; m.status === null; n += every) {
+    await m.runTo(n);
+    seen.set(m.position, look(m));
+  }
+  m.dispose();
+  return seen;
+}
+
+describe.each([
+  ['threads-musl', 'x86_64', 37],
+  ['signals', 'aarch64', 41],
+  ['procs', 'x86_64', 29],
+] as const)('%s on %s', (name, arch, every) => {
+  it('is at any of its events what it was the first time', async () => {
+    const seen = await moments(await boot(name, arch), every);
+    const m = await boot(name, arch);
+    const timeline = new Timeline(m);
+    const end = await timeline.goto(Infinity);
+    expect(timeline.end).toBe(end);
+    expect(look(m)).toEqual(seen.get(end));
+    const places = [...seen.keys()];
+    // Far and near, back and forth.
+    for (let i = 0; i < 12; i++) {
+      const n = places[(i * 7) % places.length];
+      expect(await timeline.goto(n)).toBe(n);
+      expect(look(m)).toEqual(seen.get(n));
+    }
+    m.dispose();
+  });
+});
+
+describe('a timeline', () => {
+  it('goes back event by event, and forward again', async () => {
+    const m = await boot('racy-musl');
+    const timeline = new Timeline(m);
+    const end = await timeline.goto(Infinity);
+    const before: unknown[] = [];
+    while (timeline.position > end - 30) {
+      const from = timeline.position;
+      expect(await timeline.back()).toBeLessThan(from);
+      before.push(look(m));
+    }
+    // Forward from the last of them: the same moments in the other order.
+    for (let then = before.pop(); then !== undefined; then = before.pop()) {
+      expect(look(m)).toEqual(then);
+      await timeline.forward();
+    }
+    expect(await timeline.forward(1000)).toBe(end);
+    expect(await timeline.back(1e9)).toBe(timeline.start);
+    await expect(timeline.goto(-1)).rejects.toThrow('before the timeline');
+    m.dispose();
+  });
+
+  it('keeps to its memory', async () => {
+    const m = await boot('threads');
+    await m.runTo(50);
+    const memory = 2 * m.snapshot().bytes + 400_000;
+    const timeline = new Timeline(m, { memory });
+    for (let n = 60; m.status === null; n += 10) {
+      await timeline.goto(n);
+      expect(timeline.saved.bytes <= memory || timeline.saved.moments <= 4).toBe(true);
+    }
+    expect(await timeline.goto(55)).toBe(55);
+    m.dispose();
+  });
+
+  it('can be changed: another future begins', async () => {
+    const m = await boot('signals');
+    const timeline = new Timeline(m);
+    await timeline.goto(Infinity);
+    const { stdout } = m;
+    await timeline.goto(20);
+    m.kill('SIGKILL');
+    timeline.forget();
+    const end = await timeline.goto(Infinity);
+    expect(m.status).toEqual({ code: null, signal: 'SIGKILL', status: 137 });
+    expect(end).toBeLessThan(40);
+    expect(stdout.length).toBeGreaterThan(m.stdout.length);
+    // The past is what it was.
+    await timeline.back(5);
+    expect(m.status).toBeNull();
+    m.dispose();
+  });
+
+  it('notices that a run is another one', async () => {
+    const m = await boot('signals');
+    const timeline = new Timeline(m);
+    for (const n of [20, 21, 20]) await timeline.goto(n);
+    m.kill('SIGKILL');
+    await expect(timeline.goto(21)).rejects.toThrow(TimelineError);
+    m.dispose();
+  });
+
+  it('needs a machine that does the same again', async () => {
+    const m = await boot('hello', 'x86_64', { seed: undefined });
+    expect(() => new Timeline(m)).toThrow('give BootOptions.seed');
+    m.dispose();
+  });
+});

@@ -68,6 +68,18 @@ async function buildCompilers(ifStale) {
   }
 }
 
+/** The thread that runs schedules for `ring3 explore`. */
+async function buildExploreThread() {
+  await build({
+    ...minified,
+    format: 'cjs',
+    entryPoints: ['src/host/explore-thread.ts'],
+    outfile: 'dist/explore-thread.cjs',
+    define: { 'import.meta.url': '__ring3Url' },
+    banner: { js: "const __ring3Url = require('node:url').pathToFileURL(__filename).href;" },
+  });
+}
+
 const minified = { ...common, minify: true, keepNames: false, legalComments: 'none' };
 
 /** The command line: a plain script, which a code cache can be made of, and a small module that starts it. */
@@ -111,6 +123,7 @@ async function buildBundles(ifStale) {
   const fresh = (out) => ifStale && existsSync(out) && statSync(out).mtimeMs > sources;
   if (!fresh('dist/cli.cjs')) await buildCli();
   if (!fresh('dist/index.js')) await buildLibrary();
+  if (!fresh('dist/explore-thread.cjs')) await buildExploreThread();
 }
 
 const ifStale = process.argv.includes('--if-stale');

@@ -14,6 +14,7 @@
 static pthread_mutex_t apples = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t pears = PTHREAD_MUTEX_INITIALIZER;
 static volatile int counter;
+static char note[64];
 
 static long futex(volatile int *at, int op, int value) {
   return syscall(SYS_futex, at, op, value, NULL, NULL, 0);
@@ -27,7 +28,6 @@ static void *count(void *x) {
 
 /* Whoever publishes between the look at `ready` and the look at `word` wakes nobody. */
 static volatile int ready, word;
-static char note[64];
 static void *consume(void *x) {
   if (!ready) {
     snprintf(note, sizeof note, "nothing yet, word %d", word);
@@ -42,9 +42,10 @@ static void *produce(void *x) {
   return x;
 }
 
-/* Opposite orders, held for a moment only. */
+/* Opposite orders, held for a moment. */
 static void *apples_first(void *x) {
   pthread_mutex_lock(&apples);
+  snprintf(note, sizeof note, "apples, then %s", "pears");
   pthread_mutex_lock(&pears);
   counter++;
   pthread_mutex_unlock(&pears);
@@ -53,6 +54,7 @@ static void *apples_first(void *x) {
 }
 static void *pears_first(void *x) {
   pthread_mutex_lock(&pears);
+  snprintf(note, sizeof note, "pears, then %s", "apples");
   pthread_mutex_lock(&apples);
   counter++;
   pthread_mutex_unlock(&apples);
@@ -64,8 +66,11 @@ static void *pears_first(void *x) {
 static int value = 7;
 static int *volatile shared = &value;
 static void *use(void *x) {
-  for (int i = 0; i < 100; i++)
-    if (shared) counter += *shared;
+  for (int i = 0; i < 5; i++)
+    if (shared) {
+      snprintf(note, sizeof note, "round %d", i);
+      counter += *shared;
+    }
   return x;
 }
 static void *drop(void *x) {

@@ -3,6 +3,7 @@ import type { RecordArgs } from './record.ts';
 import type { ReplayArgs } from './replay.ts';
 import { type MachineArgs, machineOptions } from './machine-options.ts';
 import { optionHelp, type OptionSpec } from './options.ts';
+import type { ExploreArgs } from './explore.ts';
 import type { StraceArgs } from './strace-options.ts';
 
 export const HELP = `ring3 runs Linux programs (x86_64 and aarch64 ELF) in Node.js.
@@ -12,6 +13,7 @@ Usage:
   ring3 strace [OPTIONS] PROG [ARGS...]   run it and show its system calls, with strace's options and text
   ring3 record -o FILE [OPTIONS] PROG     run it, and write down all that happens
   ring3 replay [OPTIONS] FILE             run it again exactly so, anywhere, with nothing from outside
+  ring3 explore [OPTIONS] PROG [ARGS...]  run it under many schedules: find crashes, hangs and races
   ring3 syscalls [--markdown]             which system calls there are, and how complete each is
   ring3 quirks [--personality P]          in what the personality starry differs from Linux
   ring3 preflight [--root DIR] PROG       what PROG would need that is not there: files, calls, processor
@@ -59,6 +61,15 @@ export const replayHelp = (specs: readonly OptionSpec<ReplayArgs>[]): string =>
 Runs what 'ring3 record' wrote to FILE again, without touching the host: no file, port or input. What the guest does is
 compared with the recording event by event. Exit status: the guest's own; 0 when the replay stops before the guest does
 (--to, or the recording ends); 125 when it differs from the recording, or the guest deadlocked.
+
+${optionHelp(specs)}
+`;
+
+export const exploreHelp = (specs: readonly OptionSpec<ExploreArgs>[]): string =>
+  `Usage: ring3 explore [OPTIONS] PROG [ARGS...]
+
+Runs PROG under many schedules and tells of crashes, hangs, and exit statuses and outputs that differ from what most runs
+give; of each the shortest schedule that shows it, and the command that repeats it. Exit status: 1 when something was found.
 
 ${optionHelp(specs)}
 `;

@@ -2,6 +2,7 @@
 import { VERSION } from '../version.ts';
 import { checkCommand } from './check.ts';
 import { diffCommand } from './diff.ts';
+import { exploreCommand } from './explore.ts';
 import { HELP } from './help.ts';
 import { UsageError } from './options.ts';
 import { preflightCommand } from './preflight.ts';
@@ -34,6 +35,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return await recordCommand(rest);
     case 'replay':
       return await replayCommand(rest);
+    case 'explore':
+      return await exploreCommand(rest);
     case 'syscalls':
       say(1, syscallsCommand(rest));
       return 0;
@@ -65,7 +68,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case '-h':
       if (['run', 'strace', 'record', 'replay', 'syscalls', 'preflight', 'quirks'].includes(rest[0]))
         return await main([rest[0], '--help']);
-      if (rest[0] === 'check' || rest[0] === 'diff') return await main([rest[0], '--help']);
+      if (['check', 'diff', 'explore'].includes(rest[0])) return await main([rest[0], '--help']);
       if (rest.length > 0) throw new UsageError(`no help on '${rest[0]}'; 'ring3 help' shows what there is`);
       say(1, HELP);
       return 0;

@@ -175,33 +175,20 @@ function environment(args: MachineArgs, terminal: boolean): Record<string, strin
 }
 
 /** Runs a program as the options say. `record`: takes a recording of it. */
-export async function execute(
-  args: MachineArgs,
-  command: readonly string[],
-  tracer: Strace | null,
-  record: RecordingSink | null = null,
-): Promise<number> {
+/** What the machine is booted with, but for its standard streams and who watches. */
+export function bootOptions(args: MachineArgs, command: readonly string[], terminal: boolean): BootOptions {
   const name = command.length === 0 ? '' : command[0];
   const user = args.user === null ? null : parseUser(args.user);
   const program = args.root === null ? readProgram(name, true) : null;
-  const flush = (): void => tracer?.flush();
-  const terminal = HostTerminal.open(flush);
-  if (args.dumpRegions !== null && !/^(lockstep:)?jit/.test(args.cpu))
-    throw new UsageError(`--dump-regions shows what is compiled, and --cpu ${args.cpu} compiles nothing`);
-  const dump = args.dumpRegions === null ? null : openDump(args.dumpRegions);
-  const options: BootOptions = {
+  return {
     program: program ? program.bytes : name,
     ...(program
       ? { path: name.includes('/') ? name : program.path, hostPath: program.path, mode: program.mode }
       : { root: args.root! }),
     argv: [args.argv0 ?? name, ...command.slice(1)],
-    setEnv: environment(args, terminal !== null),
+    setEnv: environment(args, terminal),
     ...(args.workdir === null && args.root !== null ? {} : { cwd: args.workdir ?? process.cwd() }),
     ...(user === null ? {} : { uid: user[0], gid: user[1] }),
-    terminal,
-    inheritStdin: true,
-    stdout: fdOutput(1, flush),
-    stderr: fdOutput(2, flush),
     mounts: args.mounts,
     rootReadWrite: args.readWrite,
     publish: args.publish,
@@ -209,8 +196,6 @@ export async function execute(
     aslr: args.aslr,
     limits: { ...(args.maxMemory === null ? {} : { memory: args.maxMemory }) },
     cpu: args.cpu,
-    stats: args.stats,
-    ...(dump === null ? {} : { onRegion: (listing: string) => void writeSync(dump, `${listing}\n`) }),
     personality: args.personality,
     quirks: args.quirks,
     noQuirks: args.noQuirks,
@@ -222,6 +207,29 @@ export async function execute(
     ...(args.hostname === null ? {} : { hostname: args.hostname }),
     ...(args.cpus === null ? {} : { cpus: args.cpus }),
     inject: args.inject,
+  };
+}
+
+export async function execute(
+  args: MachineArgs,
+  command: readonly string[],
+  tracer: Strace | null,
+  record: RecordingSink | null = null,
+): Promise<number> {
+  const flush = (): void => tracer?.flush();
+  // Under a schedule all is as ring3 explore saw it: streams that are no terminals.
+  const terminal = args.schedule === null ? HostTerminal.open(flush) : null;
+  if (args.dumpRegions !== null && !/^(lockstep:)?jit/.test(args.cpu))
+    throw new UsageError(`--dump-regions shows what is compiled, and --cpu ${args.cpu} compiles nothing`);
+  const dump = args.dumpRegions === null ? null : openDump(args.dumpRegions);
+  const options: BootOptions = {
+    ...bootOptions(args, command, terminal !== null),
+    terminal,
+    inheritStdin: true,
+    stdout: fdOutput(1, flush),
+    stderr: fdOutput(2, flush),
+    stats: args.stats,
+    ...(dump === null ? {} : { onRegion: (listing: string) => void writeSync(dump, `${listing}\n`) }),
     ...(tracer === null ? {} : { tracer }),
     ...(record === null ? {} : { record }),
     report: (line) => {

@@ -64,6 +64,8 @@ function stuckCause(stuck: Map<number, TaskReport>): Cause {
   const rank = (t: TaskReport): number =>
     changedWord(t) ? 0 : t.waits.some((w) => w.type === 'futex') ? 1 : 2;
   const root = [...roots].sort((a, b) => rank(a) - rank(b) || a.tid - b.tid)[0];
+  const locked = roots.filter((r) => heldLock(r) !== undefined);
+  if (locked.includes(root)) return locksCause(locked, stuck.size);
   const cause = rootCause(root, [...stuck.values()]);
   const also = roots.length - 1;
   const like = roots.filter((r) => r !== root).map((r) => r.tid);
@@ -174,6 +176,29 @@ const changedWord = (t: TaskReport): FutexWait | undefined =>
     (w): w is FutexWait =>
       w.type === 'futex' && w.owner === null && w.value !== null && w.expected !== null && w.value !== w.expected,
   ); // prettier-ignore
+
+/** The word of a normal mutex of musl that is taken and waited for: EBUSY, and that there are waiters. */
+const MUSL_TAKEN = 0x80000010;
+
+/** It sleeps on a lock that does not say who holds it. */
+const heldLock = (t: TaskReport): FutexWait | undefined =>
+  t.waits.find(
+    (w): w is FutexWait =>
+      w.type === 'futex' && w.owner === null && w.endOf === null && w.value === MUSL_TAKEN && w.expected === MUSL_TAKEN,
+  ); // prettier-ignore
+
+function locksCause(tasks: readonly TaskReport[], stuck: number): Cause {
+  const parts = tasks.slice(0, 4).map((t) => `${who(t)} on the lock at ${placeText(heldLock(t)!)}`);
+  if (tasks.length > 4) parts.push(`${tasks.length - 4} more`);
+  const rest = stuck - tasks.length;
+  const waiting = rest > 0 ? `; ${rest} more ${rest > 1 ? 'wait' : 'waits'} in vain with ${tasks.length > 1 ? 'them' : 'it'}` : ''; // prettier-ignore
+  const says = tasks.length > 1 ? 'these locks do not say who holds them' : 'it does not say who holds it';
+  return {
+    verdict: 'deadlock',
+    cause: `deadlock: nobody is left who could unlock what others sleep on: ${list(parts)} (${says})${waiting}`,
+    involved: tasks.map((t) => t.tid),
+  };
+}
 
 function rootCause(t: TaskReport, stuck: readonly TaskReport[]): Cause {
   const involved = [t.tid];

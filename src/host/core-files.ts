@@ -22,7 +22,7 @@ export interface CoreFiles<Isa> {
 }
 
 /** Beside the bundle, or in dist/ when running from the sources. */
-function find(name: string): string {
+export function find(name: string): string {
   for (const dir of ['./', '../../dist/']) {
     const path = fileURLToPath(new URL(dir + name, import.meta.url));
     if (existsSync(path)) return path;

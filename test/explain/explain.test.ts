@@ -20,6 +20,7 @@ const MUTEX = /^deadlock: 1001 \(\S+\) and 1002 \(\S+\) wait for each other: 100
 
 const CAUSES: readonly (readonly [how: string, cause: RegExp, libcs: readonly string[]])[] = [
   ['circle', MUTEX, ['glibc']],
+  ['circle', /^deadlock: nobody is left who could unlock what others sleep on: 1001 \(\S+\) on the lock at 0x[0-9a-f]+ \(pears\+0x4\) and 1002 \(\S+\) on the lock at 0x[0-9a-f]+ \(apples\+0x4\) \(these locks do not say who holds them\); 1 more waits in vain with them$/, ['musl']],
   ['circle-robust', MUTEX, ['glibc', 'musl']],
   ['circle-pi', MUTEX, ['glibc']],
   ['circle-checked', MUTEX, ['glibc', 'musl']],

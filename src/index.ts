@@ -29,7 +29,14 @@ export type {
 } from './machine/events.ts'; // prettier-ignore
 /** Searching schedules: `explore(scheduleRunner(options), …)`. */
 export { explore } from './explore/explore.ts';
-export type { Exploration, ExploreOptions, Failure, FailureKind, Progress, Runner } from './explore/explore.ts';
+export type {
+  Exploration,
+  ExploreOptions,
+  Failure,
+  FailureKind,
+  Progress,
+  Runner,
+} from './explore/explore.ts';
 export { scheduleRunner, type Outcome, type RunLimits } from './explore/run.ts';
 /** Who waits for what: `Machine.explain`, `DeadlockError.explanation`. */
 export { explanationLines, explanationText } from './explain/text.ts';

@@ -118,12 +118,19 @@ async function buildLibrary() {
   });
 }
 
+/** What tests import beside the library: matchers and assertions. */
+async function buildTesting() {
+  const entryPoints = ['src/testing/vitest.ts', 'src/testing/node-test.ts'];
+  await build({ ...minified, entryPoints, outdir: 'dist', external: ['vitest'] });
+}
+
 async function buildBundles(ifStale) {
   const sources = Math.max(...['src', 'kernel', 'loader', 'cpu'].map(newest));
   const fresh = (out) => ifStale && existsSync(out) && statSync(out).mtimeMs > sources;
   if (!fresh('dist/cli.cjs')) await buildCli();
   if (!fresh('dist/index.js')) await buildLibrary();
   if (!fresh('dist/explore-thread.cjs')) await buildExploreThread();
+  if (!fresh('dist/vitest.js')) await buildTesting();
 }
 
 const ifStale = process.argv.includes('--if-stale');

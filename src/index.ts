@@ -50,6 +50,13 @@ export type { FsLike } from './host/host-fs.ts';
 export type { Snapshot } from './timeline/snapshots.ts';
 export { Timeline, TimelineError, type TimelineOptions } from './timeline/timeline.ts';
 export type { ExitStatus } from './machine/status.ts';
+export { EnterStop, ExitStop, ParkStop, type ResultValue } from './step/stops.ts';
+export { type CallHook, NotReachedError, type StepOptions } from './step/stepper.ts';
+export { normaliseTrace, TraceRecorder, type TraceRecorderOptions } from './testing/trace.ts';
+export type { CallNames, TaskChoice } from './step/filter.ts';
+export type { ArgsFor } from './step/arguments.ts';
+export type { SyscallArgs, SyscallName } from '../kernel/syscall/table.ts';
+export type { Decoded, Named } from '../kernel/trace/values.ts';
 export type { Injection } from '../kernel/inject/rule.ts';
 /** Traces as strace prints them: give one to `BootOptions.tracer`, call `finish` at the end. */
 export { Strace, type StraceOptions } from '../kernel/trace/strace.ts';

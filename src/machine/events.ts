@@ -77,6 +77,8 @@ export function enterEvent(t: Task): EnterEvent {
 export class EventTracer implements Tracer {
   readonly format: TraceFormat = DEFAULT_FORMAT;
   private readonly emit: (e: MachineEvent) => void;
+  /** Calls to tell of, asked at their entry; null: all. */
+  only: ((t: Task) => boolean) | null = null;
   /** Entry texts of the calls under way. */
   private readonly entered = new Map<Task, EnterEvent>();
 
@@ -85,6 +87,7 @@ export class EventTracer implements Tracer {
   }
 
   enter(t: Task): void {
+    if (this.only !== null && !this.only(t)) return;
     const event = enterEvent(t);
     this.entered.set(t, event);
     this.emit(event);

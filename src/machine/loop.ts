@@ -69,6 +69,8 @@ export class Loop {
   private clockAt = 0;
   /** A system call that a hook held back. */
   private pending: Task | null = null;
+  /** Tasks whose calls were held back and which may not run now (Scheduler.only); null: none. */
+  private shelved: Set<Task> | null = null;
   /** A task that was ready to run when the loop had to stop. */
   private prepared: Task | null = null;
   /** Instructions the prepared task did before its debugger stopped it: they count when its run is over. */
@@ -96,6 +98,11 @@ export class Loop {
     return end;
   }
 
+  /** The task that is held at a call it has not begun. */
+  get held(): Task | null {
+    return this.pending;
+  }
+
   /** Where it stands while it does not run. */
   get place(): Place {
     return this.pending ? PLACE.call : this.prepared ? PLACE.prepared : PLACE.between;
@@ -109,7 +116,8 @@ export class Loop {
     if (this.pending) {
       const t = this.pending;
       this.pending = null;
-      if (this.serve(t)) return 'stopped';
+      if (scheduler.only !== null && !scheduler.only(t)) (this.shelved ??= new Set()).add(t);
+      else if (this.serve(t)) return 'stopped';
     }
     for (;;) {
       if (kernel.exitStatus !== null) return 'over';
@@ -144,6 +152,14 @@ export class Loop {
           continue;
         }
         this.rounds++;
+      }
+      if (this.shelved !== null && this.shelved.has(t)) {
+        this.shelved.delete(t);
+        if (this.shelved.size === 0) this.shelved = null;
+        if (t.group.groupExit === null) {
+          if (this.serve(t)) return 'stopped';
+          continue;
+        }
       }
       if (this.begun > 0 && t.group.groupExit !== null) this.endRun(t);
       if (this.begun === 0 && !kernel.prepareUser(t)) {

@@ -12,6 +12,9 @@ import type { VirtualClock } from '../host/clock.ts';
 import { SeededEntropy } from '../host/entropy.ts';
 import type { InputPump } from '../host/input.ts';
 import { breathe, sleep } from '../host/wait.ts';
+import type { CallNames, NamesIn, TaskChoice } from '../step/filter.ts';
+import type { EnterStop, ExitStop, ParkStop } from '../step/stops.ts';
+import { type CallHook, type StepOptions, Stepper, type Wanted } from '../step/stepper.ts';
 import { Tampering } from '../step/tampering.ts';
 import { assemble, type Assembly } from './assemble.ts';
 import { LockstepDifference, type CompilerStats } from '../../cpu/index.ts';
@@ -26,7 +29,14 @@ import { DeadlockError, InternalError, LivelockError, StoppedError, TimeLimitErr
 import { Snapshots, type Snapshot } from '../timeline/snapshots.ts';
 import { undefinedInstructionReporter } from './undefined-instruction.ts';
 import { EventCount } from './event-count.ts';
-import { enterEvent, EventTracer, type Listeners, type MachineEvent, TracerList } from './events.ts';
+import {
+  enterEvent,
+  EventTracer,
+  type Listeners,
+  type MachineEvent,
+  type SignalEvent,
+  TracerList,
+} from './events.ts';
 import { readGuestFile, writeGuestFile } from './guest-files.ts';
 import type { Loop, LoopEnd } from './loop.ts';
 import type { BootOptions, FileContent, ReplayOptions } from './options.ts';
@@ -82,6 +92,9 @@ export class Machine {
   private readonly tampering: Tampering;
   private readonly recorder: Recorder | null;
   private readonly replayer: Replayer | null;
+  private readonly stepper: Stepper;
+  /** What `steps` are wanted; null: all. */
+  private wanted: Wanted | null = null;
   /** Steps seen and not yet handed out. */
   private readonly steps: MachineEvent[] = [];
   private debugging: Debugger | null = null;
@@ -142,6 +155,13 @@ export class Machine {
     this.tampering = new Tampering(this.kernel, () =>
       assembly.seed === undefined ? this.kernel.entropy : new SeededEntropy(`inject ${assembly.seed}`),
     );
+    this.stepper = new Stepper({
+      machine: this,
+      kernel: this.kernel,
+      loop: this.loop,
+      tampering: this.tampering,
+      next: (wanted, done) => this.nextEvent(wanted, done),
+    });
     for (const what of options.inject ?? []) this.tampering.inject(what);
     this.loop.hooks.ran = (n) => {
       this.instructions += n;
@@ -178,18 +198,69 @@ export class Machine {
    * Runs to the next event: a call's entry (before the kernel acts: memory and registers may be changed) or its exit, a
    * signal, the end of a task; `end` when the machine is over, as often as it is asked.
    */
-  async step(): Promise<MachineEvent> {
-    if (this.steps.length === 0 && this.status === null) {
+  async step(): Promise<MachineEvent>;
+  /** The same of one task while nobody else runs; a ParkStop when it sleeps and cannot go on alone. */
+  async step(options: { readonly task: number }): Promise<MachineEvent | ParkStop>;
+  async step(options?: { readonly task: number }): Promise<MachineEvent | ParkStop> {
+    return options ? await this.stepper.stepAlone(options.task) : (await this.nextEvent(null))!;
+  }
+
+  private async nextEvent(wanted: Wanted | null, done = (): boolean => false): Promise<MachineEvent | null> {
+    while (this.steps.length > 0) {
+      const e = this.steps.shift()!; // something that happened at the same time as what was told last
+      if (wanted === null || wanted.other(e)) return e;
+    }
+    if (this.status === null) {
       this.stepping = true;
+      this.wanted = wanted;
       this.watch();
       try {
-        await this.drive(() => this.steps.length > 0);
+        await this.drive(() => this.steps.length > 0 || done() || this.stepper.stuckAlone());
       } finally {
         this.stepping = false;
+        this.wanted = null;
         this.watch();
       }
     }
-    return this.steps.shift() ?? { type: 'end', status: this.status! };
+    return this.steps.shift() ?? (this.status === null ? null : { type: 'end', status: this.status });
+  }
+
+  /**
+   * Runs to the next call of these names and stops at its entry: arguments, memory and registers may be changed, the call
+   * skipped. Throws NotReachedError when the program ends first, DeadlockError when nothing can run any more.
+   */
+  async nextSyscall<const F extends CallNames>(
+    names?: F,
+    options?: StepOptions<NamesIn<F>, EnterStop<NamesIn<F>>>,
+  ): Promise<EnterStop<NamesIn<F>>> {
+    return await this.stepper.nextSyscall(names, options);
+  }
+
+  /** Runs until a call of these names has returned; its result may be changed. Throws as `nextSyscall`. */
+  async nextExit<const F extends CallNames>(
+    names?: F,
+    options?: StepOptions<NamesIn<F>, ExitStop<NamesIn<F>>>,
+  ): Promise<ExitStop<NamesIn<F>>> {
+    return await this.stepper.nextExit(names, options);
+  }
+
+  /** Runs until a signal ("SIGUSR1"; any unless given) is acted on. Throws as `nextSyscall`. */
+  async nextSignal(signal?: string, who?: TaskChoice): Promise<SignalEvent> {
+    return await this.stepper.nextSignal(signal, who);
+  }
+
+  /** Steps until `predicate` holds for an event, and returns it. Throws as `nextSyscall`. */
+  async until(predicate: (e: MachineEvent) => boolean): Promise<MachineEvent> {
+    return await this.stepper.until(predicate);
+  }
+
+  /** Calls handlers at calls of these names, however the machine is run; they may change the call. Returns what ends it. */
+  hook<const F extends CallNames>(
+    names: F | undefined,
+    handlers: CallHook<NamesIn<F>>,
+    who?: TaskChoice,
+  ): () => void {
+    return this.stepper.hook(names, handlers, who);
   }
 
   /**
@@ -627,6 +698,7 @@ export class Machine {
     const list: Tracer[] = this.userTracer ? [this.userTracer] : [];
     const heard = Object.values(this.listeners).some((s) => s.size > 0);
     if (heard || this.stepping) list.push(this.events);
+    this.events.only = heard || this.wanted === null ? null : (t): boolean => this.wanted!.exit(t);
     if (this.detector !== null) list.push(this.detector);
     const { count } = this;
     if (count) list.push(count);
@@ -636,6 +708,7 @@ export class Machine {
       this.loop.hooks.beforeSyscall = (t) => {
         if (!this.stepping && count!.position + 1 < count!.target) return false;
         readCall(t);
+        if (this.wanted !== null && !this.wanted.enter(t)) return false;
         count?.hold();
         if (this.stepping) this.steps.push(enterEvent(t));
         return true;
@@ -654,7 +727,7 @@ export class Machine {
     if (e.type === 'enter' || e.type === 'exit') for (const f of this.listeners.syscall) f(e);
     else if (e.type === 'signal') for (const f of this.listeners.signal) f(e);
     else for (const f of this.listeners.exit) f(e);
-    if (this.stepping && e.type !== 'enter') {
+    if (this.stepping && e.type !== 'enter' && (this.wanted === null || this.wanted.other(e))) {
       this.steps.push(e);
       this.pause();
     }
@@ -676,6 +749,7 @@ export class Machine {
     if (this.running) throw new Error('the machine is running already');
     if (this.disposed) throw new Error('the machine was disposed of');
     this.running = true;
+    this.stepper.moved();
     try {
       while (this.kernel.exitStatus === null && !done()) {
         if (this.stopRequested) throw new StoppedError();
@@ -686,7 +760,7 @@ export class Machine {
         if (this.virtual !== null && this.virtual.monotonic() > this.timeLimit) this.timeIsOver();
         if (this.livelocked) throw new LivelockError(this.explain());
         if (end === 'slice') await this.breathe();
-        else if (end === 'idle') await this.idle();
+        else if (end === 'idle' && !this.stepper.stuckAlone()) await this.idle();
       }
     } catch (e) {
       this.recorder?.end(

@@ -1,0 +1,55 @@
+/** Which calls a test means: by name, by strace's sets, by pattern, by task, or by what they are called with. */
+import { parseCallSet } from '../../kernel/trace/groups.ts';
+import { syscalls, type SyscallName } from '../../kernel/syscall/table.ts';
+import type { Task } from '../../kernel/task/task.ts';
+
+/** "futex", ["read", "readv"], what `-e trace=` takes ("%file", "!write"), or a pattern of names. */
+export type CallNames = SyscallName | readonly SyscallName[] | `%${string}` | `!${string}` | RegExp;
+
+export interface TaskChoice {
+  /** Only calls of this task (thread id). Others run as they would. */
+  readonly tid?: number;
+  /** Only calls of this process. */
+  readonly pid?: number;
+}
+
+/** The names a filter can let through. */
+export type NamesIn<F> = F extends SyscallName
+  ? F
+  : F extends readonly (infer N extends SyscallName)[]
+    ? N
+    : SyscallName;
+
+/** Says whether a call of this name, made by this task, is meant. Throws RangeError for names there are none of. */
+export function callFilter(
+  names: CallNames | undefined,
+  who: TaskChoice = {},
+): (t: Task, name: string) => boolean {
+  const named = nameFilter(names);
+  const known = new Map<string, boolean>();
+  return (t, name) => {
+    if (who.tid !== undefined && t.tid !== who.tid) return false;
+    if (who.pid !== undefined && t.pid !== who.pid) return false;
+    let is = known.get(name);
+    if (is === undefined) known.set(name, (is = named(name)));
+    return is;
+  };
+}
+
+function nameFilter(names: CallNames | undefined): (name: string) => boolean {
+  if (names === undefined) return () => true;
+  if (names instanceof RegExp)
+    return (name) => new RegExp(names.source, names.flags.replace(/[gy]/g, '')).test(name);
+  const text = typeof names === 'string' ? names : names.join(',');
+  const set = parseCallSet(text, (name) => syscalls.has(name));
+  if (typeof set !== 'function')
+    throw new RangeError(`${set.error}; 'ring3 syscalls' lists the calls there are`);
+  return set;
+}
+
+/** "futex", "read or readv", "a call": for messages. */
+export function filterText(names: CallNames | undefined): string {
+  if (names === undefined) return 'a call';
+  if (names instanceof RegExp) return `a call like ${String(names)}`;
+  return typeof names === 'string' ? names : names.join(' or ');
+}

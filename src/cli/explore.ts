@@ -134,7 +134,9 @@ class Bar {
 
 function report(r: Exploration, args: ExploreArgs, command: readonly string[]): string {
   const ends = r.outcomes === 1 ? 'all end alike' : `${r.outcomes} different ends`;
-  const out = [`${r.runs} schedules, ${ends}; usual: ${r.usual.what}`];
+  const asked = args.seeds + 1;
+  const cut = r.runs < asked ? ` of ${asked} (interrupted)` : '';
+  const out = [`${r.runs}${cut} schedules, ${ends}; usual: ${r.usual.what}`];
   if (r.failures.length === 0) out.push('nothing went wrong');
   for (const f of r.failures) out.push('', ...failureLines(f, r.usual, args, command));
   return `${out.join('\n')}\n`;

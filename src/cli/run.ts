@@ -11,7 +11,8 @@ import { fdOutput, unblocked, writeAll } from '../host/output.ts';
 import { readProgram } from '../host/program.ts';
 import { BootError, DeadlockError, LivelockError } from '../machine/errors.ts';
 import { Machine } from '../machine/machine.ts';
-import type { BootOptions } from '../machine/options.ts';
+import type { BootOptions, Output } from '../machine/options.ts';
+import { OnceOutput } from '../gdb/once-output.ts';
 import type { Explanation } from '../explain/types.ts';
 import { readSchedule } from './schedule-option.ts';
 import { printExplanation, QuitKey } from './explain-keys.ts';
@@ -222,12 +223,17 @@ export async function execute(
   if (args.dumpRegions !== null && !/^(lockstep:)?jit/.test(args.cpu))
     throw new UsageError(`--dump-regions shows what is compiled, and --cpu ${args.cpu} compiles nothing`);
   const dump = args.dumpRegions === null ? null : openDump(args.dumpRegions);
+  // gdb goes back in a run that is the same each time; what went out then does not go out again.
+  const reversible = args.gdb !== null && args.seed !== null;
+  const output = (fd: number): Output =>
+    reversible ? new OnceOutput(fdOutput(fd, flush)) : fdOutput(fd, flush);
   const options: BootOptions = {
     ...bootOptions(args, command, terminal !== null),
     terminal,
     inheritStdin: true,
-    stdout: fdOutput(1, flush),
-    stderr: fdOutput(2, flush),
+    stdout: output(1),
+    stderr: output(2),
+    ...(reversible ? { countEvents: true } : {}),
     stats: args.stats,
     ...(dump === null ? {} : { onRegion: (listing: string) => void writeSync(dump, `${listing}\n`) }),
     ...(tracer === null ? {} : { tracer }),

@@ -158,8 +158,7 @@ export class Debugger {
 
   /** The machine is in another state than a moment ago (a snapshot): everything is set again where it belongs. */
   restored(): void {
-    for (const table of this.applied.keys()) this.cpu.clear(table);
-    this.applied.clear();
+    this.counted = this.countDone = null;
     this.apply();
   }
 

@@ -7,6 +7,7 @@
 import { pathName } from '../../kernel/fs/dentry.ts';
 import { sendSignal, sendToGroup } from '../../kernel/signal/send.ts';
 import { encodeSigInfo } from '../../kernel/signal/siginfo.ts';
+import type { SignalGate } from '../../kernel/signal/gate.ts';
 import type { SigInfo } from '../../kernel/signal/state.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { DEFAULT_FORMAT, type Tracer } from '../../kernel/trace/tracer.ts';
@@ -17,6 +18,7 @@ import { fromBinary } from '../machine/guest-files.ts';
 import type { Machine } from '../machine/machine.ts';
 import { describeTask } from '../machine/waiting.ts';
 import { GdbFiles } from './files.ts';
+import { History } from './history.ts';
 import { librariesXml } from './libraries.ts';
 import { monitor } from './monitor.ts';
 import { binaryOf, fromHex, hexText, PACKET_SIZE, PacketLink, slice, textOfHex, toHex } from './packets.ts';
@@ -45,6 +47,8 @@ type Stop =
   | { readonly kind: 'exec'; readonly t: Task; readonly path: string }
   | { readonly kind: 'exit'; readonly pid: number; readonly code: number | null; readonly signo: number }
   | { readonly kind: 'end' }; // nothing can run
+
+type TaskStop = Extract<Stop, { readonly t: Task }>;
 
 /** How a session was over. */
 export type SessionEnd = 'over' | 'detached' | 'killed';
@@ -89,7 +93,12 @@ export class GdbSession {
   private stop: Stop | null = null;
   /** The stop gdb was told of last. */
   private told: Stop | null = null;
-  private interrupted = false;
+  interrupted = false;
+  newTask: ((t: Task) => void) | null = null;
+  /** Which stops count; null: all. */
+  private filter: ((stop: TaskStop) => boolean) | null = null;
+  private readonly history: History<TaskStop> | null;
+  private stepThread: string = '0';
   private running = false;
   private readonly heldSignals = new Map<Task, SigInfo>();
   /** What becomes of held signals: Linux's number, 0: nothing. */
@@ -97,6 +106,11 @@ export class GdbSession {
   /** Made by gdb: delivered without asking it. */
   private readonly own = new WeakSet<SigInfo>();
   private readonly vforks = new Set<Task>();
+
+  private readonly gate: SignalGate = {
+    held: (t) => this.heldSignals.get(t) ?? null,
+    judge: (t, info) => this.judge(t, info),
+  };
 
   /** `send` takes bytes for gdb as a binary string. */
   constructor(machine: Machine, send: (bytes: string) => void) {
@@ -115,11 +129,9 @@ export class GdbSession {
     this.attached.add(first.pid);
     this.current = first.leader;
     this.stop = this.told = { kind: 'signal', t: first.leader, signo: SIGTRAP };
-    kernel.signalGate = {
-      held: (t) => this.heldSignals.get(t) ?? null,
-      judge: (t, info) => this.judge(t, info),
-    };
+    kernel.signalGate = this.gate;
     machine.debug.follow(this.follower());
+    this.history = machine.deterministic ? new History<TaskStop>(machine, this) : null;
   }
 
   /** Bytes from gdb, as a binary string. */
@@ -134,6 +146,7 @@ export class GdbSession {
   }
 
   private release(): void {
+    this.history?.dispose();
     for (const remove of this.removers.values()) remove();
     for (const w of this.watched.values()) w.remove();
     this.removers.clear();
@@ -156,9 +169,17 @@ export class GdbSession {
 
   // ---- what happens in the guest
 
-  private halt(stop: Stop): void {
+  /** Something to stop at; false when gdb is on its way elsewhere, in the past. */
+  private noticed(stop: Stop): boolean {
+    if (this.filter !== null && !('t' in stop && this.filter(stop))) return false;
     this.stop ??= stop;
-    this.machine.internals.pause();
+    return true;
+  }
+
+  private halt(stop: Stop): boolean {
+    const stops = this.noticed(stop);
+    if (stops) this.machine.internals.pause();
+    return stops;
   }
 
   private interrupt(): void {
@@ -196,12 +217,13 @@ export class GdbSession {
       },
       stopped: () => undefined,
       attached: (parent, child) => {
+        this.newTask?.(child);
         if (!mine(parent) || parent.group === child.group) return;
         const kind = child.vforkDone === null ? 'fork' : 'vfork';
         if (!this.features.has(`${kind}-events`)) return;
+        if (!this.halt({ kind, t: parent, child })) return;
         this.attached.add(child.pid);
         if (kind === 'vfork') this.vforks.add(parent);
-        this.halt({ kind, t: parent, child });
       },
     };
     return {
@@ -210,8 +232,7 @@ export class GdbSession {
         if (!mine(t) || this.calls === null) return false;
         noteCall(t);
         if (!wanted(t)) return false;
-        this.stop ??= { kind: 'call', t, nr: t.nr, returned: false };
-        return true;
+        return this.noticed({ kind: 'call', t, nr: t.nr, returned: false });
       },
     };
   }
@@ -244,8 +265,8 @@ export class GdbSession {
       return decision === info.signo ? info : { signo: decision, code: SI_USER, pid: 0, uid: 0 };
     }
     if (this.passed.has(gdbSignal(info.signo))) return info;
+    if (!this.halt({ kind: 'signal', t, signo: info.signo })) return info;
     this.heldSignals.set(t, info);
-    this.halt({ kind: 'signal', t, signo: info.signo });
     return 'pause';
   }
 
@@ -301,6 +322,62 @@ export class GdbSession {
     this.settle();
     this.stop ??= { kind: 'signal', t: scheduler.current && this.attached.has(scheduler.current.pid) ? scheduler.current : this.tasks()[0], signo: SIGINT };
     return this.tell(this.stop);
+  }
+
+  /** bs, bc */
+  private async back(p: string): Promise<string> {
+    const { history, told } = this;
+    const asked = this.find(this.stepThread) ?? this.current;
+    if (!history || !asked || !['bs', 'bc'].includes(p)) return '';
+    const { tid } = asked;
+    this.interrupted = false;
+    let stop: TaskStop | null = null;
+    if (p === 'bc') stop = await history.continueBack(told && 't' in told ? told : null, asked);
+    else if (await history.stepBack(tid)) stop = { kind: 'step', t: this.byTid(tid) };
+    if (stop) return this.tell(stop);
+    const t = this.byTid(tid);
+    this.told = { kind: 'step', t };
+    this.current = t;
+    if (this.interrupted) return this.tell({ kind: 'signal', t, signo: SIGINT });
+    return `T05replaylog:begin;thread:${this.id(t)};core:0;`;
+  }
+
+  private byTid(tid: number): Task {
+    return this.tasks().find((t) => t.tid === tid) ?? this.tasks()[0];
+  }
+
+  /** For `history`. */
+  async run(filter: (stop: TaskStop) => boolean, done: () => boolean): Promise<TaskStop | null> {
+    this.stop = null;
+    this.filter = filter;
+    this.running = true;
+    try {
+      await this.machine.runUntil(() => this.stop !== null || this.interrupted || done());
+    } catch (e) {
+      if (!(e instanceof DeadlockError || e instanceof StoppedError)) throw e;
+    } finally {
+      this.running = false;
+      this.filter = null;
+    }
+    const stop = this.stop as Stop | null;
+    return stop && 't' in stop ? stop : null;
+  }
+
+  /** For `history`. */
+  rewound(): void {
+    const { machine } = this;
+    this.heldSignals.clear();
+    this.decided.clear();
+    this.vforks.clear();
+    this.ends.clear();
+    const { kernel } = machine.internals;
+    kernel.signalGate = this.gate;
+    kernel.scheduler.only = null; // it may have been saved while one thread ran alone
+    machine.debug.restored();
+    for (const w of this.watched.values()) {
+      const t = w.bytes === null ? undefined : this.tasks().find((x) => x.pid === w.pid);
+      if (t) w.bytes = this.read(t, w.start, w.end - w.start);
+    }
   }
 
   /** A process that is gone is a stop too. True: there is one. */
@@ -429,6 +506,7 @@ export class GdbSession {
         const t = this.find(p.slice(2));
         if (!t) return ESRCH;
         if (p[1] === 'g') this.current = t;
+        else this.stepThread = p.slice(2);
         return ok;
       }
       case 'T':
@@ -451,6 +529,8 @@ export class GdbSession {
       case 'C':
       case 'S':
         return await this.simpleResume(p);
+      case 'b':
+        return await this.back(p);
       case 'D':
         return this.detach(p);
       case 'k':
@@ -472,7 +552,7 @@ export class GdbSession {
           `PacketSize=${PACKET_SIZE.toString(16)}`, 'QStartNoAckMode+', 'multiprocess+', 'vContSupported+', 'QPassSignals+',
           'QCatchSyscalls+', 'fork-events+', 'vfork-events+', 'exec-events+', 'swbreak+', 'hwbreak+', 'no-resumed+',
           'qXfer:features:read+', 'qXfer:auxv:read+', 'qXfer:exec-file:read+', 'qXfer:siginfo:read+', 'qXfer:threads:read+',
-          'qXfer:libraries-svr4:read+',
+          'qXfer:libraries-svr4:read+', ...(this.history ? ['ReverseStep+', 'ReverseContinue+'] : []),
         ].join(';'); // prettier-ignore
       case 'QStartNoAckMode':
         this.link.afterwards(() => (this.link.noAck = true));
@@ -655,8 +735,7 @@ export class GdbSession {
         key,
         debug.onInstructions(address, address + 1, ({ tid }) => {
           const at = this.machine.internals.kernel.processes.task(tid)!;
-          this.stop ??= { kind: 'break', t: at, hardware: type === '1' };
-          return true;
+          return this.noticed({ kind: 'break', t: at, hardware: type === '1' });
         }, { pid }),
       ); // prettier-ignore
       return ok;
@@ -669,9 +748,8 @@ export class GdbSession {
       bytes: kind === 'read' ? null : this.read(t, address, end - address),
       remove: debug.onMemory(address, end, kind, (hit) => {
         const at = this.machine.internals.kernel.processes.task(hit.tid)!;
-        this.stop ??= { kind: 'watch', t: at, how: kind, address: Math.max(hit.address, address) };
         if (watched.bytes) watched.bytes = this.read(at, address, end - address);
-        return true;
+        return this.noticed({ kind: 'watch', t: at, how: kind, address: Math.max(hit.address, address) });
         // gdb expects an Arm to stop before the instruction, and does it itself.
       }, { pid, before: this.machine.arch === 'aarch64' }),
     }; // prettier-ignore

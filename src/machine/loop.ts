@@ -83,8 +83,8 @@ export class Loop {
 
   /** Its place in the run (Stateful). */
   saveState(): object {
-    const { rounds, clockAt, pending, prepared, inputRound } = this;
-    return { rounds, clockAt, pending, prepared, inputRound };
+    const { rounds, clockAt, pending, prepared, begun, inputRound } = this;
+    return { rounds, clockAt, pending, prepared, begun, inputRound };
   }
   restoreState(state: object): void {
     Object.assign(this, state);

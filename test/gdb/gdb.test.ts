@@ -41,9 +41,10 @@ async function session(program: string, commands: readonly string[], options: re
       const child = spawn('/usr/bin/gdb-multiarch', ['-q', '-nx', '-batch', '-x', script, program]);
       let text = '';
       child.stdout.on('data', (d: Buffer) => (text += d.toString()));
-      child.stderr.on('data', (d: Buffer) => (text += d.toString()));
+      let errors = '';
+      child.stderr.on('data', (d: Buffer) => (errors += d.toString()));
       child.on('close', () => {
-        resolve(text);
+        resolve(`${text}\n${errors}`);
       });
     });
     return { gdb, status: await ended, ...out };
@@ -116,6 +117,34 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
         /\[Inferior 2 \(process \d+\) exited with code 0[0-7]+\]/,
       ]);
       expect([s.status, s.stdout.replace(/child \d+/, '')]).toEqual([0, stdout.replace(/child \d+/, '')]);
+    },
+    60_000,
+  );
+
+  it.skipIf(program === null)(
+    'goes back: to breakpoints, to where a variable was changed, by an instruction, to the beginning',
+    async () => {
+      const s = await session(program!, [
+        'break add', 'continue', 'continue', 'print counter', 'continue', 'print counter', 'reverse-continue', 'print counter',
+        `print ${pc}`, 'reverse-stepi', 'stepi', `print ${pc}`, 'delete 1', 'break inchild', 'break handler', 'handle SIGUSR1 nostop noprint',
+        'continue', 'watch counter', 'reverse-continue', 'print counter', 'delete 4', 'reverse-continue', 'delete', 'continue',
+      ]); // prettier-ignore
+      inOrder(s.gdb, [
+        /^\$1 = 2$/,
+        /^\$2 = 3$/,
+        /hit Breakpoint 1, add/,
+        /^\$3 = 2$/,
+        /^\$4 = .*0x[0-9a-f]+ <add/,
+        /^\$5 = .*0x[0-9a-f]+ <add/,
+        /Breakpoint 3, handler/,
+        /hit Hardware watchpoint 4: counter\s+Old value = 9\s+New value = [78]$/,
+        /^\$6 = [78]$/,
+        /No more reverse-execution history/,
+        /exited normally/,
+      ]);
+      expect(/^\$4 = (.*)$/m.exec(s.gdb)![1]).toBe(/^\$5 = (.*)$/m.exec(s.gdb)![1]);
+      // What was printed is printed once.
+      expect([s.status, s.stdout]).toEqual([0, stdout]);
     },
     60_000,
   );

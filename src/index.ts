@@ -76,6 +76,7 @@ export {
 } from './logs/diff/diff.ts';
 export { diffReport, type DiffReportOptions } from './logs/diff/report.ts';
 export { readStrace } from './logs/strace.ts';
+export { replayMemory, type PersonalityChoice, type ReplayedCall } from './logs/replay.ts';
 export { LogError, readLog } from './logs/read.ts';
 export { callText } from './logs/events.ts';
 export type { KernelNote, Log, LogCall, LogEvent, LogFormat, LogRun, Unreadable } from './logs/events.ts';

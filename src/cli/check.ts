@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import { checkLog } from '../logs/check/check.ts';
-import { checkReport } from '../logs/check/report.ts';
+import { checkReport, replayReport } from '../logs/check/report.ts';
+import { PersonalityError } from '../../kernel/personality/personality.ts';
+import { replayMemory } from '../logs/replay.ts';
 import type { Log, LogFormat } from '../logs/events.ts';
 import { LogError, readLog } from '../logs/read.ts';
 import { optionHelp, type OptionSpec, parseOptions, UsageError } from './options.ts';
@@ -12,6 +14,9 @@ interface Args {
   noRemarks: boolean;
   json: boolean;
   format: LogFormat | null;
+  personality: string | null;
+  quirks: string[];
+  noQuirks: string[];
   help: boolean;
 }
 
@@ -19,6 +24,9 @@ const OPTIONS: OptionSpec<Args>[] = [
   { names: ['-b', '--brief'], apply: (o) => (o.brief = true), help: 'one line a finding' },
   { names: ['--no-remarks'], apply: (o) => (o.noRemarks = true), help: 'leave out what a program may never notice' },
   { names: ['--json'], apply: (o) => (o.json = true), help: 'the findings as JSON' },
+  { names: ['--personality'], arg: 'NAME[@DATE]', apply: (o, v) => (o.personality = v), help: "instead: make LOG's calls on memory again on a kernel of this personality (linux,\nstarry, starry@2024-07) and compare what they return" },
+  { names: ['--quirk'], arg: 'NAME', apply: (o, v) => o.quirks.push(v), help: 'the same with this quirk; may be repeated' },
+  { names: ['--no-quirk'], arg: 'NAME', apply: (o, v) => o.noQuirks.push(v), help: 'the same without this quirk' },
   { names: ['--format'], arg: 'starry|strace', apply: (o, v) => (o.format = parseFormat(v)), help: "what LOG is, when its look is not to decide" },
   { names: ['-h', '--help'], apply: (o) => (o.help = true), help: 'this text' },
 ]; // prettier-ignore
@@ -60,17 +68,36 @@ export function loadLog(path: string, format: LogFormat | null): Log {
 }
 
 export function checkCommand(argv: readonly string[]): { text: string; status: number } {
-  const args: Args = { brief: false, noRemarks: false, json: false, format: null, help: false };
+  const args: Args = {
+    brief: false, noRemarks: false, json: false, format: null, personality: null, quirks: [], noQuirks: [], help: false,
+  }; // prettier-ignore
   const rest = parseOptions(OPTIONS, argv, args, 'check');
   if (args.help) return { text: checkHelp(), status: 0 };
   if (rest.length === 0) throw new UsageError('no log given; write: ring3 check LOG');
   if (rest.length > 1)
     throw new UsageError(`'ring3 check' takes one log; '${rest[1]}' is one too many (options come first)`);
   const log = loadLog(rest[0], args.format);
+  if (args.personality !== null || args.quirks.length > 0 || args.noQuirks.length > 0)
+    return replay(log, args);
   const result = checkLog(log);
   const found = result.findings.some((f) => f.kind !== 'remark');
   const text = args.json ? json(log, result.findings) : checkReport(log, result, args);
   return { text, status: found ? 1 : 0 };
+}
+
+function replay(log: Log, args: Args): { text: string; status: number } {
+  const { personality, quirks, noQuirks } = args;
+  const name = personality ?? 'linux';
+  try {
+    const calls = replayMemory(log, { name, quirks, noQuirks });
+    if (calls.length === 0)
+      throw new UsageError(`${log.name}: no call on memory (mmap, munmap, mprotect, mremap, brk) in it`);
+    const text = args.json ? json(log, calls) : replayReport(log, name, calls);
+    return { text, status: calls.every((c) => c.same) ? 0 : 1 };
+  } catch (e) {
+    if (e instanceof PersonalityError) throw new UsageError(e.message);
+    throw e;
+  }
 }
 
 /** Plain data: 64-bit values as decimal text. */

@@ -57,7 +57,7 @@ describe('the log of ZLMediaKit on StarryOS', () => {
   });
 
   it('exec does not return argc', () => {
-    expect(checkLog(fixture('zlm-exec.log')).findings.map((f) => f.rule)).toEqual(['execve-result']);
+    expect(checkLog(fixture('zlm-exec.log')).findings.map((f) => f.rule)).toEqual(['execve-result', 'leader-pid']);
   });
 
   it('reads to people', () => {
@@ -203,5 +203,73 @@ mmap(NULL, 4096, ${RW}) = 0x7f0000001000
     const none = call(1, '131072, 4096, 0, 50, 4294967295, 0', '131072') + fault + call(3, '262144, 4096, 3, 50, 4294967295, 0', '262144');
     expect(rules(none)).toEqual(['fault-passed']);
     expect(rules(none.replace('4096, 0, 50', '4096, 3, 50').replace('4096, 0, 50', '4096, 3, 50'))).toEqual([]);
+  });
+}); // prettier-ignore
+
+describe('descriptors', () => {
+  const open = (fd: number, flags = 'O_RDONLY') => `openat(AT_FDCWD, "/f", ${flags}) = ${fd}\n`;
+  it('are the lowest that are free, and free until closed', () => {
+    expect(rules(`${open(3)}${open(3)}`)).toEqual(['fd-taken']);
+    expect(rules(`${open(3)}${open(4)}close(3) = 0\n${open(5)}`)).toEqual(['fd-lowest']);
+    expect(rules(`${open(3)}${open(4)}close(3) = 0\n${open(3)}${open(5)}dup2(5, 3) = 3\nclose(5) = 0\n${open(5)}`)).toEqual([]);
+  });
+  it('are EBADF when closed, and only then', () => {
+    expect(rules(`${open(3)}close(3) = 0\nread(3, "", 5) = 0\n`)).toEqual(['fd-closed']);
+    expect(rules(`${open(3)}close(3) = -1 EBADF (Bad file descriptor)\n`)).toEqual(['fd-open']);
+    expect(rules(`${open(3, 'O_WRONLY')}read(3, 0x1000, 5) = -1 EBADF (Bad file descriptor)\n`)).toEqual([]);
+    expect(rules(`${open(3)}execve("/b", ["b"], 0x1000) = 0\nclose(3) = -1 EBADF (Bad file descriptor)\n`)).toEqual([]);
+  });
+  it('are copied at fork, before the parent closes them', () => {
+    const fork = (flags: string) => `[pid 7] openat(AT_FDCWD, "/f", O_RDONLY) = 3
+[pid 7] clone(child_stack=NULL, flags=${flags}SIGCHLD) = 8
+[pid 7] close(3) = 0
+[pid 8] close(3) = 0
+`;
+    expect(rules(fork(''))).toEqual([]);
+    expect(rules(fork('CLONE_FILES|'))).toEqual(['fd-closed']);
+  });
+  it('are in an epoll set once', () => {
+    const set = 'epoll_create1(0) = 3\neventfd2(0, 0) = 4\nepoll_ctl(3, EPOLL_CTL_ADD, 4, {EPOLLIN, {u32=0, u64=0}}) = 0\n';
+    const add = 'epoll_ctl(3, EPOLL_CTL_ADD, 4, {EPOLLIN, {u32=0, u64=0}}) = ';
+    expect(rules(`${set}${add}0\n`)).toEqual(['epoll-add-twice']);
+    expect(rules(`${set}${add}-1 EEXIST (File exists)\n`)).toEqual([]);
+    expect(rules(`${set}close(4) = 0\neventfd2(0, 0) = 4\n${add}0\n`)).toEqual([]);
+    expect(rules(`${set}epoll_ctl(3, EPOLL_CTL_DEL, 9, NULL) = 0\n`)).toEqual(['epoll-not-there']);
+    expect(rules(`${set}epoll_ctl(3, EPOLL_CTL_DEL, 4, NULL) = -1 ENOENT (No such file or directory)\n`)).toEqual(['epoll-there']);
+  });
+});
+
+describe('futexes', () => {
+  const line = (tid: number, text: string) => `[ 1.000000 0:${tid} axstarry::syscall:1] ${text}\n`;
+  const wait = (tid: number) => line(tid, '[syscall] id = FUTEX, args = [4096, 128, 2, 0, 0, 0], entry');
+  const waited = (tid: number, result: number) => line(tid, `[syscall] id = 202, args = [4096, 128, 2, 0, 0, 0], return ${result}`);
+  const saw = (tid: number, real: number) => line(tid, `real val: 0x${real}, expected val: 0x2`);
+  const wake = (tid: number, result: number) =>
+    line(tid, '[syscall] id = FUTEX, args = [4096, 129, 1, 0, 0, 0], entry') +
+    line(tid, `[syscall] id = 202, args = [4096, 129, 1, 0, 0, 0], return ${result}`);
+  it('what the kernel saw in the word decides', () => {
+    expect(rules(wait(5) + saw(5, 2) + waited(5, -11))).toEqual(['futex-eagain']);
+    expect(rules(wait(5) + saw(5, 1) + waited(5, 0))).toEqual(['futex-not-compared']);
+    expect(rules(wait(5) + saw(5, 1) + waited(5, -11))).toEqual([]);
+    expect(rules(wait(5) + saw(5, 2) + waited(5, 0))).toEqual([]);
+    const changed = check(wait(5) + saw(5, 2) + saw(5, 3) + waited(5, -11)).findings[0];
+    expect(changed.why).toBe('The word was the expected 0x2, so the task slept; that it became 0x3 later wakes nobody.');
+  });
+  it('a wake-up that is lost', () => {
+    expect(check(wait(5) + saw(5, 2) + wake(6, 0)).findings).toMatchObject([
+      { rule: 'futex-lost-wake', tid: 6, certain: false, why: 'Task 5 waits on this word since line 1 and never gets up.' },
+    ]);
+    expect(rules(wait(5) + saw(5, 2) + wake(6, 0) + waited(5, 0))).toEqual([]);
+    expect(rules(wait(5) + saw(5, 2) + wake(6, 1) + waited(5, 0))).toEqual([]);
+  });
+  it('a wake-up of nobody', () => {
+    const threads = 'clone(child_stack=0x1000, flags=CLONE_VM|CLONE_FILES|CLONE_THREAD) = 8';
+    const woke = (n: number) => `[pid 7] ${threads}\n[pid 8] getuid() = 0\n[pid 7] futex(0x1000, FUTEX_WAKE_PRIVATE, 1) = ${n}\n`;
+    expect(rules(woke(1))).toEqual(['futex-woke-nobody']);
+    expect(rules(woke(0))).toEqual([]);
+    // A thread the trace does not show may have waited.
+    expect(rules(woke(1).replace('[pid 8] getuid() = 0\n', ''))).toEqual([]);
+    const waiting = woke(1).replace('[pid 8] getuid() = 0', '[pid 8] futex(0x1000, FUTEX_WAIT_PRIVATE, 0, NULL <unfinished ...>');
+    expect(rules(waiting)).toEqual([]);
   });
 }); // prettier-ignore

@@ -3,6 +3,9 @@ import { callText, type KernelNote, type Log, type LogCall, type LogRun } from '
 import { ModelKernel } from '../model/kernel.ts';
 import { checkAreas } from './areas.ts';
 import { type Finding, Findings, View } from './finding.ts';
+import { FdModel } from './fds.ts';
+import { checkFutexes } from './futexes.ts';
+import { Identity } from './identity.ts';
 import { hasWideAddresses, MemoryModel } from './mm.ts';
 import { checkProgress } from './progress.ts';
 import { judge } from './rules.ts';
@@ -31,6 +34,8 @@ function checkRun(run: LogRun, findings: Findings, model: ModelKernel): void {
   const born = births(run);
   const unknown = strangers(run, born);
   const memory = new MemoryModel(model, findings, born, unknown, hasWideAddresses(run.calls));
+  const fds = new FdModel(findings, born, unknown);
+  const identity = new Identity(findings);
   /** Calls Linux would have answered otherwise. */
   const bad = new Set<LogCall>();
   for (const e of run.events) {
@@ -42,8 +47,11 @@ function checkRun(run: LogRun, findings: Findings, model: ModelKernel): void {
       }
       checkAreas(e.call, findings);
       memory.exit(e.call);
+      fds.exit(e.call);
+      identity.exit(e.call);
     } else if (e.type === 'note') checkNote(run, e.note, e.line, findings, memory);
   }
+  checkFutexes(run, findings, born, unknown);
   checkProgress(run, findings, bad);
 }
 

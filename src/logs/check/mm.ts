@@ -68,6 +68,7 @@ export class MemoryModel {
 
   /** A call returned. */
   exit(call: LogCall): void {
+    this.memory.returned(call);
     const c = new View(call);
     switch (call.name) {
       case 'mmap':

@@ -23,6 +23,11 @@ export class RangeSet {
     return this.list.some((r) => r.start <= start && end <= r.end);
   }
 
+  /** Whether any of [start, end) is in it. */
+  meets(start: number, end: number): boolean {
+    return this.list.some((r) => r.start < end && start < r.end);
+  }
+
   copy(): RangeSet {
     const out = new RangeSet();
     out.list = [...this.list];

@@ -1,5 +1,7 @@
 /** What `check` found, for people. */
-import type { Log, LogRun } from '../events.ts';
+import { callText, type Log, type LogRun } from '../events.ts';
+import type { ReplayedCall } from '../replay.ts';
+import { rangeText } from './ranges.ts';
 import type { CheckResult } from './check.ts';
 import type { Finding, FindingKind } from './finding.ts';
 
@@ -29,6 +31,18 @@ export function describeLog(log: Log): string {
   const tasks = new Set(log.runs.flatMap((r) => r.tasks.filter((t) => t !== 0))).size;
   const by = tasks > 0 ? ` by ${plural(tasks, 'task')}` : '';
   return `${log.name}: ${FORMAT[log.format]}, ${plural(log.lines, 'line')}, ${plural(calls, 'call')}${by}${runs}`;
+}
+
+/** What a kernel of ours with some personality returned, beside the log. */
+export function replayReport(log: Log, name: string, calls: readonly ReplayedCall[]): string {
+  const same = calls.filter((c) => c.same).length;
+  let out = `${describeLog(log)}\nCalls on memory, made again on ${name}:\n`;
+  for (const c of calls) {
+    if (c.assumed) out += `      (mapped before the log begins: ${rangeText(c.assumed)})\n`;
+    const line = `${c.call.exit ?? 0}:`.padStart(6);
+    out += `${line} ${callText(c.call)}${c.same ? '' : `   <- ${name} returns ${c.ours}`}\n`;
+  }
+  return `${out}\n${same} of ${plural(calls.length, 'call')} return${same === 1 ? 's' : ''} what the log says.\n`;
 }
 
 /** Lines that could not be read, a few of them in full. */

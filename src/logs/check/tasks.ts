@@ -82,6 +82,11 @@ export class PerTask<T> {
     return made;
   }
 
+  /** A call that may have made tasks returned: they get theirs now, before the parent changes it. */
+  returned(call: LogCall): void {
+    for (const [tid, b] of this.births) if (b.parent === call.tid && b.line === call.exit) this.get(tid);
+  }
+
   /** execve: it has its own from here on. */
   renew(tid: number): void {
     this.state.set(tid, this.fresh(tid));

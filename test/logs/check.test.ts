@@ -57,7 +57,10 @@ describe('the log of ZLMediaKit on StarryOS', () => {
   });
 
   it('exec does not return argc', () => {
-    expect(checkLog(fixture('zlm-exec.log')).findings.map((f) => f.rule)).toEqual(['execve-result', 'leader-pid']);
+    expect(checkLog(fixture('zlm-exec.log')).findings.map((f) => f.rule)).toEqual([
+      'execve-result',
+      'leader-pid',
+    ]);
   });
 
   it('reads to people', () => {
@@ -211,13 +214,17 @@ describe('descriptors', () => {
   it('are the lowest that are free, and free until closed', () => {
     expect(rules(`${open(3)}${open(3)}`)).toEqual(['fd-taken']);
     expect(rules(`${open(3)}${open(4)}close(3) = 0\n${open(5)}`)).toEqual(['fd-lowest']);
-    expect(rules(`${open(3)}${open(4)}close(3) = 0\n${open(3)}${open(5)}dup2(5, 3) = 3\nclose(5) = 0\n${open(5)}`)).toEqual([]);
+    expect(
+      rules(`${open(3)}${open(4)}close(3) = 0\n${open(3)}${open(5)}dup2(5, 3) = 3\nclose(5) = 0\n${open(5)}`),
+    ).toEqual([]);
   });
   it('are EBADF when closed, and only then', () => {
     expect(rules(`${open(3)}close(3) = 0\nread(3, "", 5) = 0\n`)).toEqual(['fd-closed']);
     expect(rules(`${open(3)}close(3) = -1 EBADF (Bad file descriptor)\n`)).toEqual(['fd-open']);
     expect(rules(`${open(3, 'O_WRONLY')}read(3, 0x1000, 5) = -1 EBADF (Bad file descriptor)\n`)).toEqual([]);
-    expect(rules(`${open(3)}execve("/b", ["b"], 0x1000) = 0\nclose(3) = -1 EBADF (Bad file descriptor)\n`)).toEqual([]);
+    expect(
+      rules(`${open(3)}execve("/b", ["b"], 0x1000) = 0\nclose(3) = -1 EBADF (Bad file descriptor)\n`),
+    ).toEqual([]);
   });
   it('are copied at fork, before the parent closes them', () => {
     const fork = (flags: string) => `[pid 7] openat(AT_FDCWD, "/f", O_RDONLY) = 3
@@ -229,13 +236,16 @@ describe('descriptors', () => {
     expect(rules(fork('CLONE_FILES|'))).toEqual(['fd-closed']);
   });
   it('are in an epoll set once', () => {
-    const set = 'epoll_create1(0) = 3\neventfd2(0, 0) = 4\nepoll_ctl(3, EPOLL_CTL_ADD, 4, {EPOLLIN, {u32=0, u64=0}}) = 0\n';
+    const set =
+      'epoll_create1(0) = 3\neventfd2(0, 0) = 4\nepoll_ctl(3, EPOLL_CTL_ADD, 4, {EPOLLIN, {u32=0, u64=0}}) = 0\n';
     const add = 'epoll_ctl(3, EPOLL_CTL_ADD, 4, {EPOLLIN, {u32=0, u64=0}}) = ';
     expect(rules(`${set}${add}0\n`)).toEqual(['epoll-add-twice']);
     expect(rules(`${set}${add}-1 EEXIST (File exists)\n`)).toEqual([]);
     expect(rules(`${set}close(4) = 0\neventfd2(0, 0) = 4\n${add}0\n`)).toEqual([]);
     expect(rules(`${set}epoll_ctl(3, EPOLL_CTL_DEL, 9, NULL) = 0\n`)).toEqual(['epoll-not-there']);
-    expect(rules(`${set}epoll_ctl(3, EPOLL_CTL_DEL, 4, NULL) = -1 ENOENT (No such file or directory)\n`)).toEqual(['epoll-there']);
+    expect(
+      rules(`${set}epoll_ctl(3, EPOLL_CTL_DEL, 4, NULL) = -1 ENOENT (No such file or directory)\n`),
+    ).toEqual(['epoll-there']);
   });
 });
 
@@ -264,7 +274,7 @@ describe('futexes', () => {
   });
   it('a wake-up of nobody', () => {
     const threads = 'clone(child_stack=0x1000, flags=CLONE_VM|CLONE_FILES|CLONE_THREAD) = 8';
-    const woke = (n: number) => `[pid 7] ${threads}\n[pid 8] getuid() = 0\n[pid 7] futex(0x1000, FUTEX_WAKE_PRIVATE, 1) = ${n}\n`;
+    const woke = (n: number) => `[pid 7] execve("/a", ["a"], 0x1000) = 0\n[pid 7] ${threads}\n[pid 8] getuid() = 0\n[pid 7] futex(0x1000, FUTEX_WAKE_PRIVATE, 1) = ${n}\n`;
     expect(rules(woke(1))).toEqual(['futex-woke-nobody']);
     expect(rules(woke(0))).toEqual([]);
     // A thread the trace does not show may have waited.

@@ -32,9 +32,10 @@ export function checkLog(log: Log): CheckResult {
 
 function checkRun(run: LogRun, findings: Findings, model: ModelKernel): void {
   const born = births(run);
-  const unknown = strangers(run, born);
-  const memory = new MemoryModel(model, findings, born, unknown, hasWideAddresses(run.calls));
-  const fds = new FdModel(findings, born, unknown);
+  // Every task that may share something with another must be in the log, and how it came to be.
+  const alone = strangers(run, born).length <= 1 && [...born.keys()].every((tid) => run.tasks.includes(tid));
+  const memory = new MemoryModel(model, findings, born, alone, hasWideAddresses(run.calls));
+  const fds = new FdModel(findings, born, alone);
   const identity = new Identity(findings);
   /** Calls Linux would have answered otherwise. */
   const bad = new Set<LogCall>();
@@ -51,9 +52,12 @@ function checkRun(run: LogRun, findings: Findings, model: ModelKernel): void {
       identity.exit(e.call);
     } else if (e.type === 'note') checkNote(run, e.note, e.line, findings, memory);
   }
-  checkFutexes(run, findings, born, unknown);
+  checkFutexes(run, findings, alone && startsWithExec(run));
   checkProgress(run, findings, bad);
 }
+
+/** Whether all of a program is in the run, from its beginning. */
+const startsWithExec = (run: LogRun): boolean => run.calls[0]?.name === 'execve';
 
 function checkNote(
   run: LogRun,

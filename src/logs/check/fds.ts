@@ -37,12 +37,12 @@ const fresh = (): Files => ({ open: new Map(), closed: new Map(), sets: new Map(
 export class FdModel {
   private readonly findings: Findings;
   private readonly files: PerTask<Files>;
-  /** Tasks of unknown origin may share descriptors: nothing is certain then. */
+  /** No task the log does not show can change them; else nothing is certain. */
   private readonly alone: boolean;
 
-  constructor(findings: Findings, births: ReadonlyMap<number, Birth>, strangers: readonly number[]) {
+  constructor(findings: Findings, births: ReadonlyMap<number, Birth>, alone: boolean) {
     this.findings = findings;
-    this.alone = strangers.length <= 1;
+    this.alone = alone;
     const copy = (f: Files): Files => {
       f.sets.clear(); // one epoll set, two processes
       return { open: new Map(f.open), closed: new Map(f.closed), sets: new Map() };

@@ -3,7 +3,6 @@ import { callText, type KernelNote, type LogCall, type LogRun } from '../events.
 import type { Findings } from './finding.ts';
 import { View, type Verdict } from './finding.ts';
 import { futexOp } from './futex-rules.ts';
-import type { Birth } from './tasks.ts';
 
 const WAIT = 0;
 const WAKE = 1;
@@ -31,17 +30,11 @@ function read(call: LogCall): Futex | null {
   return { call, address, cmd: f.cmd, private: f.private, values };
 }
 
-export function checkFutexes(
-  run: LogRun,
-  findings: Findings,
-  births: ReadonlyMap<number, Birth>,
-  strangers: readonly number[],
-): void {
+/** `whole`: all threads there are, are in the log from the beginning. */
+export function checkFutexes(run: LogRun, findings: Findings, whole: boolean): void {
   const all = run.calls.map(read).filter((f) => f !== null);
   const waits = all.filter((f) => f.cmd === WAIT || f.cmd === WAIT_BITSET);
   for (const w of waits) checkValues(w, findings);
-  // All threads there are must be in the log before anything can be said of who waits.
-  const whole = strangers.length <= 1 && [...births.keys()].every((tid) => run.tasks.includes(tid));
   for (const wake of all) {
     if (wake.cmd === WAKE || wake.cmd === WAKE_BITSET) checkWake(wake, waits, findings, whole);
   }

@@ -39,7 +39,7 @@ export class MemoryModel {
   private readonly model: ModelKernel;
   private readonly findings: Findings;
   private readonly memory: PerTask<Memory>;
-  /** Tasks of unknown origin may share memory: what one of them knows, another may have changed. */
+  /** No task the log does not show shares memory with one it does: else what is known of it may have changed. */
   private readonly alone: boolean;
   private readonly empty: AddressSpace;
   private readonly wide: boolean;
@@ -49,12 +49,12 @@ export class MemoryModel {
     model: ModelKernel,
     findings: Findings,
     births: ReadonlyMap<number, Birth>,
-    strangers: readonly number[],
+    alone: boolean,
     wide: boolean,
   ) {
     this.model = model;
     this.findings = findings;
-    this.alone = strangers.length <= 1;
+    this.alone = alone;
     this.wide = wide;
     this.empty = model.emptyMemory(wide);
     const fresh = (): Memory => ({

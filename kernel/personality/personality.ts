@@ -91,7 +91,7 @@ function unknownQuirk(name: string): PersonalityError {
       : close.d <= Math.max(2, name.length / 3)
         ? `; do you mean ${close.name}?`
         : '';
-  return new PersonalityError(`no quirk '${name}'${hint} 'ring3 quirks' lists them`);
+  return new PersonalityError(`no quirk '${name}'${hint === '' ? ';' : hint} 'ring3 quirks' lists them`);
 }
 
 /** Edits from one word to the other (Levenshtein). */

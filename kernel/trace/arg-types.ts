@@ -12,7 +12,7 @@ export interface ArgType<Name extends string = string, Value = Decoded> {
   /** Printed only once the call returned (the kernel writes it). */
   readonly out?: boolean;
   /** What it names, for filters by path. */
-  readonly kind?: 'path' | 'fd' | 'pid' | 'time';
+  readonly kind?: 'path' | 'fd';
   /**
    * Called at entry of a traced call: what the call will overwrite and `format` needs is kept in `t.traceNote` (an
    * address length that goes in and comes out).

@@ -2,7 +2,7 @@
 import type { UserMemory } from '../mm/user-memory.ts';
 import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
-import type { AnyArgType, ArgType } from './arg-types.ts';
+import type { ArgType } from './arg-types.ts';
 import { signalName, type Table } from './tables.ts';
 import {
   addrText, bytesText, dirfdText, enumText, fdText, flagsText, hexText, octalText, pathText, quoteBytes, sigsetText,
@@ -130,12 +130,7 @@ export const sig = <N extends string>(name: N) =>
     (_t, a, i) => signalName(a.i32(i)),
   );
 /** A process or thread id. */
-export const pid = <N extends string>(name: N): ArgType<N, number> => ({
-  name,
-  kind: 'pid',
-  format: (_t, a, i) => String(a.i32(i)),
-  value: i32,
-});
+export const pid = <N extends string>(name: N) => arg(name, (_t, a, i) => String(a.i32(i)), i32);
 
 /**
  * A structure behind a pointer. `fmt` is called with a readable address and returns the text, or null when it met
@@ -162,12 +157,6 @@ export function struct<N extends string, V = Decoded>(
     out,
   );
 }
-
-/** Says more exactly what the text of an argument reads back as. */
-export const reads =
-  <V>() =>
-  <N extends string>(type: AnyArgType & { readonly name: N }): ArgType<N, V> =>
-    type as ArgType<N, V>;
 
 /** The value of a pointer to a string: null when it cannot be read. */
 function stringValue(t: Task, address: number): string | null {
@@ -223,15 +212,11 @@ export interface Timeval {
 }
 
 /** struct timespec. */
-export const timespec = <N extends string>(name: N, option: OutOption = {}): ArgType<N, Timespec | null> => ({
-  ...struct<N, Timespec>(name, (_m, address, t) => timespecText(t, address), option),
-  kind: 'time',
-});
+export const timespec = <N extends string>(name: N, option: OutOption = {}) =>
+  struct<N, Timespec>(name, (_m, address, t) => timespecText(t, address), option);
 /** struct timeval. */
-export const timeval = <N extends string>(name: N, option: OutOption = {}): ArgType<N, Timeval | null> => ({
-  ...struct<N, Timeval>(name, (_m, address, t) => timespecText(t, address, 'usec'), option),
-  kind: 'time',
-});
+export const timeval = <N extends string>(name: N, option: OutOption = {}) =>
+  struct<N, Timeval>(name, (_m, address, t) => timespecText(t, address, 'usec'), option);
 /** An int behind a pointer: `[3]`. */
 export const intPtr = <N extends string>(name: N, option: OutOption = {}): ArgType<N, number | null> => ({
   ...struct(

@@ -29,6 +29,7 @@ Examples:
   ring3 run -p 8080:80 -v "$PWD:/www:ro" /bin/busybox httpd -f -h /www
   ring3 run --root ./debian bash -c 'echo changed > /etc/motd; ls -l /etc/motd'
   ring3 run --seed 1 ./racy
+  ring3 run --fault write:error=ENOSPC:when=3+ ./prog
 `;
 
 const RULES = `

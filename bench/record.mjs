@@ -3,7 +3,7 @@
 // command. Of a server the client's rate counts, and of its replay the time of the command against the recording's.
 // Usage: node bench/record.mjs [--runs N] [--only NAME,NAME…]
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { median, once, scratchFile } from './measure.mjs';
 import { INPUTS } from './programs.mjs';
@@ -88,11 +88,17 @@ async function serve(words, port) {
   );
   const start = performance.now();
   await new Promise((resolve) => child.stdout.once('data', resolve));
-  await ask(port, 4, 2000);
-  const ms = await ask(port, 8, 5000);
+  await ask(port, 4, 200);
+  const ms = await ask(port, 8, 1000);
+  // utime and stime, in hundredths of a second.
+  const stat = readFileSync(`/proc/${child.pid}/stat`, 'latin1').split(') ')[1].split(' ');
   child.kill('SIGTERM');
   await new Promise((resolve) => child.once('close', resolve));
-  return { rate: 40000 / (ms / 1000), ms: performance.now() - start };
+  return {
+    rate: 8000 / (ms / 1000),
+    cpu: 10 * (Number(stat[11]) + Number(stat[12])),
+    ms: performance.now() - start,
+  };
 }
 
 if (!only || only.includes('server')) {
@@ -104,17 +110,23 @@ if (!only || only.includes('server')) {
       });
     });
   const file = scratchFile('server.r3');
-  const got = { run: [], record: [], recorded: [], replay: [] };
+  const got = { run: [], runCpu: [], record: [], recordCpu: [], recorded: [], replay: [], replayCpu: [] };
   for (let i = 0; i < RUNS; i++) {
-    got.run.push((await serve(['run'], await freePort())).rate);
+    const run = await serve(['run'], await freePort());
     const recorded = await serve(['record', '-o', file], await freePort());
+    const replayed = once([process.execPath, CLI, 'replay', file]);
+    got.run.push(run.rate);
+    got.runCpu.push(run.cpu);
     got.record.push(recorded.rate);
+    got.recordCpu.push(recorded.cpu);
     got.recorded.push(recorded.ms);
-    got.replay.push(once([process.execPath, CLI, 'replay', file]).ms);
+    got.replay.push(replayed.ms);
+    got.replayCpu.push(replayed.cpu);
   }
   const m = Object.fromEntries(Object.entries(got).map(([k, list]) => [k, median(list)]));
   console.log(
-    `tokio echo server, 12 clients, 48,000 messages: run ${m.run.toFixed(0)}/s, record ${m.record.toFixed(0)}/s; record/run ${ratio(m.run, m.record)}; ` +
-      `recorded in ${m.recorded.toFixed(0)} ms, replayed in ${m.replay.toFixed(0)} ms; ${statSync(file).size} bytes`,
+    `tokio echo server, 8 clients, 8,000 messages: run ${m.run.toFixed(0)}/s (cpu ${m.runCpu}), record ${m.record.toFixed(0)}/s (cpu ${m.recordCpu}); ` +
+      `record/run ${ratio(m.run, m.record)} (cpu ${ratio(m.recordCpu, m.runCpu)}); recorded in ${m.recorded.toFixed(0)} ms, ` +
+      `replayed in ${m.replay.toFixed(0)} ms (cpu ${m.replayCpu.toFixed(0)}); ${statSync(file).size} bytes`,
   );
 }

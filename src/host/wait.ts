@@ -28,3 +28,10 @@ export function sleep(ms: number): { wait: Promise<void>; cancel: () => void } {
     },
   };
 }
+
+/** Calls `f` every `ms` milliseconds, without keeping the process from ending. Returns what ends it. */
+export function every(ms: number, f: () => void): () => void {
+  const timer = setInterval(f, ms);
+  timer.unref();
+  return () => clearInterval(timer);
+}

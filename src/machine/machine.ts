@@ -11,7 +11,7 @@ import type { Tracer } from '../../kernel/trace/tracer.ts';
 import type { VirtualClock } from '../host/clock.ts';
 import { SeededEntropy } from '../host/entropy.ts';
 import type { InputPump } from '../host/input.ts';
-import { breathe, sleep } from '../host/wait.ts';
+import { breathe, every, sleep } from '../host/wait.ts';
 import type { CallNames, NamesIn, TaskChoice } from '../step/filter.ts';
 import type { EnterStop, ExitStop, ParkStop } from '../step/stops.ts';
 import { type CallHook, type StepOptions, Stepper, type Wanted } from '../step/stepper.ts';
@@ -53,7 +53,7 @@ import { describeTask, waitsForSignal } from './waiting.ts';
 /** Host milliseconds the guest runs before the host's event loop gets its turn. */
 const SLICE_MS = 10;
 /** Host milliseconds between writes of what is recorded. */
-const FLUSH_MS = 250;
+const FLUSH_MS = 100;
 const SI_KERNEL = 0x80;
 
 export interface TaskInfo {
@@ -105,7 +105,6 @@ export class Machine {
   /** Ends the wait of an idle machine. */
   private wakeUp: (() => void) | null = null;
   private kicked = false;
-  private flushAt = 0;
   /** Host milliseconds spent with nothing to do, and since when there has been nothing. */
   private idleMs = 0;
   private idleSince: number | null = null;
@@ -149,6 +148,7 @@ export class Machine {
     this.userTracer = options.tracer ?? null;
     const { recorder, replayer } = assembly;
     this.recorder = recorder;
+    if (recorder) recorder.ended = every(FLUSH_MS, () => recorder.flush());
     this.replayer = replayer;
     this.count = recorder?.log ?? replayer?.log ?? (options.countEvents ? new EventCount() : null);
     if (this.count) this.count.reached = () => this.pause();
@@ -759,7 +759,7 @@ export class Machine {
         const end = this.runLoop(SLICE_MS);
         if (this.virtual !== null && this.virtual.monotonic() > this.timeLimit) this.timeIsOver();
         if (this.livelocked) throw new LivelockError(this.explain());
-        if (end === 'slice') await this.breathe();
+        if (end === 'slice') await breathe();
         else if (end === 'idle' && !this.stepper.stuckAlone()) await this.idle();
       }
     } catch (e) {
@@ -780,16 +780,6 @@ export class Machine {
       const status = this.status!;
       for (const f of this.listeners.exit) f({ type: 'end', status });
     }
-  }
-
-  /** The host's turn. A recording is kept up with it, so that little is lost with a recorder that is killed. */
-  private async breathe(): Promise<void> {
-    const { recorder } = this;
-    if (recorder && performance.now() > this.flushAt) {
-      recorder.flush();
-      this.flushAt = performance.now() + FLUSH_MS;
-    }
-    await breathe();
   }
 
   /** The guest would go on, and its recording does not. */
@@ -852,7 +842,6 @@ export class Machine {
     }
     if (this.allStopped()) this.stoppedCallback?.();
     if (this.kicked) return;
-    recorder?.flush();
     const { wait, cancel } = sleep(
       deadline === Infinity ? Infinity : (deadline - this.kernel.clock.monotonic()) / 1e6,
     );

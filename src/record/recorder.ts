@@ -35,6 +35,8 @@ export class Recorder implements Tape {
   private early: (() => void)[] | null = [];
   private folders = 0;
   private done = false;
+  /** Called when nothing more comes. */
+  ended: () => void = () => {};
 
   constructor(sink: RecordingSink) {
     this.sink = sink;
@@ -83,6 +85,7 @@ export class Recorder implements Tape {
     this.inputOf(INPUT.end, (w) => w.uint(END_REASONS.indexOf(reason)));
     this.flush();
     this.done = true;
+    this.ended();
     const w = new Writer(32);
     w.uint(this.log.position);
     w.uint(this.loop?.rounds ?? 0);

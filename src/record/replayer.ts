@@ -54,6 +54,19 @@ export interface ReplayActions {
   stop(): void;
 }
 
+interface ReplayState {
+  readonly block: number;
+  readonly at: number;
+  readonly lastRound: number;
+  readonly nextPlace: Place;
+  readonly folders: number;
+  readonly ended: EndReason | 'cut off' | null;
+  readonly damage: string | null;
+  readonly spaces: number;
+  readonly outputs: [number, OutputState][];
+  readonly connections: [number, HostConnection][];
+}
+
 interface OutputState {
   writes: number;
   /** It took nothing, and has not said that it has room again. */
@@ -138,6 +151,27 @@ export class Replayer implements Tape {
 
   private get kind(): number {
     return this.reader.buffer[this.reader.at];
+  }
+
+  /** For snapshots of the machine (src/timeline): where in the recording it is. */
+  saveState(): ReplayState {
+    const { block, lastRound, nextPlace, folders, ended, damage, spaces } = this;
+    return {
+      block, at: this.reader.at, lastRound, nextPlace, folders, ended, damage, spaces,
+      outputs: [...this.outputs].map(([fd, o]) => [fd, { ...o }]),
+      connections: [...this.connections],
+    }; // prettier-ignore
+  }
+
+  restoreState(state: ReplayState): void {
+    const { block, lastRound, nextPlace, folders, ended, damage, spaces } = state;
+    Object.assign(this, { block, lastRound, nextPlace, folders, ended, damage, spaces });
+    const bytes = block === 0 ? null : this.recording.block(block - 1);
+    this.reader = bytes === null || (ended !== null && state.at === 0) ? NOTHING : new Reader(bytes);
+    if (this.reader !== NOTHING) this.reader.at = state.at;
+    for (const [fd, o] of state.outputs) Object.assign(this.outputs.get(fd)!, o);
+    this.connections.clear();
+    for (const [id, c] of state.connections) this.connections.set(id, c);
   }
 
   /** Whether what the codec has written is what was recorded; it is behind us then. */

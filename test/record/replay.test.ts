@@ -310,6 +310,51 @@ describe('a replay', () => {
     m.dispose();
   });
 
+  it('can be gone back in', async () => {
+    const { recording, ran } = await record({
+      program: guestPath('threads-musl')!,
+      stdin: 'unread',
+      limits: { memory: 2 ** 26 },
+    });
+    const m = await Machine.replay(recording);
+    await m.runTo(20);
+    const early = m.snapshot();
+    const at = m.position;
+    await m.runTo(60);
+    const later = m.snapshot();
+    await m.run();
+    expect(m.position).toBe(ran.position);
+    m.restore(early);
+    expect(m.position).toBe(at);
+    await m.run();
+    expect([m.position, m.stdout, m.stats.instructions]).toEqual([
+      ran.position,
+      ran.stdout,
+      ran.instructions,
+    ]);
+    m.restore(later);
+    await m.run();
+    expect([m.position, m.stdout, m.stats.instructions]).toEqual([
+      ran.position,
+      ran.stdout,
+      ran.instructions,
+    ]);
+    m.dispose();
+  });
+
+  it('with input can be gone back in', async () => {
+    const { recording, ran } = await record({ program: guestPath('stdio-musl')!, stdin: 'a\nb\nc\n' });
+    const m = await Machine.replay(recording);
+    const start = m.snapshot();
+    for (let i = 0; i < 2; i++) {
+      await m.run();
+      expect([m.position, m.stdout, m.rounds]).toEqual([ran.position, ran.stdout, ran.rounds]);
+      m.restore(start);
+      expect(m.position).toBe(0);
+    }
+    m.dispose();
+  });
+
   it('can be stepped', async () => {
     const { recording, ran } = await record({ program: guestPath('stdio-musl')!, stdin: 'a\nb\n' });
     const m = await Machine.replay(recording);
@@ -389,14 +434,14 @@ describe('a recording', () => {
   it('that was cut off goes as far as it goes', async () => {
     async function* pieces(): AsyncGenerator<string> {
       for (const s of ['one\n', 'two\n', 'three\n']) {
-        await new Promise((r) => setTimeout(r, 5));
+        await new Promise((r) => setTimeout(r, 220));
         yield s;
       }
     }
     const { recording, ran } = await record({ program: guestPath('stdio-musl')!, stdin: pieces() });
     let blocks = 0;
     while (recording.block(blocks) !== null) blocks++;
-    expect(blocks).toBeGreaterThan(3);
+    expect(blocks).toBeGreaterThan(2);
     const positions: number[] = [];
     for (let kept = 0; kept < blocks; kept++) {
       const m = await Machine.replay({

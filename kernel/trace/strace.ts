@@ -276,6 +276,12 @@ export class Strace implements Tracer {
     this.flush();
   }
 
+  /** Ends the line that a call under way has begun, for somebody who is to write next. */
+  endLine(): void {
+    if (this.open) this.closeUnfinished();
+    this.flush();
+  }
+
   /** A number no row has: `syscall_0x1f4(0x1, …)`. */
   private unknownRow(nr: number): SyscallRow {
     let row = this.unknown.get(nr);

@@ -263,7 +263,7 @@ export async function execute(
     flush();
     return end.status;
   } catch (e) {
-    flush();
+    tracer?.endLine();
     terminal?.restore();
     if (timedOut !== null) {
       note(`the guest was still running after ${args.timeout! / 1e9} s and was killed (--timeout)`);

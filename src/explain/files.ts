@@ -154,7 +154,7 @@ function pipe(world: World, t: Task, file: PipeFile, reads: boolean, writes: boo
     complete: !inTransit,
     wakers: byHolders(world, other, t, (fd) => (reading ? `write to ${name} or close it (fd ${fd})` : `read from ${name} (fd ${fd})`)),
   } as const; // prettier-ignore
-  const alone = selfHeld(t, holders) && t.group.live === 1 ? ', which is the reader itself' : '';
+  const alone = selfHeld(t, holders) && t.group.live === 1 ? ', the reader itself,' : '';
   if (reading) {
     if (!shared.pipe.empty) return { ...base, ready: true, why: `${shared.pipe.bytes} bytes are in it` };
     if (shared.writers === 0)

@@ -8,6 +8,9 @@ import type { Recording } from '../record/format.ts';
 import { DivergenceError, RecordingEndError } from '../record/replayer.ts';
 import { replayHelp } from './help.ts';
 import { type OptionSpec, parseCount, parseOptions, UsageError } from './options.ts';
+import { OnceOutput } from '../gdb/once-output.ts';
+import { serveGdb } from '../host/gdb-server.ts';
+import type { Output } from '../machine/options.ts';
 import { FAILED, help, note, TraceOutput } from './run.ts';
 import { type StraceArgs, straceDefaults, straceOptions } from './strace-options.ts';
 
@@ -18,7 +21,7 @@ export interface ReplayArgs extends StraceArgs {
 }
 
 /** Of strace's options those that say how a trace looks, and of run's those that do not change the machine. */
-const KEPT = ['--cpu', '--stats', '--help'];
+const KEPT = ['--cpu', '--stats', '--help', '--gdb'];
 
 export function replayOptionSpecs(): OptionSpec<ReplayArgs>[] {
   const strace = straceOptions((name) => syscalls.has(name));
@@ -64,11 +67,13 @@ export async function replayCommand(argv: readonly string[]): Promise<number> {
 async function replay(recording: Recording, args: ReplayArgs, trace: TraceOutput | null): Promise<number> {
   const flush = (): void => trace?.tracer.flush();
   const started = performance.now();
+  const output = (fd: number): Output =>
+    args.gdb !== null ? new OnceOutput(fdOutput(fd, flush)) : fdOutput(fd, flush);
   const m = await Machine.replay(recording, {
     ...(args.cpu === '' ? {} : { cpu: args.cpu }),
     stats: args.stats,
-    stdout: fdOutput(1, flush),
-    stderr: fdOutput(2, flush),
+    stdout: output(1),
+    stderr: output(2),
     terminal: (bytes) => {
       flush();
       writeAll(1, bytes);
@@ -77,7 +82,9 @@ async function replay(recording: Recording, args: ReplayArgs, trace: TraceOutput
   });
   try {
     if (args.to !== null) await m.runTo(args.to);
-    else await m.run();
+    const gdb = args.gdb && (await serveGdb(m, { ...args.gdb, recorded: true, report: note }));
+    if (gdb === 'killed') return 0;
+    if (args.to === null) await m.run();
     flush();
     if (m.status !== null) {
       if (args.to !== null && m.position < args.to)

@@ -162,7 +162,10 @@ export class History<S extends PastStop> {
 
   /** `from`: of the saved moment before it, without what its task did since. */
   private async land(from: number, place: Place): Promise<S | null> {
-    this.rewind(from);
+    for (let limit = from; ; limit = this.earlier) {
+      this.rewind(limit); // moments saved since may be behind it
+      if (this.instructions < place.instructions || this.earlier < this.start) break;
+    }
     const same = (stop: S): boolean => {
       const at = this.place(stop, stop.t);
       return !isBefore(at, place) && at.rank === place.rank && at.tid === place.tid;

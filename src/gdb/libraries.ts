@@ -1,5 +1,6 @@
 /** qXfer:libraries-svr4: the list of loaded objects that the dynamic loader keeps for debuggers (struct r_debug of link.h). */
 import type { Task } from '../../kernel/task/task.ts';
+import { peek } from './memory.ts';
 
 const AT_PHDR = 3;
 const AT_PHENT = 4;
@@ -72,14 +73,14 @@ function debugOf(t: Task): number {
 }
 
 function word(t: Task, address: number): number {
-  const b = t.mm.copyIn(address, 8);
+  const b = peek(t, address, 8);
   return b === null ? 0 : Number(new DataView(b.buffer, b.byteOffset, 8).getBigUint64(0, true));
 }
 
 function text(t: Task, address: number): string {
   let out = '';
   for (let i = 0; address !== 0 && i < 4096; i++) {
-    const b = t.mm.copyIn(address + i, 1);
+    const b = peek(t, address + i, 1);
     if (b === null || b[0] === 0) break;
     out += String.fromCharCode(b[0]);
   }

@@ -20,6 +20,7 @@ import { describeTask } from '../machine/waiting.ts';
 import { GdbFiles } from './files.ts';
 import { History } from './history.ts';
 import { librariesXml } from './libraries.ts';
+import { peek } from './memory.ts';
 import { monitor } from './monitor.ts';
 import { binaryOf, fromHex, hexText, PACKET_SIZE, PacketLink, slice, textOfHex, toHex } from './packets.ts';
 import { gdbRegisters, type GdbRegisters, noteCall } from './registers.ts';
@@ -107,6 +108,8 @@ export class GdbSession {
   private readonly own = new WeakSet<SigInfo>();
   private readonly vforks = new Set<Task>();
 
+  /** The machine runs as it once did: gdb's `kill` only ends the session. */
+  recorded = false;
   private readonly gate: SignalGate = {
     held: (t) => this.heldSignals.get(t) ?? null,
     judge: (t, info) => this.judge(t, info),
@@ -470,7 +473,7 @@ export class GdbSession {
   // ---- memory
 
   private read(t: Task, address: number, length: number): Uint8Array | null {
-    return length === 0 ? new Uint8Array() : t.mm.copyIn(address, length);
+    return peek(t, address, length);
   }
 
   /** As far as it goes. */
@@ -773,7 +776,7 @@ export class GdbSession {
 
   private kill(): void {
     const { kernel, loop } = this.machine.internals;
-    for (const pid of this.attached) {
+    for (const pid of this.recorded ? [] : this.attached) {
       const g = kernel.processes.group(pid);
       if (g) sendToGroup(g, { signo: SIGKILL, code: SI_USER, pid: 0, uid: 0 });
     }

@@ -1,6 +1,6 @@
 /** gdb over TCP: one client at a time, as gdbserver has it. */
 import net from 'node:net';
-import { GdbSession } from '../gdb/session.ts';
+import { GdbSession, type SessionEnd } from '../gdb/session.ts';
 import { BootError } from '../machine/errors.ts';
 import type { Machine } from '../machine/machine.ts';
 
@@ -8,6 +8,8 @@ export interface GdbServerOptions {
   /** Host address and port; port 0 takes a free one. */
   readonly address: string;
   readonly port: number;
+  /** The machine replays a recording: it is not killed. */
+  readonly recorded?: boolean;
   /** Takes lines for the person at the terminal. */
   readonly report: (line: string) => void;
 }
@@ -16,7 +18,7 @@ export interface GdbServerOptions {
  * Waits for gdb and lets it have the machine until gdb detaches or kills it or it is over; it can be run on then. When the
  * connection is lost the machine stands still until gdb comes again. Throws BootError when the port cannot be had.
  */
-export async function serveGdb(machine: Machine, options: GdbServerOptions): Promise<void> {
+export async function serveGdb(machine: Machine, options: GdbServerOptions): Promise<SessionEnd> {
   if (!machine.internals.loop.cpu.debug) throw new BootError('setup', '--gdb needs --cpu jit or interp');
   const { address, port, report } = options;
   let session: GdbSession | null = null;
@@ -33,6 +35,7 @@ export async function serveGdb(machine: Machine, options: GdbServerOptions): Pro
     client.setNoDelay(true);
     const own = new GdbSession(machine, (bytes) => void client.write(bytes, 'latin1'));
     session = own;
+    own.recorded = options.recorded ?? false;
     void own.ended.then(done);
     client.on('data', (data) => {
       own.receive(data.toString('latin1'));
@@ -54,7 +57,8 @@ export async function serveGdb(machine: Machine, options: GdbServerOptions): Pro
   const at = server.address() as net.AddressInfo;
   const where = at.family === 'IPv6' ? `[${at.address}]:${at.port}` : `${at.address}:${at.port}`;
   report(`waiting for gdb: target remote ${where}`);
-  await ended;
+  const end = await ended;
   server.close();
   (socket as net.Socket | null)?.end();
+  return end;
 } // prettier-ignore

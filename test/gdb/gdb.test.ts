@@ -122,12 +122,12 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
   );
 
   it.skipIf(program === null)(
-    'goes back: to breakpoints, to where a variable was changed, by an instruction, to the beginning',
+    'goes back: to breakpoints, by an instruction, to the beginning',
     async () => {
       const s = await session(program!, [
         'break add', 'continue', 'continue', 'print counter', 'continue', 'print counter', 'reverse-continue', 'print counter',
         `print ${pc}`, 'reverse-stepi', 'stepi', `print ${pc}`, 'delete 1', 'break inchild', 'break handler', 'handle SIGUSR1 nostop noprint',
-        'continue', 'watch counter', 'reverse-continue', 'print counter', 'delete 4', 'reverse-continue', 'delete', 'continue',
+        'continue', 'reverse-continue', 'delete', 'continue',
       ]); // prettier-ignore
       inOrder(s.gdb, [
         /^\$1 = 2$/,
@@ -137,8 +137,6 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
         /^\$4 = .*0x[0-9a-f]+ <add/,
         /^\$5 = .*0x[0-9a-f]+ <add/,
         /Breakpoint 3, handler/,
-        /hit Hardware watchpoint 4: counter\s+Old value = 9\s+New value = [78]$/,
-        /^\$6 = [78]$/,
         /No more reverse-execution history/,
         /exited normally/,
       ]);

@@ -39,7 +39,7 @@ import { Recorder } from '../record/recorder.ts';
 import type { Replayer } from '../record/replayer.ts';
 import { recordedOptions } from '../record/options.ts';
 import { VERSION } from '../version.ts';
-import { Capture, hostOutput, InputQueue } from './stdio.ts';
+import { Capture, InputQueue, SinkPort } from './stdio.ts';
 
 /** A machine's parts, and what only the host knows of them. */
 export interface Assembly {
@@ -65,6 +65,8 @@ export interface Assembly {
   /** Foreground process group of the machine's terminal; 0 without one. */
   foreground(): number;
   ports(): readonly number[];
+  /** Output functions are given only what is written beyond what they have, whatever is restored. */
+  outputOnce(): void;
   readonly network: HostNetwork;
   readonly recorder: Recorder | null;
   readonly replayer: Replayer | null;
@@ -267,6 +269,9 @@ export async function assemble(given: BootOptions, replayer: Replayer | null = n
     live: () => stdio.live || network.live,
     reachable: () => kernel.net.hasListeners,
     foreground: () => stdio.foreground,
+    outputOnce: () => {
+      for (const sink of stdio.sinks) sink.once();
+    },
     ports: () => network.ports,
     network,
     close: () => {
@@ -306,6 +311,8 @@ class Stdio {
   readonly files: File[] = [];
   readonly pumps: InputPump[] = [];
   private readonly outputs: Output[] = [];
+  /** Output that is not captured. */
+  readonly sinks: SinkPort[] = [];
   readonly stdout: Capture | null;
   readonly stderr: Capture | null;
   private readonly terminal: TerminalPort | null;
@@ -331,7 +338,8 @@ class Stdio {
       if (replaying) sink = { write: sink.write, closed: false };
       this.outputs.push(sink);
       sink.onDrain?.(onInput);
-      const port = hostOutput(sink);
+      const port = new SinkPort(sink);
+      if (!capture) this.sinks.push(port);
       this.files[fd] = new HostOutputFile(
         kernel,
         tape ? tape.output(fd, port) : port,

@@ -423,6 +423,7 @@ export class Machine {
   restore(s: Snapshot): void {
     if (this.running) throw new Error('the machine is running: restore between run, runTo and step');
     if (this.disposed) throw new Error('the machine was disposed of');
+    if (this.recorder) throw new Error('the machine is being recorded: a recording does not go back');
     this.saved().restore(s);
     if (this.count) this.count.target = Infinity;
     this.stopRequested = this.livelocked = false;
@@ -442,6 +443,11 @@ export class Machine {
     this.resting = true;
     for (const f of this.resters) f();
     this.resting = false;
+  }
+
+  /** Output functions are given only what is written beyond this moment, and nothing twice, whatever is restored. */
+  outputOnce(): void {
+    this.assembly.outputOnce();
   }
 
   /** A run of it is a function of its inputs, all of which it was given at boot. */

@@ -110,20 +110,49 @@ export class InputQueue implements HostInput {
   }
 }
 
-/** A place for guest output as the kernel asks for it. */
-export function hostOutput(output: Output): HostOutput {
-  return {
-    // What of it is the machine's state (gdb/once-output.ts) is looked for behind it.
-    ...('saveState' in output ? { output } : {}),
-    mode: PIPE_MODE,
-    write: (bytes) => {
-      if (output.take) return output.take(bytes);
-      if (!output.closed) output.write(bytes);
-      return output.closed ? -EPIPE : bytes.length;
-    },
-    writable: () => output.full !== true, // a sink that broke says so at the next write
-    onDrain: (callback) => output.onDrain?.(callback),
-  };
+/** A place for guest output as the kernel asks for it. What a restored machine writes again can be kept from it. */
+export class SinkPort implements HostOutput {
+  readonly mode = PIPE_MODE;
+  /** Bytes the guest wrote: part of the machine's state. */
+  private written = 0;
+  /** What is no part of it: bytes the sink was given, and whether it is not to be given any of them twice. */
+  private readonly given: { readonly rewinds: false; readonly to: Output; bytes: number; once: boolean };
+
+  constructor(output: Output) {
+    this.given = { rewinds: false, to: output, bytes: 0, once: false };
+  }
+
+  /** From here on the sink gets only what is written beyond what it has. */
+  once(): void {
+    this.given.once = true;
+    this.given.bytes = this.written;
+  }
+
+  write(bytes: Uint8Array): number {
+    const { given, written } = this;
+    const again = given.once ? Math.max(0, Math.min(given.bytes - written, bytes.length)) : 0;
+    const n = again > 0 && again === bytes.length ? 0 : this.put(again > 0 ? bytes.subarray(again) : bytes);
+    if (n < 0 && again === 0) return n;
+    const taken = again + Math.max(0, n);
+    this.written += taken;
+    if (this.written > given.bytes) given.bytes = this.written;
+    return taken;
+  }
+
+  private put(bytes: Uint8Array): number {
+    const { to } = this.given;
+    if (to.take) return to.take(bytes);
+    if (!to.closed) to.write(bytes);
+    return to.closed ? -EPIPE : bytes.length;
+  }
+
+  /** A sink that broke says so at the next write. */
+  writable(): boolean {
+    return this.given.to.full !== true;
+  }
+  onDrain(callback: () => void): void {
+    this.given.to.onDrain?.(callback);
+  }
 }
 
 /** What was written, and what before it: snapshots hold one and have it all. */

@@ -6,6 +6,8 @@ import {
 
 /** Records, and can be replayed at any time: as far as the machine had been when its frames were last written. */
 export class MemoryRecording implements RecordingSink, Recording {
+  /** Snapshots leave it alone. */
+  readonly rewinds = false;
   private head: Header | null = null;
   private readonly blocks: Uint8Array[] = [];
   end: Recording['end'] = null;

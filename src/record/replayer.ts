@@ -410,6 +410,7 @@ export class Replayer implements Tape {
 
   input(queue: InputQueue): void {
     this.queue = queue;
+    queue.rewound = true;
     queue.wanted = () => {
       this.maybe(
         RECORD.read,

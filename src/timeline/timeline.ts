@@ -2,6 +2,9 @@
  * Going back and forth in a run. A deterministic machine is put back to a moment saved before and runs on from there: so any
  * event of its past can be reached, as fast as the next saved moment before it is near. Saved moments are close together
  * around where one has been lately and farther apart elsewhere, so that they fit into the memory they may take.
+ *
+ * Captured output (Machine.stdout) goes back and forth with the machine; an output function is given each byte once. A tracer is
+ * put back too, so that its text goes on from there: what it has written is its owner's to cut.
  */
 import type { Machine } from '../machine/machine.ts';
 import { type Snapshot, Snapshots } from './snapshots.ts';
@@ -73,6 +76,7 @@ export class Timeline {
     this.start = this.furthest = machine.position;
     this.save(true);
     this.last = this.here;
+    machine.outputOnce();
     this.stopSaving = machine.onRest(() => {
       this.rest();
     });
@@ -141,6 +145,7 @@ export class Timeline {
     for (const n of this.reached.keys()) if (n > position) this.reached.delete(n);
     this.furthest = position;
     this.end = null;
+    this.machine.outputOnce();
   }
 
   /** Lets go of everything that was saved. The machine stays where it is. */

@@ -19,7 +19,7 @@ import { KEEP_REGS } from '../../kernel/wait.ts';
 import { loadA64Core, loadCore } from '../../src/host/core-files.ts';
 import { hostRoot, mountHost } from '../../src/machine/mounts.ts';
 import { makeDirs } from '../../src/machine/guest-files.ts';
-import { hostOutput, InputQueue } from '../../src/machine/stdio.ts';
+import { InputQueue, SinkPort } from '../../src/machine/stdio.ts';
 import { FakeClock, FakeEntropy } from '../kernel/fakes.ts';
 import { tinyElf } from '../kernel/harness.ts';
 import { Arguments, HOST_PATHS, PATHS } from './arguments.ts';
@@ -124,8 +124,8 @@ export class World {
       path: '/prog', argv: ['prog'], envp: ['A=b'], uid: this.r.chance(0.5) ? 0 : 1000,
       stdio: [
         new HostInputFile(this.kernel, new InputQueue()),
-        new HostOutputFile(this.kernel, hostOutput(nothing), 'stdout'),
-        new HostOutputFile(this.kernel, hostOutput(nothing), 'stderr'),
+        new HostOutputFile(this.kernel, new SinkPort(nothing), 'stdout'),
+        new HostOutputFile(this.kernel, new SinkPort(nothing), 'stderr'),
       ],
     }); // prettier-ignore
     if (typeof t === 'number') return false;

@@ -1,6 +1,6 @@
 /** Any event of a run can be gone to, and the machine is what it was then. */
 import { describe, expect, it } from 'vitest';
-import { Machine, Timeline, TimelineError, type BootOptions } from '../../src/index.ts';
+import { Machine, MemoryRecording, Timeline, TimelineError, type BootOptions } from '../../src/index.ts';
 import { guestPath } from '../support/guests.ts';
 
 const boot = (name: string, arch = 'x86_64', more: Partial<BootOptions> = {}): Promise<Machine> =>
@@ -108,6 +108,52 @@ describe('a timeline', () => {
     for (const n of [20, 21, 20]) await timeline.goto(n);
     m.kill('SIGKILL');
     await expect(timeline.goto(21)).rejects.toThrow(TimelineError);
+    m.dispose();
+  });
+
+  it('gives an output function nothing twice', async () => {
+    let text = '';
+    const stdout = (bytes: Uint8Array): void => void (text += new TextDecoder().decode(bytes));
+    const m = await boot('threads', 'x86_64', { stdout });
+    const timeline = new Timeline(m);
+    const end = await timeline.goto(Infinity);
+    const all = text;
+    await timeline.goto(Math.floor(end / 3));
+    await timeline.goto(end);
+    await timeline.goto(5);
+    expect(text).toBe(all);
+    timeline.forget();
+    await timeline.goto(Infinity);
+    expect(text).toBe(all + all);
+    m.dispose();
+  });
+
+  it('leads through a replay as through the run', async () => {
+    const recording = new MemoryRecording();
+    async function* typed(): AsyncIterable<string> {
+      for (const line of ['one', 'two', 'three']) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        yield `${line}\n`;
+      }
+    }
+    const recorded = await boot('stdio', 'x86_64', { record: recording, stdin: typed() });
+    await recorded.run();
+    expect(() => recorded.restore(recorded.snapshot())).toThrow('being recorded');
+    const { stdout, position } = recorded;
+    recorded.dispose();
+    const m = await Machine.replay(recording);
+    const timeline = new Timeline(m);
+    const seen = new Map<number, unknown>();
+    for (let n = 1; n < position; n++) seen.set(await timeline.goto(n), look(m));
+    expect(await timeline.goto(Infinity)).toBe(position);
+    expect(m.stdout).toBe(stdout);
+    for (const n of [...seen.keys()].reverse()) {
+      await timeline.goto(n);
+      expect(look(m)).toEqual(seen.get(n));
+    }
+    await timeline.goto(1);
+    expect(await timeline.goto(Infinity)).toBe(position);
+    expect(m.stdout).toBe(stdout);
     m.dispose();
   });
 

@@ -32,7 +32,7 @@ interface Save {
 const MEMORY = 256 * 2 ** 20;
 /** Host milliseconds of running between saved moments: so many times as long as saving one takes, within bounds. */
 const LEAST_MS = 25;
-const MOST_MS = 120;
+const MOST_MS = 80;
 const TIMES_COST = 8;
 /** Saved moments that are kept whatever memory they take, and at most. */
 const FEWEST = 4;

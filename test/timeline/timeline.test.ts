@@ -1,10 +1,13 @@
 /** Any event of a run can be gone to, and the machine is what it was then. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Machine, MemoryRecording, Timeline, TimelineError, type BootOptions } from '../../src/index.ts';
-import { guestPath } from '../support/guests.ts';
+import { guestPath, rootPath } from '../support/guests.ts';
 
 const boot = (name: string, arch = 'x86_64', more: Partial<BootOptions> = {}): Promise<Machine> =>
   Machine.boot({ program: guestPath(name, arch)!, argv: [name], seed: 3, countEvents: true, ...more });
+
+type Page = (...known: unknown[]) => Promise<[number, Timeline]>;
 
 /** What a machine looks like from outside. */
 function look(m: Machine): unknown {
@@ -155,6 +158,21 @@ describe('a timeline', () => {
     expect(await timeline.goto(Infinity)).toBe(position);
     expect(m.stdout).toBe(stdout);
     m.dispose();
+  });
+
+  it('is used as its page says', async () => {
+    const page = readFileSync(rootPath('docs/timeline.md'), 'utf8');
+    const code = /```js\nimport [^\n]*\n([^`]*)```/
+      .exec(page)![1]
+      .replace('./prog', guestPath('threads-musl')!);
+    const seen: unknown[] = [];
+    // The page's own text, as its reader would run it.
+    const AsyncFunction = (async () => {}).constructor as new (...text: string[]) => Page;
+    const run = new AsyncFunction('Machine', 'Timeline', 'console', `${code}; return [end, timeline];`);
+    const [end, timeline] = await run(Machine, Timeline, { log: (...what: unknown[]) => seen.push(...what) });
+    expect(timeline.end).toBe(end);
+    expect(timeline.position).toBe(13);
+    expect(seen).toHaveLength(3);
   });
 
   it('needs a machine that does the same again', async () => {

@@ -51,6 +51,10 @@ export async function replayCommand(argv: readonly string[]): Promise<number> {
   if (rest.length === 0) throw new UsageError('no recording given; write: ring3 replay [OPTIONS] FILE');
   if (rest.length > 1)
     throw new UsageError(`'${rest[1]}': a replay takes one recording, and options come before it`);
+  if (args.inject.length > 0)
+    throw new UsageError(
+      'a replay does what was recorded: no fault can be put into it; give --inject to ring3 record',
+    );
   const recording = openRecording(rest[0]);
   if (args.info) {
     writeAll(1, new TextEncoder().encode(infoText(rest[0], recording)));

@@ -122,8 +122,14 @@ export class EventTracer implements Tracer {
 /** Passes everything on to several tracers, in order; the first one's format counts. */
 export class TracerList implements Tracer {
   private readonly list: readonly Tracer[];
-  constructor(list: readonly Tracer[]) {
+  private readonly mayDiffer: boolean;
+  /**
+   * `mayDiffer`: the guest may be traced as by ptrace, which it can notice: signals it ignores reach it. Not where the run must be
+   * the same without tracers.
+   */
+  constructor(list: readonly Tracer[], mayDiffer = true) {
     this.list = list;
+    this.mayDiffer = mayDiffer;
   }
   get format(): TraceFormat {
     return this.list[0].format;
@@ -132,7 +138,7 @@ export class TracerList implements Tracer {
     return this.list.some((tracer) => tracer.shows?.(t) ?? false);
   }
   seesIgnored(t: Task): boolean {
-    return this.list.some((tracer) => tracer.seesIgnored?.(t) ?? false);
+    return this.mayDiffer && this.list.some((tracer) => tracer.seesIgnored?.(t) ?? false);
   }
   enter(t: Task): void {
     for (const tracer of this.list) tracer.enter(t);

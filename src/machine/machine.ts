@@ -709,7 +709,9 @@ export class Machine {
     const { count } = this;
     if (count) list.push(count);
     if (this.debugging) list.push(...this.debugging.tracers);
-    this.kernel.tracer = list.length === 0 ? null : list.length === 1 ? list[0] : new TracerList(list);
+    const taped = this.recorder !== null || this.replayer !== null;
+    this.kernel.tracer =
+      list.length === 0 ? null : list.length === 1 && !taped ? list[0] : new TracerList(list, !taped);
     if (this.stepping || (count && count.target !== Infinity)) {
       this.loop.hooks.beforeSyscall = (t) => {
         if (!this.stepping && count!.position + 1 < count!.target) return false;

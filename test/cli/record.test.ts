@@ -151,6 +151,7 @@ describe('ring3 replay', () => {
     for (const [args, line] of [
       [['replay'], 'no recording given; write: ring3 replay [OPTIONS] FILE'],
       [['replay', 'run.r3', 'x'], "'x': a replay takes one recording, and options come before it"],
+      [['replay', '-e', 'inject=read:error=EIO', 'run.r3'], 'no fault can be put into it'],
       [['replay', '-p', '1:1', 'run.r3'], "unknown option '-p'; 'ring3 replay --help' lists them"],
       [['replay', '--to', 'x', 'run.r3'], "option '--to': 'x' is no number between 1 and 9007199254740991"],
       [['record', stdio], 'no file for the recording given; write: ring3 record -o FILE PROG [ARGS...]'],

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { rootPath } from '../support/guests.ts';
 
-const PAGE = readFileSync(rootPath('docs/tutorials/find-a-starryos-bug.md'), 'utf8');
+const PAGE = readFileSync(rootPath('docs/tutorials/3-find-a-starryos-bug.md'), 'utf8');
 const POLLER = '/tmp/ring3-poller';
 let dir = '';
 

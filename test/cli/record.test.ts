@@ -151,7 +151,10 @@ describe('ring3 replay', () => {
     for (const [args, line] of [
       [['replay'], 'no recording given; write: ring3 replay [OPTIONS] FILE'],
       [['replay', 'run.r3', 'x'], "'x': a replay takes one recording, and options come before it"],
-      [['replay', '-e', 'inject=read:error=EIO', 'run.r3'], 'no fault can be put into it'],
+      [
+        ['replay', '-e', 'inject=read:error=EIO', 'run.r3'],
+        'a replay does what was recorded: no fault can be put into it; give --inject to ring3 record',
+      ],
       [['replay', '-p', '1:1', 'run.r3'], "unknown option '-p'; 'ring3 replay --help' lists them"],
       [['replay', '--to', 'x', 'run.r3'], "option '--to': 'x' is no number between 1 and 9007199254740991"],
       [['record', stdio], 'no file for the recording given; write: ring3 record -o FILE PROG [ARGS...]'],

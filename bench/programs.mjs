@@ -73,6 +73,14 @@ export const PROGRAMS = [
     kind: 'server',
   },
   {
+    name: 'nginx, 1 worker',
+    path: 'usr/sbin/nginx',
+    server: 'nginx-one',
+    size: 40_000,
+    unit: 'requests',
+    kind: 'server',
+  },
+  {
     name: 'redis GET',
     path: 'usr/bin/redis-server',
     server: 'redis',

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Starts a server, has a client of Debian's ask it REQUESTS times once it is warm, stops it, and prints what the client
 // says: `rate N` and how many were answered. One command for each side, so that bench/run.mjs takes them in turn.
-// Usage: node bench/serve.mjs SIDE nginx|redis|redis-inside REQUESTS [WARMUP]     (SIDE: native, qemu, or ring3's core)
+// Usage: node bench/serve.mjs SIDE nginx|nginx-one|redis|redis-inside REQUESTS [WARMUP]     (SIDE: native, qemu, or ring3's core)
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -12,13 +12,15 @@ import { CLI, nativeCommand, qemuOf } from './sides.mjs';
 const ARCH = 'x86_64';
 const root = debianRoot(ARCH);
 /** Asked before it counts, so that what a side compiles is compiled. */
-const WARM = { nginx: 60_000, redis: 50_000, 'redis-inside': 50_000 };
+const WARM = { nginx: 60_000, 'nginx-one': 60_000, redis: 50_000, 'redis-inside': 50_000 };
 const CLIENTS = 20;
 const START_MS = 60_000;
 
 const [side, name, count, before] = process.argv.slice(2);
 const requests = Number(count);
 const warm = Number(before ?? WARM[name]);
+/** Not redis. */
+const web = name.startsWith('nginx');
 const port = await new Promise((resolve) => {
   const s = createServer().listen(0, '127.0.0.1', () => {
     const { port } = s.address();
@@ -43,7 +45,7 @@ function nginx() {
     if (!existsSync(join(root, 'etc', file))) writeFileSync(join(root, 'etc', file), line);
   writeFileSync(
     join(root, PREFIX, 'nginx.conf'),
-    `user root; worker_processes 2; daemon off; error_log stderr; pid nginx.pid;
+    `user root; worker_processes ${name === 'nginx' ? 2 : 1}; daemon off; error_log stderr; pid nginx.pid;
 events { worker_connections 512; }
 http {
   access_log off; sendfile on; keepalive_requests 1000000000;
@@ -68,7 +70,7 @@ function by([program, ...args], options = []) {
 }
 
 const ask = (n) =>
-  name === 'nginx'
+  web
     ? [
         'usr/bin/ab',
         '-q',
@@ -94,7 +96,7 @@ const ask = (n) =>
 
 /** Requests a second, from the last report in a client's output. */
 function rateOf(output) {
-  if (name === 'nginx') {
+  if (web) {
     const failed = /Failed requests: +(\d+)/.exec(output)?.[1];
     const rate = /Requests per second: +([\d.]+)/.exec(output)?.[1];
     if (failed !== '0' || !rate) throw new Error(`ab: ${output}`);
@@ -134,7 +136,7 @@ function insideOne() {
 }
 
 async function acrossProcesses() {
-  const [file, ...args] = by(name === 'nginx' ? nginx() : redis(), ['-p', `${port}:${port}`]);
+  const [file, ...args] = by(web ? nginx() : redis(), ['-p', `${port}:${port}`]);
   const server = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   server.stderr.on('data', (d) => (said = (said + d).slice(-2000)));

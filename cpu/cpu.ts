@@ -320,7 +320,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
     if (this.shown) this.shown.active = false;
     this.shown = null;
     const now = this.spaces.users();
-    this.debugger?.load(saved.stops, (table) => before.get(table) !== now.get(table), now.keys());
+    this.debugger?.load(saved.stops, (table) => before.get(table) !== now.get(table));
     if (!this.table) return;
     memory.i32[(STATE + S.pageTable) >> 2] = this.table.root;
     if (this.space) this.show(this.space, this.table);

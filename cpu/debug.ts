@@ -316,17 +316,30 @@ export class CpuDebug {
     return { passing: [...this.passing], owing: this.owing };
   }
 
-  /** The machine is in an earlier state. `recoded`: address spaces whose decoded code is other than before. */
-  load(saved: SavedStops | null, recoded: (table: PageTable) => boolean, all: Iterable<PageTable>): void {
+  /**
+   * The machine is in another state; `restored` comes next. `recoded`: address spaces whose decoded code is other than before.
+   */
+  load(saved: SavedStops | null, recoded: (table: PageTable) => boolean): void {
     this.passing.clear();
     for (const [regs, at] of saved?.passing ?? []) this.passing.set(regs, at);
     this.owing = saved?.owing ?? null;
     this.counted = null;
     this.hits.length = 0;
-    for (const table of all)
-      if (this.places.has(table)) this.showWatched(table);
-      else table.watch(null);
     for (const table of this.places.keys()) if (recoded(table)) this.core.isolate(table);
+  }
+
+  /**
+   * Of the address spaces there are now, which have run or not, each looks as it was saved: what is watched in it now is shown.
+   * Those that `keeps` says false of lose their stops, without a touch: their page tables may be something else's memory.
+   */
+  restored(live: Iterable<PageTable>, keeps: (table: PageTable) => boolean): void {
+    for (const table of this.places.keys()) if (!keeps(table)) this.places.delete(table);
+    for (const table of live) this.showWatched(table);
+  }
+
+  /** Whether an address space has stops, or had some. */
+  has(table: PageTable): boolean {
+    return this.places.has(table);
   }
 
   private at(table: PageTable): Places {

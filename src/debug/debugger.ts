@@ -159,7 +159,12 @@ export class Debugger {
   /** The machine is in another state than a moment ago (a snapshot): everything is set again where it belongs. */
   restored(): void {
     this.counted = this.countDone = null;
-    this.apply();
+    const { applied, cpu } = this;
+    const live = this.live();
+    // An address space that is gone, or not there yet, is no place for stops; one that is there again gets them anew.
+    for (const table of applied.keys()) if (!live.has(table) || !cpu.has(table)) applied.delete(table);
+    cpu.restored(live.keys(), (table) => applied.has(table));
+    this.apply(live);
   }
 
   private add(entry: Entry): () => void {
@@ -174,8 +179,8 @@ export class Debugger {
     };
   }
 
-  /** Sets what is not set yet. */
-  private apply(): void {
+  /** Address spaces somebody may run in, and the processes. */
+  private live(): Map<PageTable, Set<number>> {
     const live = new Map<PageTable, Set<number>>();
     for (const t of this.kernel.processes.tasks.values()) {
       if (t.state === 'dead' || t.state === 'zombie') continue;
@@ -184,6 +189,11 @@ export class Debugger {
       if (pids) pids.add(t.pid);
       else live.set(table, new Set([t.pid]));
     }
+    return live;
+  }
+
+  /** Sets what is not set yet. */
+  private apply(live = this.live()): void {
     for (const table of this.applied.keys()) if (!live.has(table)) this.applied.delete(table);
     for (const [table, pids] of live) {
       let set = this.applied.get(table);

@@ -376,7 +376,6 @@ export class GdbSession {
     const { kernel } = machine.internals;
     kernel.signalGate = this.gate;
     kernel.scheduler.only = null; // it may have been saved while one thread ran alone
-    machine.debug.restored();
     for (const w of this.watched.values()) {
       const t = w.bytes === null ? undefined : this.tasks().find((x) => x.pid === w.pid);
       if (t) w.bytes = this.read(t, w.start, w.end - w.start);

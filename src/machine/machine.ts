@@ -281,6 +281,7 @@ export class Machine {
     if (this.assembly.recorder)
       throw new Error('the machine is being recorded: a recording does not go back');
     this.saved().restore(s);
+    this.debugging?.restored();
     this.driver.restored();
     this.listening.restored();
   }

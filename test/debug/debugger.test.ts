@@ -1,6 +1,8 @@
 /** Hooks and exact steps on a machine: they see all there is to see, and the run is the one nobody looks at. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Machine, type MemoryHit } from '../../src/index.ts';
+import { readSymbols } from '../../src/machine/symbols.ts';
 import { guestPath } from '../support/guests.ts';
 
 describe.each([
@@ -81,6 +83,40 @@ describe('hooks', () => {
     expect(again.stats.instructions).toBe(instructions);
     expect(await again.runUntil(() => false)).toBe(false);
   });
+
+  it.each(['x86_64', 'aarch64'].filter((arch) => guestPath('debugged', arch)))(
+    'set since a moment hold there too when the machine goes back to it: %s',
+    async (arch) => {
+      const program = guestPath('debugged', arch)!;
+      const m = await Machine.boot({ program, seed: 1 });
+      const symbols = readSymbols(readFileSync(program));
+      const [counter, inchild] = ['counter', 'inchild'].map((s) => symbols.get(s)!);
+      const fresh = m.snapshot(); // no code was decoded, no page of data is mapped
+      let hits: string[] = [];
+      await m.stepInstructions(4000);
+      const under = m.snapshot();
+      const remove = m.debug.onMemory(counter, counter + 4, 'write', () => void hits.push('counter'));
+      m.debug.onInstructions(inchild, inchild + 1, ({ pid }) => void hits.push(`child ${pid}`));
+      const child = /^child 1\d\d\d$/;
+      const all = [...Array<string>(6).fill('counter'), expect.stringMatching(child)];
+      await m.run();
+      expect(hits).toEqual(all);
+      // The child's address space is gone for the second time, and so are the first process and its own.
+      for (const from of [fresh, under, fresh]) {
+        m.restore(from);
+        hits = [];
+        await m.run();
+        expect(hits).toEqual(all);
+      }
+      remove();
+      m.restore(fresh);
+      hits = [];
+      await m.run();
+      expect(hits).toEqual([expect.stringMatching(child)]);
+      m.dispose();
+    },
+    30_000,
+  );
 
   it('are refused by a core that cannot', async () => {
     const m = await Machine.boot({ program: guestPath('hello')!, cpu: 'lockstep:jit' });

@@ -127,7 +127,8 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
       const s = await session(program!, [
         'break add', 'continue', 'continue', 'print counter', 'continue', 'print counter', 'reverse-continue', 'print counter',
         `print ${pc}`, 'reverse-stepi', 'stepi', `print ${pc}`, 'delete 1', 'break inchild', 'break handler', 'handle SIGUSR1 nostop noprint',
-        'continue', 'reverse-continue', 'delete', 'continue',
+        'continue', 'delete', 'watch counter', 'reverse-continue', 'print counter', 'reverse-continue', 'delete', 'reverse-continue',
+        'continue',
       ]); // prettier-ignore
       inOrder(s.gdb, [
         /^\$1 = 2$/,
@@ -137,6 +138,9 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
         /^\$4 = .*0x[0-9a-f]+ <add/,
         /^\$5 = .*0x[0-9a-f]+ <add/,
         /Breakpoint 3, handler/,
+        /hit Hardware watchpoint 4: counter\s+Old value = 9\s+New value = ([78])\s+.* in add /,
+        /^\$6 = [78]$/,
+        /hit Hardware watchpoint 4: counter\s+Old value = [78]\s+New value = [56]\s/,
         /No more reverse-execution history/,
         /exited normally/,
       ]);

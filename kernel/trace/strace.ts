@@ -1,7 +1,7 @@
 /**
  * A Tracer that writes strace 6.1's text. A line is written as the call goes: its name and the arguments known at
  * entry, then the rest and the result; when something else must be said meanwhile, the line is closed with
- * `<unfinished ...>` and taken up again as `<... name resumed>`. Text collects in a buffer that goes to `write` in
+ * `<unfinished ...>` and taken up again as `<... name resumed>`. Text goes to `write` in
  * large pieces and whenever `flush` is called (before the guest's own output, so that both interleave as they should).
  */
 import { REG } from '../ports.ts';
@@ -14,6 +14,7 @@ import { siginfoText } from './siginfo.ts';
 import { type CallCount, type SortKey, summaryTable } from './summary.ts';
 import { signalName } from './tables.ts';
 import { addrText, pathText, quoteText } from './text.ts';
+import { TraceText } from './trace-text.ts';
 import { DEFAULT_FORMAT, type TraceFormat, type Tracer } from './tracer.ts';
 
 /** Statuses of `-e status=`. */
@@ -86,7 +87,6 @@ class Tracee {
 }
 
 const EXECVE_NR = 59;
-const FLUSH_AT = 65536;
 const SPACES = ' '.repeat(80);
 
 export class Strace implements Tracer {
@@ -99,8 +99,11 @@ export class Strace implements Tracer {
   private readonly tracees = new Map<Task, Tracee>();
   /** Whose line is open; null when the output is at a line's start. */
   private open: Tracee | null = null;
-  private buffer = '';
-  private readonly buffers: Map<number, string> | null;
+  private readonly text: TraceText;
+  /** One output for each task. */
+  private readonly separate: boolean;
+  /** How often something was told: goes back with the machine. */
+  private told = 0;
   private readonly wanted = new Map<SyscallRow, boolean>();
   private readonly counts = new Map<string, CallCount>();
   private readonly unknown = new Map<number, SyscallRow>();
@@ -120,13 +123,14 @@ export class Strace implements Tracer {
       options.instructionPointer === true;
     this.timed = options.durations === true || Boolean(options.summary);
     this.silent = options.summary === 'only';
-    this.buffers = options.separate ? new Map() : null;
+    this.separate = options.separate ?? false;
+    this.text = new TraceText(options.write, this.separate);
   }
 
   /** Starts with the machine's first task, and prints the execve that made it. `envp`: the strings of its environment. */
   start(t: Task, path: string, argv: readonly string[], envp: readonly string[], envpAddress: number): void {
-    const tr = new Tracee(t);
-    this.tracees.set(t, tr);
+    this.tracees.set(t, new Tracee(t));
+    const tr = this.tellOf(t)!;
     const hex = this.format.hex;
     const row = EXECVE_ROW;
     if (!this.isWanted(row) || !this.wantsStatus('successful')) return;
@@ -147,7 +151,7 @@ export class Strace implements Tracer {
   }
 
   enter(t: Task): void {
-    const tr = this.tracees.get(t);
+    const tr = this.tellOf(t);
     if (tr === undefined) return;
     const row = t.row ?? this.unknownRow(t.nr);
     if (!this.isWanted(row) || (this.options.paths && !this.namesPath(t, row))) {
@@ -178,7 +182,7 @@ export class Strace implements Tracer {
   }
 
   exit(t: Task, result: number): void {
-    const tr = this.tracees.get(t);
+    const tr = this.tellOf(t);
     if (tr === undefined) return;
     const row = tr.row;
     if (row === null) return;
@@ -214,14 +218,14 @@ export class Strace implements Tracer {
   }
 
   signal(t: Task, info: SigInfo): void {
-    const tr = this.tracees.get(t);
+    const tr = this.tellOf(t);
     if (tr === undefined || this.silent) return;
     if (this.options.signals && !this.options.signals(info.signo)) return;
     this.wholeLine(tr, `--- ${signalName(info.signo)} ${siginfoText(info)} ---`);
   }
 
   stopped(t: Task, signo: number): void {
-    const tr = this.tracees.get(t);
+    const tr = this.tellOf(t);
     if (tr === undefined || this.silent) return;
     if (this.options.signals && !this.options.signals(signo)) return;
     this.wholeLine(tr, `--- stopped by ${signalName(signo)} ---`);
@@ -236,9 +240,9 @@ export class Strace implements Tracer {
   }
 
   superseded(t: Task, oldTid: number): void {
-    const tr = this.tracees.get(t);
+    const tr = this.tellOf(t);
     if (tr === undefined) return;
-    if (this.buffers && tr.row !== null && !this.silent) {
+    if (this.separate && tr.row !== null && !this.silent) {
       this.emit(tr.tid, ` <pid changed to ${t.tid} ...>\n`);
       this.open = null;
       tr.unfinished = true;
@@ -259,17 +263,17 @@ export class Strace implements Tracer {
 
   /** Hands over everything written so far, an unfinished line too. */
   flush(): void {
-    if (this.buffers) {
-      for (const [tid, text] of this.buffers) if (text !== '') this.options.write(text, tid);
-      this.buffers.clear();
-    } else if (this.buffer !== '') {
-      this.options.write(this.buffer, 0);
-      this.buffer = '';
-    }
+    this.text.flush();
+  }
+
+  /** From here on nothing is told twice, whatever earlier moment the machine is put back to. */
+  once(): void {
+    this.text.onlyNew(this.told);
   }
 
   /** The guest is over: prints the summary, if one is wanted, and flushes. */
   finish(): void {
+    if (this.text.tellEnd(this.told)) this.open = null;
     if (this.open) this.closeUnfinished();
     if (this.options.summary)
       this.emit(0, summaryTable([...this.counts.values()], this.options.sort ?? 'time'));
@@ -280,6 +284,17 @@ export class Strace implements Tracer {
   endLine(): void {
     if (this.open) this.closeUnfinished();
     this.flush();
+  }
+
+  /** Something is to be told of a task: what is known of it, if it is traced. */
+  private tellOf(t: Task): Tracee | undefined {
+    const tr = this.tracees.get(t);
+    if (tr === undefined) return undefined;
+    if (this.text.tell(++this.told) && this.open !== null) {
+      this.open.unfinished = true;
+      this.open = null;
+    }
+    return tr;
   }
 
   /** A number no row has: `syscall_0x1f4(0x1, …)`. */
@@ -336,7 +351,7 @@ export class Strace implements Tracer {
 
   /** Makes the next text start a line of this task. */
   private begin(tr: Tracee): void {
-    if (this.open !== null && !this.buffers) this.closeUnfinished();
+    if (this.open !== null && !this.separate) this.closeUnfinished();
     this.open = tr;
     tr.col = 0;
     const prefix = this.prefix(tr);
@@ -390,7 +405,7 @@ export class Strace implements Tracer {
 
   /** The call the task is in will not return: `= ?`. */
   leaving(t: Task): void {
-    const tr = this.tracees.get(t);
+    const tr = this.tellOf(t);
     if (tr === undefined || tr.row === null || this.silent) return;
     if (!this.options.status || this.wantsStatus('unfinished')) {
       this.reopen(tr, tr.row);
@@ -401,7 +416,7 @@ export class Strace implements Tracer {
   }
 
   private gone(t: Task, text: string, quiet: boolean): void {
-    const tr = this.tracees.get(t);
+    const tr = this.tellOf(t);
     if (tr === undefined) return;
     this.leaving(t);
     if (!this.silent && !quiet) this.wholeLine(tr, text);
@@ -416,7 +431,7 @@ export class Strace implements Tracer {
 
   private prefix(tr: Tracee): string {
     let out = '';
-    if (this.options.follow && !this.buffers) {
+    if (this.options.follow && !this.separate) {
       if (this.options.toFile) out = String(tr.tid).padEnd(5) + ' ';
       else if (this.tracees.size > 1) out = `[pid ${String(tr.tid).padStart(5)}] `;
     }
@@ -465,14 +480,7 @@ export class Strace implements Tracer {
   }
 
   private emit(tid: number, text: string): void {
-    if (this.buffers) {
-      const now = (this.buffers.get(tid) ?? '') + text;
-      this.buffers.set(tid, now);
-      if (now.length >= FLUSH_AT) this.flush();
-      return;
-    }
-    this.buffer += text;
-    if (this.buffer.length >= FLUSH_AT) this.flush();
+    this.text.emit(tid, text);
   }
 }
 

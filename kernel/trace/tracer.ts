@@ -43,4 +43,6 @@ export interface Tracer {
   attached(parent: Task, child: Task): void;
   /** `old`'s thread id became that of `t` by an execve of a thread that is not the leader. */
   superseded?(t: Task, oldTid: number): void;
+  /** From here on it shows nothing twice, whatever earlier moment the machine (and the tracer with it) is put back to. */
+  once?(): void;
 }

@@ -5,7 +5,7 @@
  * its own real path each time it is used.
  */
 import * as nodeFs from 'node:fs';
-import { EACCES, EINVAL, EIO, ELOOP, ENOENT, ENOTDIR, ENXIO, ERRNO } from '../../kernel/abi/errno.ts';
+import { EACCES, EBADF, EINVAL, EIO, ELOOP, ENOENT, ENOTDIR, ENXIO, ERRNO } from '../../kernel/abi/errno.ts';
 import type {
   HostDir,
   HostEntry,
@@ -14,6 +14,7 @@ import type {
   HostOpen,
   HostStat,
 } from '../../kernel/fs/host-port.ts';
+import { HeldOpen } from './held.ts';
 
 /** The part of node:fs that is used. memfs volumes have it too. */
 export type FsLike = Pick<
@@ -25,16 +26,10 @@ export type FsLike = Pick<
 
 const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } = nodeFs.constants;
 const O_PATH = 0o10000000;
+const DIR_FLAGS = O_RDONLY | O_DIRECTORY | O_PATH;
 
 /** A binary string (one char a byte) as the bytes of a path. */
 const raw = (s: string): Buffer => Buffer.from(s, 'latin1');
-
-interface Dir {
-  /** Linux: a descriptor; elsewhere −1. */
-  readonly fd: number;
-  /** Where it is: "/proc/self/fd/N", or the real path. Binary string. */
-  readonly path: string;
-}
 
 export interface NodeHostFsOptions {
   /** Another file system than the host's: a memfs volume. */
@@ -42,46 +37,46 @@ export interface NodeHostFsOptions {
 }
 
 export class NodeHostFs implements HostFs {
-  /** Snapshots leave it alone. */
-  readonly rewinds = false;
   readonly root: HostDir;
   private readonly fs: FsLike;
   private readonly byDescriptor: boolean;
-  private readonly dirs = new Map<HostDir, Dir>();
-  private nextDir = 1;
+  private readonly held: HeldOpen;
 
   /** `folder` must be a directory (its own symlinks are followed once, now); throws the host's error if it is not. */
   constructor(folder: string, options: NodeHostFsOptions = {}) {
     this.fs = options.fs ?? nodeFs;
     this.byDescriptor = options.fs === undefined && process.platform === 'linux';
+    this.held = new HeldOpen(this.fs);
     const real = this.fs.realpathSync(folder);
     const path = Buffer.from(real).toString('latin1');
     if (this.byDescriptor) {
-      this.root = this.hold(this.fs.openSync(real, O_RDONLY | O_DIRECTORY | O_PATH));
+      this.root = this.held.add(this.fs.openSync(real, DIR_FLAGS), DIR_FLAGS);
     } else {
       if (!this.fs.lstatSync(real).isDirectory()) {
         throw Object.assign(new Error(`not a directory: ${folder}`), { code: 'ENOTDIR' });
       }
-      this.root = this.nextDir++;
-      this.dirs.set(this.root, { fd: -1, path: path === '/' ? '' : path });
+      this.root = this.held.add(-1, 0, path === '/' ? '' : path);
     }
   }
 
-  private hold(fd: number): HostDir {
-    const dir = this.nextDir++;
-    this.dirs.set(dir, { fd, path: `/proc/self/fd/${fd}` });
-    return dir;
+  /** Gives the folder and all directories and files back. */
+  dispose(): void {
+    this.held.dispose();
   }
 
-  /** Gives the folder and all directories back. */
-  dispose(): void {
-    for (const dir of [...this.dirs.keys()]) this.closeDir(dir);
+  /** For snapshots: what is open. The folder and its files are not the machine's. */
+  saveState(): unknown {
+    return this.held.save();
+  }
+  restoreState(state: unknown): void {
+    this.held.restore(state);
   }
 
   /** Path of a name in a held directory. An empty name is the directory itself. */
   private path(dir: HostDir, name: string): Buffer {
-    const d = this.dirs.get(dir);
-    if (d === undefined) throw Object.assign(new Error('closed directory'), { code: 'ENOENT' });
+    const d = this.held.get(dir);
+    if (d === undefined || (this.byDescriptor && d.fd < 0))
+      throw Object.assign(new Error('closed directory'), { code: 'ENOENT' });
     if (name.includes('/') || name === '..' || name.includes('\0')) {
       throw Object.assign(new Error('not one component'), { code: 'EINVAL' });
     }
@@ -97,20 +92,16 @@ export class NodeHostFs implements HostFs {
     return attempt(() => {
       const path = this.path(parent, name);
       if (this.byDescriptor) {
-        return this.hold(this.fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_PATH));
+        return this.held.add(this.fs.openSync(path, DIR_FLAGS | O_NOFOLLOW), DIR_FLAGS | O_NOFOLLOW);
       }
       const st = this.fs.lstatSync(path);
       if (!st.isDirectory()) return st.isSymbolicLink() ? -ELOOP : -ENOTDIR;
-      const dir = this.nextDir++;
-      this.dirs.set(dir, { fd: -1, path: path.toString('latin1') });
-      return dir;
+      return this.held.add(-1, 0, path.toString('latin1'));
     });
   }
 
   closeDir(dir: HostDir): void {
-    const d = this.dirs.get(dir);
-    this.dirs.delete(dir);
-    if (d !== undefined && d.fd >= 0) attempt(() => (this.fs.closeSync(d.fd), 0));
+    this.held.close(dir);
   }
 
   stat(dir: HostDir, name: string): HostStat | number {
@@ -141,40 +132,45 @@ export class NodeHostFs implements HostFs {
       const path = this.path(dir, name);
       // O_NONBLOCK: a FIFO put in the file's place must not stop the machine.
       let flags = (how.write ? O_RDWR : O_RDONLY) | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0);
-      if (how.create !== undefined) flags |= O_CREAT | O_EXCL;
-      const fd = this.openFile(path, flags, how.create ?? 0);
-      if (fd >= 0 && !this.fs.fstatSync(fd).isFile()) {
+      const making = how.create === undefined ? 0 : O_CREAT | O_EXCL;
+      let fd = attempt(() => this.fs.openSync(path, flags | making, how.create));
+      // Writable but not readable: what is written is all that is wanted then.
+      if (fd === -EACCES && how.write) {
+        flags = (flags & ~O_RDWR) | O_WRONLY;
+        fd = this.fs.openSync(path, flags | making, how.create);
+      }
+      if (fd < 0) return fd;
+      if (!this.fs.fstatSync(fd).isFile()) {
         this.fs.closeSync(fd);
         return -ENXIO;
       }
-      return fd;
+      return this.held.add(fd, flags, this.byDescriptor ? undefined : path.toString('latin1'));
     });
   }
 
-  private openFile(path: Buffer, flags: number, mode: number): number {
-    const fd = attempt(() => this.fs.openSync(path, flags, mode));
-    // Writable but not readable: what is written is all that is wanted then.
-    if (fd === -13 && (flags & 3) === O_RDWR) return this.fs.openSync(path, (flags & ~3) | O_WRONLY, mode);
-    return fd;
+  /** Calls with a held file's descriptor. */
+  private onFile<T>(file: HostHandle, fn: (fd: number) => T): T | number {
+    const fd = this.held.get(file)?.fd ?? -1;
+    return fd < 0 ? -EBADF : attempt(() => fn(fd));
   }
 
   close(file: HostHandle): void {
-    attempt(() => (this.fs.closeSync(file), 0));
+    this.held.close(file);
   }
   fstat(file: HostHandle): HostStat | number {
-    return attempt(() => hostStat(this.fs.fstatSync(file, { bigint: true })));
+    return this.onFile(file, (fd) => hostStat(this.fs.fstatSync(fd, { bigint: true })));
   }
   read(file: HostHandle, into: Uint8Array, offset: number): number {
-    return attempt(() => this.fs.readSync(file, into, 0, into.length, offset));
+    return this.onFile(file, (fd) => this.fs.readSync(fd, into, 0, into.length, offset));
   }
   write(file: HostHandle, bytes: Uint8Array, offset: number): number {
-    return attempt(() => this.fs.writeSync(file, bytes, 0, bytes.length, offset));
+    return this.onFile(file, (fd) => this.fs.writeSync(fd, bytes, 0, bytes.length, offset));
   }
   truncate(file: HostHandle, length: number): number {
-    return attempt(() => (this.fs.ftruncateSync(file, length), 0));
+    return this.onFile(file, (fd) => (this.fs.ftruncateSync(fd, length), 0));
   }
   fsync(file: HostHandle): number {
-    return attempt(() => (this.fs.fsyncSync(file), 0));
+    return this.onFile(file, (fd) => (this.fs.fsyncSync(fd), 0));
   }
 
   mkdir(dir: HostDir, name: string, mode: number): number {
@@ -200,12 +196,10 @@ export class NodeHostFs implements HostFs {
       return 0;
     });
   }
-  /** Held directories below a renamed one lie elsewhere now. */
+  /** What is held below a renamed directory lies elsewhere now. */
   private moved(from: string, to: string): void {
-    for (const [held, d] of this.dirs) {
-      if (d.path === from || d.path.startsWith(`${from}/`))
-        this.dirs.set(held, { ...d, path: to + d.path.slice(from.length) });
-    }
+    for (const d of this.held.values())
+      if (d.path === from || d.path.startsWith(`${from}/`)) d.path = to + d.path.slice(from.length);
   }
   chmod(dir: HostDir, name: string, mode: number): number {
     return attempt(() => {

@@ -39,7 +39,7 @@ import { Recorder } from '../record/recorder.ts';
 import type { Replayer } from '../record/replayer.ts';
 import { recordedOptions } from '../record/options.ts';
 import { VERSION } from '../version.ts';
-import { Capture, InputQueue, SinkPort } from './stdio.ts';
+import { Capture, InputQueue, MessageOutlet, Outlet, SinkPort } from './stdio.ts';
 
 /** A machine's parts, and what only the host knows of them. */
 export interface Assembly {
@@ -65,8 +65,10 @@ export interface Assembly {
   /** Foreground process group of the machine's terminal; 0 without one. */
   foreground(): number;
   ports(): readonly number[];
-  /** Output functions are given only what is written beyond what they have, whatever is restored. */
+  /** Output functions, the terminal, messages and the trace get only what is beyond what they have, whatever is restored. */
   outputOnce(): void;
+  /** What of the host's side goes back with the machine and is not reached from the kernel. */
+  readonly state: readonly object[];
   readonly network: HostNetwork;
   readonly recorder: Recorder | null;
   readonly replayer: Replayer | null;
@@ -185,7 +187,8 @@ export async function assemble(given: BootOptions, replayer: Replayer | null = n
     ...(options.onRegion ? { onRegion: options.onRegion } : {}),
   });
   const persona = personalityOf(options);
-  const report = options.report ?? ((): void => {});
+  const reports = new MessageOutlet(options.report ?? ((): void => {}));
+  const report = reports.give;
   const kernel = bootKernel(
     {
       ram: factory.memory,
@@ -269,8 +272,10 @@ export async function assemble(given: BootOptions, replayer: Replayer | null = n
     live: () => stdio.live || network.live,
     reachable: () => kernel.net.hasListeners,
     foreground: () => stdio.foreground,
+    state: [stdio.stdout, stdio.stderr, ...stdio.outlets, reports].filter((o) => o !== null),
     outputOnce: () => {
-      for (const sink of stdio.sinks) sink.once();
+      for (const outlet of [...stdio.outlets, reports]) outlet.once();
+      options.tracer?.once?.();
     },
     ports: () => network.ports,
     network,
@@ -312,7 +317,7 @@ class Stdio {
   readonly pumps: InputPump[] = [];
   private readonly outputs: Output[] = [];
   /** Output that is not captured. */
-  readonly sinks: SinkPort[] = [];
+  readonly outlets: Outlet[] = [];
   readonly stdout: Capture | null;
   readonly stderr: Capture | null;
   private readonly terminal: TerminalPort | null;
@@ -326,7 +331,7 @@ class Stdio {
     replaying: boolean,
   ) {
     this.terminal = options.terminal ?? null;
-    const terminal = this.terminal && noticing(this.terminal, onInput);
+    const terminal = this.terminal && this.connectable(this.terminal, onInput);
     this.tty =
       terminal && kernel.ttys.attachHost(tape ? tape.terminal(terminal) : terminal, options.uid ?? 0);
     const output = (fd: number, to: OutputSink | Output | undefined): Capture | null => {
@@ -339,7 +344,7 @@ class Stdio {
       this.outputs.push(sink);
       sink.onDrain?.(onInput);
       const port = new SinkPort(sink);
-      if (!capture) this.sinks.push(port);
+      if (!capture) this.outlets.push(port);
       this.files[fd] = new HostOutputFile(
         kernel,
         tape ? tape.output(fd, port) : port,
@@ -370,6 +375,13 @@ class Stdio {
         : pumpSource(queue, options.stdin ?? null, (e) => kernel.report(`stdin failed: ${String(e)}`)),
     );
     return file;
+  }
+
+  /** The terminal as the kernel is to see it. */
+  private connectable(port: TerminalPort, onInput: () => void): HostTerminal {
+    const screen = new Outlet((bytes) => port.write(bytes));
+    this.outlets.push(screen);
+    return noticing(port, screen, onInput);
   }
 
   /** Puts the terminal at a descriptor it is connected to. */
@@ -404,11 +416,11 @@ class Stdio {
   }
 }
 
-/** The same terminal, with `onInput` called after everything it tells the guest. */
-function noticing(port: TerminalPort, onInput: () => void): HostTerminal {
+/** The same terminal, written to by way of `screen`, with `onInput` called after everything it tells the guest. */
+function noticing(port: TerminalPort, screen: Outlet, onInput: () => void): HostTerminal {
   return {
     size: () => port.size(),
-    write: (bytes) => port.write(bytes),
+    write: (bytes) => screen.write(bytes),
     attach: (end) =>
       port.attach({
         input: (bytes) => {

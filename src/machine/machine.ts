@@ -294,7 +294,10 @@ export class Machine {
     return this.driver.onRest(callback);
   }
 
-  /** Output functions are given only what is written beyond this moment, and nothing twice, whatever is restored. */
+  /**
+   * Output functions, a terminal, BootOptions.report and the tracer are given only what is beyond this moment, and nothing twice,
+   * whatever is restored.
+   */
   outputOnce(): void {
     this.assembly.outputOnce();
   }
@@ -315,10 +318,9 @@ export class Machine {
         listening.steps.splice(0, listening.steps.length, ...state.steps);
       },
     };
-    const captured = [assembly.stdout, assembly.stderr].filter((o) => o !== null);
     this.snapshots = new Snapshots(
       loop.cpu,
-      [kernel, loop, ...captured, ...listening.state, own],
+      [kernel, loop, ...assembly.state, ...listening.state, own],
       [kernel.syscalls, assembly.network],
     );
     return this.snapshots;

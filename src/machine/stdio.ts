@@ -110,48 +110,83 @@ export class InputQueue implements HostInput {
   }
 }
 
-/** A place for guest output as the kernel asks for it. What a restored machine writes again can be kept from it. */
-export class SinkPort implements HostOutput {
-  readonly mode = PIPE_MODE;
+/** Lets bytes out. What a machine that was put back writes again can be kept in. */
+export class Outlet {
   /** Bytes the guest wrote: part of the machine's state. */
   private written = 0;
-  /** What is no part of it: bytes the sink was given, and whether it is not to be given any of them twice. */
-  private readonly given: { readonly rewinds: false; readonly to: Output; bytes: number; once: boolean };
+  /** What is no part of it: bytes that went out, and whether none of them may go out again. */
+  private readonly gone = { rewinds: false, bytes: 0, once: false };
+  private readonly out: (bytes: Uint8Array) => number;
 
-  constructor(output: Output) {
-    this.given = { rewinds: false, to: output, bytes: 0, once: false };
+  /** `out` takes bytes and says how many, or -errno. */
+  constructor(out: (bytes: Uint8Array) => number) {
+    this.out = out;
   }
 
-  /** From here on the sink gets only what is written beyond what it has. */
+  /** From here on only what is written beyond this goes out. */
   once(): void {
-    this.given.once = true;
-    this.given.bytes = this.written;
+    this.gone.once = true;
+    this.gone.bytes = this.written;
   }
 
   write(bytes: Uint8Array): number {
-    const { given, written } = this;
-    const again = given.once ? Math.max(0, Math.min(given.bytes - written, bytes.length)) : 0;
-    const n = again > 0 && again === bytes.length ? 0 : this.put(again > 0 ? bytes.subarray(again) : bytes);
+    const { gone, written } = this;
+    const again = gone.once ? Math.max(0, Math.min(gone.bytes - written, bytes.length)) : 0;
+    const fresh = again > 0 ? bytes.subarray(again) : bytes;
+    const n = again > 0 && fresh.length === 0 ? 0 : this.out(fresh);
     if (n < 0 && again === 0) return n;
     const taken = again + Math.max(0, n);
     this.written += taken;
-    if (this.written > given.bytes) given.bytes = this.written;
+    if (this.written > gone.bytes) gone.bytes = this.written;
     return taken;
   }
+}
 
-  private put(bytes: Uint8Array): number {
-    const { to } = this.given;
-    if (to.take) return to.take(bytes);
-    if (!to.closed) to.write(bytes);
-    return to.closed ? -EPIPE : bytes.length;
+/** The same for messages, which go out whole. */
+export class MessageOutlet {
+  private given = 0;
+  private readonly gone = { rewinds: false, messages: 0, once: false };
+  private readonly out: (message: string) => void;
+
+  constructor(out: (message: string) => void) {
+    this.out = out;
+  }
+
+  once(): void {
+    this.gone.once = true;
+    this.gone.messages = this.given;
+  }
+
+  readonly give = (message: string): void => {
+    const { gone } = this;
+    const again = gone.once && this.given < gone.messages;
+    this.given++;
+    if (again) return;
+    gone.messages = this.given;
+    this.out(message);
+  };
+}
+
+/** A place for guest output as the kernel asks for it. */
+export class SinkPort extends Outlet implements HostOutput {
+  readonly mode = PIPE_MODE;
+  private readonly sink: { readonly rewinds: false; readonly to: Output };
+
+  constructor(to: Output) {
+    super((bytes) => {
+      if (to.take) return to.take(bytes);
+      if (!to.closed) to.write(bytes);
+      return to.closed ? -EPIPE : bytes.length;
+    });
+    this.sink = { rewinds: false, to };
   }
 
   /** A sink that broke says so at the next write. */
   writable(): boolean {
-    return this.given.to.full !== true;
+    return this.sink.to.full !== true;
   }
   onDrain(callback: () => void): void {
-    this.given.to.onDrain?.(callback);
+    this.sink.to.onDrain?.(callback);
   }
 }
 

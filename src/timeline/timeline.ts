@@ -3,8 +3,8 @@
  * event of its past can be reached, as fast as the next saved moment before it is near. Saved moments are close together
  * around where one has been lately and farther apart elsewhere, so that they fit into the memory they may take.
  *
- * Captured output (Machine.stdout) goes back and forth with the machine; an output function is given each byte once. A tracer is
- * put back too, so that its text goes on from there: what it has written is its owner's to cut.
+ * Captured output (Machine.stdout) goes back and forth with the machine. What goes out (output functions, a terminal, the tracer's
+ * text) goes out once.
  */
 import type { Machine } from '../machine/machine.ts';
 import { type Snapshot, Snapshots } from './snapshots.ts';

@@ -1,7 +1,9 @@
 /** Any event of a run can be gone to, and the machine is what it was then. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { Machine, MemoryRecording, Timeline, TimelineError, type BootOptions } from '../../src/index.ts';
+import {
+  Machine, MemoryRecording, Strace, Timeline, TimelineError, type BootOptions, type TerminalPort,
+} from '../../src/index.ts'; // prettier-ignore
 import { guestPath, rootPath } from '../support/guests.ts';
 
 const boot = (name: string, arch = 'x86_64', more: Partial<BootOptions> = {}): Promise<Machine> =>
@@ -128,6 +130,56 @@ describe('a timeline', () => {
     timeline.forget();
     await timeline.goto(Infinity);
     expect(text).toBe(all + all);
+    m.dispose();
+  });
+
+  it('shows a trace, a terminal and messages nothing twice', async () => {
+    const plain = { trace: '' };
+    const shown = { trace: '', screen: '' };
+    const messages: string[] = [];
+    const tracer = (to: { trace: string }): Strace =>
+      new Strace({ write: (text) => void (to.trace += text), follow: true });
+    const terminal: TerminalPort = {
+      connected: [false, true, false],
+      live: false,
+      size: () => ({ rows: 24, cols: 80, xpixel: 0, ypixel: 0 }),
+      write: (bytes) => {
+        shown.screen += new TextDecoder().decode(bytes);
+        return bytes.length;
+      },
+      attach: () => {},
+      restore: () => {},
+    };
+    const one = tracer(plain);
+    const first = await boot('threads', 'x86_64', { tracer: one, terminal });
+    await first.run();
+    one.finish();
+    first.dispose();
+    const { screen } = shown;
+    expect(screen).toMatch(/\r\n$/);
+
+    Object.assign(shown, { screen: '' });
+    const two = tracer(shown);
+    const report = (line: string): void => void messages.push(line);
+    const m = await boot('threads', 'x86_64', { tracer: two, terminal, report });
+    const timeline = new Timeline(m);
+    const end = await timeline.goto(Infinity);
+    m.internals.kernel.report('at the end');
+    for (let i = 1; i < 12; i++) await timeline.goto((i * 97) % end);
+    await timeline.goto(end);
+    m.internals.kernel.report('at the end');
+    two.finish();
+    expect(shown).toEqual({ screen, trace: plain.trace });
+    expect(messages).toEqual(['at the end']);
+    // Another future is told of, on lines of its own.
+    await timeline.goto(end - 100);
+    timeline.forget();
+    await timeline.goto(Infinity);
+    two.finish();
+    const again = shown.trace.slice(plain.trace.length);
+    const lines = again.split('\n').slice(1, -1);
+    expect(lines.length).toBeGreaterThan(30);
+    expect(plain.trace.endsWith(lines.slice(-20).join('\n') + '\n')).toBe(true);
     m.dispose();
   });
 

@@ -82,7 +82,7 @@ export { callText } from './logs/events.ts';
 export type { KernelNote, Log, LogCall, LogEvent, LogFormat, LogRun, Unreadable } from './logs/events.ts';
 /** Recordings: `BootOptions.record` takes what recordTo gives, `Machine.replay` what openRecording gives. */
 export { openRecording, recordTo } from './host/recording-file.ts';
-export { DivergenceError, RecordingEndError } from './record/replayer.ts';
+export { DivergenceError, RecordingEndError } from './record/errors.ts';
 export { MemoryRecording } from './record/memory.ts';
 export type { Recording, RecordingSink } from './record/format.ts';
 export { VERSION } from './version.ts';

@@ -5,7 +5,7 @@ import { openRecording } from '../host/recording-file.ts';
 import { DeadlockError } from '../machine/errors.ts';
 import { Machine } from '../machine/machine.ts';
 import type { Recording } from '../record/format.ts';
-import { DivergenceError, RecordingEndError } from '../record/replayer.ts';
+import { DivergenceError, RecordingEndError } from '../record/errors.ts';
 import { replayHelp } from './help.ts';
 import { type OptionSpec, parseCount, parseOptions, UsageError } from './options.ts';
 import { OnceOutput } from '../gdb/once-output.ts';

@@ -106,6 +106,10 @@ export function openRecording(path: string): Recording {
     return no(
       `was recorded by a newer ring3 (format ${version}; this one reads ${FORMAT_VERSION}); replay it with that one`,
     );
+  if (version < FORMAT_VERSION)
+    return no(
+      `was recorded by an older ring3 (format ${version}; this one reads ${FORMAT_VERSION}); record it again`,
+    );
   const frames: Frame[] = [];
   let header: Frame | null = null;
   let last: Frame | null = null;

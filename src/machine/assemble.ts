@@ -211,7 +211,7 @@ export async function assemble(given: BootOptions, replayer: Replayer | null = n
       : (vfs, mem) => hostRoot(image ?? root, options.rootReadWrite === true, vfs, mem, openFolder, seeded),
   ); // prettier-ignore
   const loop = new Loop(kernel, cpu);
-  tape?.attach(loop, clock);
+  tape?.attach(loop, clock, kernel.syscalls);
   let heard = (): void => {};
   const onInput = (): void => heard();
 

@@ -4,7 +4,7 @@ import type { Explanation } from '../explain/types.ts';
 import type { VirtualClock } from '../host/clock.ts';
 import { breathe, every, sleep } from '../host/wait.ts';
 import { MalformedError } from '../record/bytes.ts';
-import { DivergenceError, RecordingEndError } from '../record/replayer.ts';
+import { DivergenceError, RecordingEndError } from '../record/errors.ts';
 import type { Assembly } from './assemble.ts';
 import { DeadlockError, InternalError, LivelockError, StoppedError, TimeLimitError } from './errors.ts';
 import type { LoopEnd } from './loop.ts';
@@ -217,7 +217,9 @@ export class Driver {
     kernel.pausing = false;
     try {
       if (recorder) recorder.busy = true;
-      return loop.run(milliseconds);
+      const end = loop.run(milliseconds);
+      replayer?.compare();
+      return end;
     } catch (e) {
       if (e instanceof MalformedError && replayer) throw replayer.malformed(e);
       if (e instanceof LockstepDifference || e instanceof DivergenceError || e instanceof RecordingEndError)

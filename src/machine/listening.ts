@@ -131,8 +131,9 @@ export class Listening {
     if (count) list.push(count);
     if (debugging) list.push(...debugging.tracers);
     const taped = recorder !== null || replayer !== null;
-    kernel.tracer =
-      list.length === 0 ? null : list.length === 1 && !taped ? list[0] : new TracerList(list, !taped);
+    const alone = list.length === 1 && (!taped || list[0] === count);
+    kernel.tracer = list.length === 0 ? null : alone ? list[0] : new TracerList(list, !taped);
+    if (replayer) replayer.eager = !alone;
     if (stepping || (count && count.target !== Infinity)) {
       loop.hooks.beforeSyscall = (t) => {
         if (!this.stepping && count!.position + 1 < count!.target) return false;

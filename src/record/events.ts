@@ -1,73 +1,115 @@
 /**
- * Events as bytes: what a task's call differs in from the last one of the same number, so that loops are short. The
- * recorder and the replayer both encode what their run does; the replayer compares the bytes. This is done at each call:
- * it allocates nothing.
+ * Events as bytes. A call with the arguments that one like it had lately takes two or three; another one holds what it differs
+ * in from the last of the same number. The recorder and the replayer both write what their run does, and the replayer compares
+ * the bytes. This is done at each call: it allocates nothing.
  */
 import type { Clock } from '../../kernel/ports.ts';
 import type { Task } from '../../kernel/task/task.ts';
-import { type Reader, Writer } from './bytes.ts';
+import { MalformedError, type Reader, type Writer } from './bytes.ts';
 import { RECORD } from './format.ts';
 
 /** Calls of higher numbers have no memory of their last arguments. */
 const NUMBERS = 1024;
 const HALVES = 12;
-/** More than any event takes. */
-const MOST = 128;
+/** Calls that are remembered with all their arguments, in a byte's worth of places. */
+const PLACES = 256;
+const CALL = 1 + HALVES;
+/** More than any event takes, with a check behind it. */
+export const MOST = 128;
 /** Results beyond are not told apart: numbers of 64 bits, of which a JavaScript number keeps 53. */
 const LARGE = 2 ** 51;
 
-export class EventCodec {
-  /** Where events are written. Whoever reads them from there sets it back. */
-  readonly out: Writer;
-  private readonly clock: Clock;
-  private lastTid = -1;
-  /** Argument halves of the last call of each number. */
-  private readonly lastArgs = new Int32Array((NUMBERS + 1) * HALVES);
-  private hash = 0;
-  /** What the last `enter` changed, for whoever has to read the event that was recorded in its place. */
-  private readonly undoArgs = new Int32Array(HALVES);
-  private undoMask = 0;
-  private undoSlot = 0;
-  private undoTid = -1;
+/** An event as it was written down. */
+export type RecordedEvent =
+  | { type: 'enter'; tid: number; nr: number; args: BigUint64Array }
+  | { type: 'exit'; tid: number; result: number }
+  | { type: 'signal'; tid: number; signo: number }
+  | { type: 'task-end'; tid: number; killed: boolean; code: number }
+  | { type: 'check'; position: number; hash: number };
 
-  constructor(clock: Clock, out = new Writer(MOST)) {
+const slotOf = (nr: number): number => (nr >= 0 && nr < NUMBERS ? nr : NUMBERS) * HALVES;
+
+/** Where a call is remembered: any spread will do, but it is the same for whoever writes and reads. */
+function placeOf(nr: number, words: Int32Array, at: number, halves: number): number {
+  let h = nr;
+  for (let i = 0; i < halves; i += 2) h = (h << 3) ^ (h >>> 29) ^ words[at + i];
+  return (h ^ (h >>> 8) ^ (h >>> 16)) & (PLACES - 1);
+}
+
+/** What has been written, as far as the next event may refer to it. */
+class Memory {
+  tid = -1;
+  result = 0;
+  /** Argument halves of the last call of each number that was written whole. */
+  readonly args = new Int32Array((NUMBERS + 1) * HALVES);
+  /** Calls that were written whole: number, halves. */
+  readonly calls = new Int32Array(PLACES * CALL).fill(-1);
+}
+
+/** Writes events. */
+export class EventEncoder {
+  /** Whoever owns it keeps room for MOST bytes, and sets it back when it has read it. */
+  readonly out: Writer;
+  /** Events so far. */
+  count = 0;
+  private readonly clock: Clock;
+  private readonly memory = new Memory();
+  private hash = 0;
+
+  constructor(clock: Clock, out: Writer) {
     this.clock = clock;
     this.out = out;
   }
 
   enter(t: Task): void {
-    const { out } = this;
-    this.begin(RECORD.enter, t.tid);
+    const h = Math.imul(this.hash ^ (this.clock.monotonic() | 0), 0x01000193);
+    this.hash = h ^ (h >>> 15);
     const { nr, row } = t;
-    if (nr >= 0 && nr < 64) out.buffer[out.at++] = nr << 1;
-    else out.int(nr);
     const { words } = t.args;
-    const slot = (nr >= 0 && nr < NUMBERS ? nr : NUMBERS) * HALVES;
-    const last = this.lastArgs;
     const halves = row === null ? HALVES : row.args.length << 1;
-    let mask = 0;
-    for (let i = 0; i < halves; i++) if (words[i] !== last[slot + i]) mask |= 1 << i;
-    this.undoSlot = slot;
-    this.undoMask = mask;
-    if (mask === 0) {
-      out.buffer[out.at++] = 0;
-      return;
+    const place = placeOf(nr, words, 0, halves);
+    const { calls } = this.memory;
+    const at = place * CALL;
+    if (calls[at] === nr) {
+      let i = 0;
+      while (i < halves && calls[at + 1 + i] === words[i]) i++;
+      if (i === halves) {
+        this.begin(RECORD.enter | RECORD.again, t.tid);
+        this.out.buffer[this.out.at++] = place;
+        return;
+      }
     }
+    this.begin(RECORD.enter, t.tid);
+    this.whole(nr, words, halves, at);
+  }
+
+  private whole(nr: number, words: Int32Array, halves: number, at: number): void {
+    const { out } = this;
+    const { args, calls } = this.memory;
+    const slot = slotOf(nr);
+    let mask = 0;
+    for (let i = 0; i < halves; i++) if (words[i] !== args[slot + i]) mask |= 1 << i;
+    out.int(nr);
+    out.uint(halves);
     out.uint(mask);
-    for (let i = 0; mask >>> i !== 0; i++) {
+    calls[at] = nr;
+    for (let i = 0; i < halves; i++) {
+      calls[at + 1 + i] = words[i];
       if ((mask & (1 << i)) === 0) continue;
-      const old = last[slot + i];
-      this.undoArgs[i] = old;
-      last[slot + i] = words[i];
-      out.int((words[i] - old) | 0);
+      out.int((words[i] - args[slot + i]) | 0);
+      args[slot + i] = words[i];
     }
   }
 
   exit(t: Task, result: number): void {
+    const shown = result < LARGE && result > -LARGE ? result : 0;
+    if (shown === this.memory.result) {
+      this.begin(RECORD.exit | RECORD.again, t.tid);
+      return;
+    }
     this.begin(RECORD.exit, t.tid);
-    const { out } = this;
-    if (result >= 0 && result < 64) out.buffer[out.at++] = result << 1;
-    else out.int(result < LARGE && result > -LARGE ? result : 0);
+    this.memory.result = shown;
+    this.out.int(shown);
   }
 
   signal(t: Task, signo: number): void {
@@ -87,51 +129,72 @@ export class EventCodec {
     out.uint(this.hash >>> 0);
   }
 
-  /** The hash is of the machine's time at each event, and so of the instructions between them. */
   private begin(kind: number, tid: number): void {
-    const { out } = this;
-    const h = Math.imul(this.hash ^ (this.clock.monotonic() | 0), 0x01000193);
-    this.hash = h ^ (h >>> 15);
-    out.room(MOST);
-    this.undoMask = 0;
-    this.undoTid = this.lastTid;
-    if (tid === this.lastTid) out.buffer[out.at++] = kind | RECORD.sameTask;
+    const { out, memory } = this;
+    this.count++;
+    if (tid === memory.tid) out.buffer[out.at++] = kind | RECORD.sameTask;
     else {
       out.buffer[out.at++] = kind;
       out.uint(tid);
-      this.lastTid = tid;
+      memory.tid = tid;
     }
   }
+}
 
-  /** Reads the recorded event in whose place the last encoded one stood. The codec is of no use afterwards. */
+/** Reads events: all that were written, from the first on. */
+export class EventDecoder {
+  private readonly memory = new Memory();
+
+  /** One that has read as much. */
+  copy(): EventDecoder {
+    const other = new EventDecoder();
+    const { memory } = other;
+    memory.tid = this.memory.tid;
+    memory.result = this.memory.result;
+    memory.args.set(this.memory.args);
+    memory.calls.set(this.memory.calls);
+    return other;
+  }
+
+  /** The next event, or null when something else is next: nothing was read then. */
   read(r: Reader): RecordedEvent | null {
-    for (let i = 0; this.undoMask >>> i !== 0; i++)
-      if ((this.undoMask & (1 << i)) !== 0) this.lastArgs[this.undoSlot + i] = this.undoArgs[i];
+    if (r.atEnd) return null;
+    const { memory } = this;
     const first = r.u8();
-    const kind = first & ~RECORD.sameTask;
-    if (kind < RECORD.enter || kind > RECORD.killed) return null;
-    const tid = (first & RECORD.sameTask) !== 0 ? this.undoTid : r.uint();
+    const again = (first & RECORD.again) !== 0;
+    const kind = first & ~(RECORD.sameTask | RECORD.again);
+    if (kind < RECORD.enter || kind > RECORD.check) {
+      r.at--;
+      return null;
+    }
+    if (kind === RECORD.check) return { type: 'check', position: r.uint(), hash: r.uint() };
+    if ((first & RECORD.sameTask) === 0) memory.tid = r.uint();
+    const { tid } = memory;
     switch (kind) {
       case RECORD.enter: {
-        const nr = r.int();
-        const slot = (nr >= 0 && nr < NUMBERS ? nr : NUMBERS) * HALVES;
-        const mask = r.uint();
-        const halves = this.lastArgs.slice(slot, slot + HALVES);
-        for (let i = 0; mask >>> i !== 0; i++) if ((mask & (1 << i)) !== 0) halves[i] += r.int();
-        return { type: 'enter', tid, nr, args: new BigUint64Array(halves.buffer) };
+        const at = again ? r.u8() * CALL : this.readWhole(r);
+        const halves = memory.calls.slice(at + 1, at + CALL);
+        return { type: 'enter', tid, nr: memory.calls[at], args: new BigUint64Array(halves.buffer) };
       }
       case RECORD.exit:
-        return { type: 'exit', tid, result: r.int() };
+        if (!again) memory.result = r.int();
+        return { type: 'exit', tid, result: memory.result };
       case RECORD.signal:
         return { type: 'signal', tid, signo: r.uint() };
       default:
         return { type: 'task-end', tid, killed: kind === RECORD.killed, code: r.uint() };
     }
   }
-}
 
-export type RecordedEvent =
-  | { type: 'enter'; tid: number; nr: number; args: BigUint64Array }
-  | { type: 'exit'; tid: number; result: number }
-  | { type: 'signal'; tid: number; signo: number }
-  | { type: 'task-end'; tid: number; killed: boolean; code: number };
+  private readWhole(r: Reader): number {
+    const { args, calls } = this.memory;
+    const [nr, halves, mask] = [r.int(), r.uint(), r.uint()];
+    if (halves > HALVES) throw new MalformedError('a call has too many arguments');
+    const slot = slotOf(nr);
+    for (let i = 0; i < halves; i++) if ((mask & (1 << i)) !== 0) args[slot + i] += r.int();
+    const at = placeOf(nr, args, slot, halves) * CALL;
+    calls[at] = nr;
+    for (let i = 0; i < halves; i++) calls[at + 1 + i] = args[slot + i];
+    return at;
+  }
+}

@@ -9,8 +9,8 @@ import type { Injection } from '../../kernel/inject/rule.ts';
 import type { Arch } from '../../kernel/ports.ts';
 
 export const MAGIC = 'ring3rec';
-/** Readers refuse later ones; changed when an older reader would misunderstand. */
-export const FORMAT_VERSION = 1;
+/** Readers refuse others; changed when a reader would misunderstand. */
+export const FORMAT_VERSION = 2;
 
 /** Kinds of frames. */
 export const FRAME = { header: 0x48, records: 0x52, end: 0x45 } as const;
@@ -28,10 +28,12 @@ export const RECORD = {
   /** A task exited, or was killed. */
   exited: 4,
   killed: 5,
-  /** Every CHECK_EVERY events: a hash of the machine's time at each of them, which is its count of instructions. */
+  /** Every CHECK_EVERY events: a hash of the machine's time at each entry, which is its count of instructions. */
   check: 6,
-  /** In `enter` and `exit`: the task is the one of the event before. */
+  /** In all but `check`: the task is the one of the event before. */
   sameTask: 0x80,
+  /** In `enter`: the call is one that was written already; in `exit`: the result is that of the exit before. */
+  again: 0x40,
 
   // Answers.
   folder: 16,
@@ -165,7 +167,10 @@ export interface RecordingSink {
 /** A recording that can be played: all access by number, so that a replay can be taken back. */
 export interface Recording {
   readonly header: Header;
-  /** The frame of records `i` (from 0), or null past the last. Throws MalformedError for one that is damaged. */
+  /**
+   * The frame of records `i` (from 0), or null past the last: the number of answers and inputs in it, where each begins and how
+   * long it is (beginnings are counted from the end before), and the records. Throws MalformedError for one that is damaged.
+   */
   block(i: number): Uint8Array | null;
   /** Totals from the end frame; null: the recorder was killed, the recording goes as far as it goes. */
   readonly end: { events: number; rounds: number; reason: EndReason } | null;

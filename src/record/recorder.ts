@@ -7,27 +7,27 @@ import { ipText, type Endpoint } from '../../kernel/net/address.ts';
 import { HOST_CALL, type HostTap } from '../../kernel/net/host-port.ts';
 import type { NetStack } from '../../kernel/net/stack.ts';
 import type { Clock } from '../../kernel/ports.ts';
-import type { SigInfo } from '../../kernel/signal/state.ts';
-import type { Task } from '../../kernel/task/task.ts';
-import { EventCount } from '../machine/event-count.ts';
 import type { FileContent } from '../machine/options.ts';
 import type { InputQueue } from '../machine/stdio.ts';
+import { BlockWriter } from './block.ts';
 import { Writer } from './bytes.ts';
-import { EventCodec } from './events.ts';
+import { EventLog, type EventReader } from './event-log.ts';
+import { EventEncoder } from './events.ts';
 import { RecordingFiles } from './files.ts';
 import {
-  CHECK_EVERY, encodeHeader, END_REASONS, type EndReason, FRAME, type Header, INPUT, RECORD, type RecordingSink,
+ encodeHeader, END_REASONS, type EndReason, FRAME, type Header, INPUT, RECORD, type RecordingSink,
 } from './format.ts'; // prettier-ignore
 import type { Folder, Tape, TapeLoop } from './tape.ts';
 
 /** Bytes of records in a frame. */
 const FRAME_SIZE = 1 << 17;
 
-export class Recorder implements Tape {
+export class Recorder implements Tape, EventReader {
   /** The loop runs the guest: what happens now is an answer, not an input. */
   busy = false;
-  readonly records = new Writer(FRAME_SIZE + 4096);
-  readonly log = new EventLog(this);
+  private readonly block = new BlockWriter(FRAME_SIZE + 4096);
+  readonly records = this.block.records;
+  readonly log: EventLog = new EventLog(this);
   private readonly sink: RecordingSink;
   private loop: TapeLoop | null = null;
   private lastRound = 0;
@@ -49,7 +49,7 @@ export class Recorder implements Tape {
 
   attach(loop: TapeLoop, clock: Clock): void {
     this.loop = loop;
-    this.log.attach(clock);
+    this.log.encoder = new EventEncoder(clock, this.records);
   }
 
   /** The machine is there; what came meanwhile counts as coming now. */
@@ -57,8 +57,7 @@ export class Recorder implements Tape {
     const early = this.early!;
     this.early = null;
     for (const write of early) write();
-    this.sink.frame(FRAME.records, this.records.bytes); // though it be empty: from here on there is a machine
-    this.records.at = 0;
+    this.sink.frame(FRAME.records, this.block.take()); // though it be empty: from here on there is a machine
   }
 
   /** Runs something that is the host's in the middle of the loop. */
@@ -74,9 +73,18 @@ export class Recorder implements Tape {
 
   /** What was written so far can be replayed from here on, whatever becomes of the recorder. */
   flush(): void {
-    if (this.records.at === 0 || this.done) return;
-    this.sink.frame(FRAME.records, this.records.bytes);
-    this.records.at = 0;
+    if (this.done) this.block.drop();
+    else if (this.records.at > 0) this.sink.frame(FRAME.records, this.block.take());
+  }
+
+  happened(): void {
+    if (this.records.at > FRAME_SIZE) this.flush();
+  }
+
+  /** What was written since `begin` is no event. */
+  private mark(begin: number): void {
+    this.block.mark(begin);
+    if (this.records.at > FRAME_SIZE) this.flush();
   }
 
   /** Nothing more comes. */
@@ -94,12 +102,13 @@ export class Recorder implements Tape {
     this.sink.close();
   }
 
-  /** The answer to what the guest asked for just now. */
+  /** The answer to what the guest asked for just now. (Whatever is written, room for events is left behind it.) */
   answer(kind: number, fill: (w: Writer) => void): void {
     if (this.done) return;
+    const { at } = this.records;
     this.records.u8(kind);
     fill(this.records);
-    if (this.records.at > FRAME_SIZE) this.flush();
+    this.mark(at);
   }
 
   /** Something came by itself. */
@@ -108,12 +117,13 @@ export class Recorder implements Tape {
     const write = (): void => {
       const { rounds, place } = this.loop!;
       const w = this.records;
+      const { at } = w;
       w.u8(RECORD.input);
       w.uint((rounds - this.lastRound) * 3 + place);
       this.lastRound = rounds;
       w.u8(kind);
       fill(w);
-      if (w.at > FRAME_SIZE) this.flush();
+      this.mark(at);
     };
     if (this.early) this.early.push(write);
     else write();
@@ -319,50 +329,4 @@ function writeInput(w: Writer, bytes: Uint8Array | null, error: number): void {
 function writeEndpoint(w: Writer, e: Endpoint): void {
   w.text(ipText(e.ip));
   w.uint(e.port);
-}
-
-/** Numbers the events and writes them down. */
-class EventLog extends EventCount {
-  private codec: EventCodec | null = null;
-  private readonly recorder: Recorder;
-
-  constructor(recorder: Recorder) {
-    super();
-    this.recorder = recorder;
-  }
-
-  attach(clock: Clock): void {
-    this.codec = new EventCodec(clock, this.recorder.records);
-  }
-
-  override enter(t: Task): void {
-    this.codec!.enter(t);
-    super.enter(t);
-    this.written();
-  }
-  override exit(t: Task, result: number): void {
-    this.codec!.exit(t, result);
-    super.exit(t, result);
-    this.written();
-  }
-  override signal(t: Task, info: SigInfo): void {
-    this.codec!.signal(t, info.signo);
-    super.signal(t, info);
-    this.written();
-  }
-  override exited(t: Task, code: number): void {
-    this.codec!.ended(t, RECORD.exited, code);
-    super.exited(t, code);
-    this.written();
-  }
-  override killed(t: Task, signo: number, core: boolean): void {
-    this.codec!.ended(t, RECORD.killed, signo);
-    super.killed(t, signo, core);
-    this.written();
-  }
-
-  private written(): void {
-    if (this.position % CHECK_EVERY === 0) this.codec!.check(this.position);
-    if (this.recorder.records.at > FRAME_SIZE) this.recorder.flush();
-  }
 }

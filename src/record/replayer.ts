@@ -7,40 +7,20 @@ import { parseIp, type Endpoint } from '../../kernel/net/address.ts';
 import { HOST_CALL, type HostConnection } from '../../kernel/net/host-port.ts';
 import type { NetStack } from '../../kernel/net/stack.ts';
 import type { Clock } from '../../kernel/ports.ts';
-import type { SigInfo } from '../../kernel/signal/state.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { callEntry } from '../../kernel/trace/call-text.ts';
 import { signalName } from '../../kernel/trace/tables.ts';
-import { EventCount } from '../machine/event-count.ts';
 import type { Place } from '../machine/loop.ts';
 import type { FileContent } from '../machine/options.ts';
 import type { InputQueue } from '../machine/stdio.ts';
-import { MalformedError, Reader, type Writer } from './bytes.ts';
-import { EventCodec, type RecordedEvent } from './events.ts';
+import { DivergenceError, RecordingEndError } from './errors.ts';
+import { Block, decoderAt, NO_BLOCK } from './block.ts';
+import { MalformedError, Reader, Writer } from './bytes.ts';
+import { EventLog, type EventReader } from './event-log.ts';
+import { EventEncoder, MOST, type RecordedEvent } from './events.ts';
 import { ReplayedFiles } from './files.ts';
 import { CHECK_EVERY, END_REASONS, type EndReason, INPUT, RECORD, type Recording } from './format.ts';
-import type { Folder, Tape, TapeLoop } from './tape.ts';
-
-/** The machine did something else than in the recording. `event`: the number of the first that differs. */
-export class DivergenceError extends Error {
-  override readonly name = 'DivergenceError';
-  readonly event: number;
-  constructor(event: number, what: string) {
-    super(`the replay differs from the recording at event ${event}: ${what}`);
-    this.event = event;
-  }
-}
-
-/** The recording goes no further, though the guest would. */
-export class RecordingEndError extends Error {
-  override readonly name = 'RecordingEndError';
-  /** There was more, and it cannot be read. */
-  readonly damaged: boolean;
-  constructor(message: string, damaged: boolean) {
-    super(message);
-    this.damaged = damaged;
-  }
-}
+import type { Folder, TableOfCalls, Tape, TapeLoop } from './tape.ts';
 
 /** What comes from outside and is the machine's to do. */
 export interface ReplayActions {
@@ -63,6 +43,7 @@ interface ReplayState {
   readonly ended: EndReason | 'cut off' | null;
   readonly damage: string | null;
   readonly spaces: number;
+  readonly compared: number;
   readonly outputs: [number, OutputState][];
   readonly connections: [number, HostConnection][];
 }
@@ -73,17 +54,26 @@ interface OutputState {
   full: boolean;
 }
 
-const NOTHING = new Reader(new Uint8Array());
+/** Bytes of events that are compared at a time, when nobody looks at each. */
+const CHUNK = 4096;
 
 /** All it knows is in its fields: a snapshot of them (and of the machine) can be gone back to. */
-export class Replayer implements Tape {
-  readonly log: EventCheck = new EventCheck(this);
+export class Replayer implements Tape, EventReader {
+  readonly log: EventLog = new EventLog(this);
   readonly recording: Recording;
   /** Why nothing more comes; null while something does. */
   ended: EndReason | 'cut off' | null = null;
   private damage: string | null = null;
-  private reader = NOTHING;
+  private current = NO_BLOCK;
+  /** What the machine did since it was last compared: events, in `events.out`. They are the first behind event `compared`. */
+  private events: EventEncoder | null = null;
+  private compared = 0;
+  /** Bytes of them at which to compare. */
+  private room = 0;
+  /** Each event is compared as it happens: somebody looks at it. */
+  eager = false;
   private block = 0;
+  private rows: TableOfCalls | null = null;
   private lastRound = 0;
   private nextPlace: Place = 0;
   private folders = 0;
@@ -104,9 +94,11 @@ export class Replayer implements Tape {
     this.look();
   }
 
-  attach(loop: TapeLoop, clock: Clock): void {
+  attach(loop: TapeLoop, clock: Clock, rows: TableOfCalls): void {
     this.loop = loop;
-    this.log.attach(clock);
+    this.rows = rows;
+    this.events = new EventEncoder(clock, new Writer(CHUNK + 2 * MOST));
+    this.log.encoder = this.events;
   }
 
   /** The machine is there. */
@@ -127,17 +119,20 @@ export class Replayer implements Tape {
         bytes = null;
       }
       if (bytes === null) {
-        this.reader = NOTHING;
+        this.current = NO_BLOCK;
+        this.room = 0;
         if (this.loop) this.loop.inputRound = -1;
         this.ended ??= 'cut off';
         this.actions?.stop();
         return;
       }
       this.block++;
-      this.reader = new Reader(bytes);
+      this.current = new Block(bytes);
     }
+    const { events } = this.current;
+    this.room = Math.min(events, CHUNK);
     if (this.loop === null) return;
-    if (this.kind !== RECORD.input) {
+    if (events > 0 || this.kind !== RECORD.input) {
       this.loop.inputRound = -1;
       return;
     }
@@ -149,55 +144,83 @@ export class Replayer implements Tape {
     this.nextPlace = (position % 3) as Place;
   }
 
+  private get reader(): Reader {
+    return this.current.reader;
+  }
+
   private get kind(): number {
     return this.reader.buffer[this.reader.at];
   }
 
-  /** For snapshots of the machine (src/timeline): where in the recording it is. */
+  /** For snapshots of the machine (src/timeline): where in the recording it is. All events were compared. */
   saveState(): ReplayState {
-    const { block, lastRound, nextPlace, folders, ended, damage, spaces } = this;
+    const { block, lastRound, nextPlace, folders, ended, damage, spaces, compared } = this;
     return {
-      block, at: this.reader.at, lastRound, nextPlace, folders, ended, damage, spaces,
+      block, at: this.current === NO_BLOCK ? 0 : this.reader.at, lastRound, nextPlace, folders, ended, damage, spaces, compared,
       outputs: [...this.outputs].map(([fd, o]) => [fd, { ...o }]),
       connections: [...this.connections],
     }; // prettier-ignore
   }
 
   restoreState(state: ReplayState): void {
-    const { block, lastRound, nextPlace, folders, ended, damage, spaces } = state;
-    Object.assign(this, { block, lastRound, nextPlace, folders, ended, damage, spaces });
+    const { block, lastRound, nextPlace, folders, ended, damage, spaces, compared } = state;
+    Object.assign(this, { block, lastRound, nextPlace, folders, ended, damage, spaces, compared });
     const bytes = block === 0 ? null : this.recording.block(block - 1);
-    this.reader = bytes === null || (ended !== null && state.at === 0) ? NOTHING : new Reader(bytes);
-    if (this.reader !== NOTHING) this.reader.at = state.at;
+    this.current = bytes === null || (ended !== null && state.at === 0) ? NO_BLOCK : new Block(bytes);
+    if (this.current !== NO_BLOCK) this.reader.at = state.at;
     for (const [fd, o] of state.outputs) Object.assign(this.outputs.get(fd)!, o);
     this.connections.clear();
     for (const [id, c] of state.connections) this.connections.set(id, c);
+    if (this.ended === null) this.look();
   }
 
-  /** Whether what the codec has written is what was recorded; it is behind us then. */
-  matches(out: Writer): boolean {
-    const { reader } = this;
+  happened(t: Task): void {
+    if (this.events!.out.at >= this.room || this.eager) this.compare(t);
+  }
+
+  /** Holds what the machine did since the last time against the recording. `t`: who did the last of it, just now. */
+  compare(t: Task | null = null): void {
+    const { current, events: done } = this;
+    if (done === null) return;
+    const { reader } = current;
+    const { buffer: mine, at: n } = done.out;
+    if (n === 0) return;
     const { buffer, at } = reader;
-    const mine = out.buffer;
-    const n = out.at;
-    out.at = 0;
-    if (at + n > buffer.length) return false;
-    for (let i = 0; i < n; i++) if (buffer[at + i] !== mine[i]) return false;
-    const next = (reader.at = at + n);
-    // Most often another event follows in the same frame.
-    if (next >= buffer.length || buffer[next] === RECORD.input) this.look();
-    return true;
+    const { events } = current;
+    if (n > events) this.differs(t);
+    for (let i = 0; i < n; i++) if (buffer[at + i] !== mine[i]) this.differs(t);
+    reader.at = at + n;
+    done.out.at = 0;
+    this.compared = done.count;
+    if (n === events) this.look();
+    else this.room = Math.min(events - n, CHUNK);
   }
 
-  differs(codec: EventCodec, mine: string): never {
-    this.needMore();
-    const event = this.log.position + 1;
-    const { at } = this.reader;
-    const recorded = codec.read(this.reader);
-    this.reader.at = at;
-    if (recorded !== null)
-      throw new DivergenceError(event, `${mine}; in the recording ${this.describe(recorded)}`);
-    throw new DivergenceError(event, `${mine}; in the recording ${this.describeNext()} comes first`);
+  /** Finds the first event that is another one in the recording. */
+  private differs(t: Task | null): never {
+    const recorded = decoderAt(this.recording, this.block - 1, this.reader.at);
+    const my = recorded.copy();
+    const mine = new Reader(this.events!.out.bytes);
+    for (let event = this.compared + 1; ;) {
+      if (this.reader.atEnd) this.look();
+      this.needMore();
+      const e = my.read(mine);
+      if (e === null) this.diverged('the same is written in other bytes', event);
+      const { at } = this.reader;
+      const other = recorded.read(this.reader);
+      if (other === null || this.describe(e) !== this.describe(other)) {
+        this.reader.at = at;
+        const shown = this.describe(e, mine.atEnd ? t : null);
+        if (e.type === 'check' && other?.type === 'check')
+          this.diverged(
+            `the calls since event ${e.position - CHECK_EVERY} were the recorded ones, but not the instructions between them`,
+            e.position,
+          );
+        if (other !== null) this.diverged(`${shown}; in the recording ${this.describe(other)}`, event);
+        this.diverged(`${shown}; in the recording ${this.describeNext()} comes first`, event);
+      }
+      if (e.type !== 'check') event++;
+    }
   }
 
   private needMore(): void {
@@ -217,8 +240,7 @@ export class Replayer implements Tape {
 
   /** Where and why it ends, for people. */
   private endText(): string {
-    const { position } = this.log;
-    const at = `after event ${position}`;
+    const at = `after event ${this.compared}`;
     switch (this.ended) {
       case 'cut off':
         return this.damage === null
@@ -233,15 +255,17 @@ export class Replayer implements Tape {
     }
   }
 
-  diverged(what: string): never {
-    throw new DivergenceError(this.log.position + 1, what);
+  diverged(what: string, event = this.log.position + 1): never {
+    throw new DivergenceError(event, what);
   }
 
-  private describe(e: RecordedEvent): string {
+  /** `t`: who is at it now, so that memory is as the event found it. */
+  private describe(e: RecordedEvent, t: Task | null = null): string {
     const { arch } = this.recording.header.options;
     switch (e.type) {
       case 'enter': {
-        const row = this.log.rows?.[arch][e.nr];
+        if (t) return `${e.tid} calls ${callEntry(t)}`;
+        const row = this.rows?.[arch][e.nr];
         const args = [...e.args].slice(0, row?.args.length ?? 6).map((a) => `0x${a.toString(16)}`);
         return `${e.tid} calls ${row?.name ?? `syscall_${e.nr}`}(${args.join(', ')})`;
       }
@@ -251,6 +275,8 @@ export class Replayer implements Tape {
         return `${e.tid} gets the signal ${signalName(e.signo)}`;
       case 'task-end':
         return e.killed ? `${e.tid} is killed by ${signalName(e.code)}` : `${e.tid} exits with ${e.code}`;
+      case 'check':
+        return `a checkpoint (event ${e.position}, ${e.hash})`;
     }
   }
 
@@ -258,11 +284,16 @@ export class Replayer implements Tape {
     const { kind } = this;
     if (kind === RECORD.input)
       return `an input in round ${this.loop?.inputRound} (this is round ${this.loop?.rounds})`;
-    return kind === RECORD.check ? 'a checkpoint' : "an answer of the host's";
+    return kind === RECORD.check
+      ? 'a checkpoint'
+      : kind < RECORD.check
+        ? 'an event'
+        : "an answer of the host's";
   }
 
   /** The recorded answer to what the guest asks of the host. */
   answer<T>(kind: number, what: string, read: (r: Reader) => T): T {
+    this.compare();
     this.needMore();
     if (this.kind !== kind) {
       const next =
@@ -277,6 +308,7 @@ export class Replayer implements Tape {
 
   /** The same for answers that need not be there: taken when `fits` says that it is the one. */
   private maybe(kind: number, fits: (r: Reader) => boolean, use: (r: Reader) => void): boolean {
+    this.compare();
     if (this.reader.atEnd || this.kind !== kind) return false;
     const { at } = this.reader;
     this.reader.at++;
@@ -305,6 +337,7 @@ export class Replayer implements Tape {
 
   /** Nothing in the guest can run, and there is no input. */
   idle(): void {
+    this.compare();
     this.needMore();
     this.diverged(`nothing in the guest can run, and the recording goes on with ${this.describeNext()}`);
   }
@@ -437,6 +470,7 @@ export class Replayer implements Tape {
           (r) => r.uint() === fd && r.uint() === state.writes,
           (r) => (n = r.int()),
         );
+        this.compare(); // nothing is shown that was not so
         state.full = n === 0 && bytes.length > 0;
         if (n > 0) real.write(bytes.subarray(0, n));
         return n;
@@ -546,72 +580,4 @@ function readEndpoint(r: Reader): Endpoint {
   const ip = parseIp(text);
   if (ip === null) throw new MalformedError(`'${text}' is no address`);
   return { ip, port: r.uint() };
-}
-
-/** Numbers the events and compares each with the recorded one. */
-class EventCheck extends EventCount {
-  /** Rows of the calls, once a task has been seen. */
-  rows: Task['kernel']['syscalls'] | null = null;
-  private codec: EventCodec | null = null;
-  private readonly replayer: Replayer;
-
-  constructor(replayer: Replayer) {
-    super();
-    this.replayer = replayer;
-  }
-
-  attach(clock: Clock): void {
-    this.codec = new EventCodec(clock);
-  }
-
-  override enter(t: Task): void {
-    const codec = this.codec!;
-    codec.enter(t);
-    if (!this.replayer.matches(codec.out)) this.differs(t, `${t.tid} calls ${callEntry(t)}`);
-    super.enter(t);
-    this.check();
-  }
-  override exit(t: Task, result: number): void {
-    const codec = this.codec!;
-    codec.exit(t, result);
-    if (!this.replayer.matches(codec.out))
-      this.differs(t, `${t.tid} gets ${result} from ${t.row?.name ?? 'its call'}`);
-    super.exit(t, result);
-    this.check();
-  }
-  override signal(t: Task, info: SigInfo): void {
-    this.codec!.signal(t, info.signo);
-    if (!this.replayer.matches(this.codec!.out))
-      this.differs(t, `${t.tid} gets the signal ${signalName(info.signo)}`);
-    super.signal(t, info);
-    this.check();
-  }
-  override exited(t: Task, code: number): void {
-    this.codec!.ended(t, RECORD.exited, code);
-    if (!this.replayer.matches(this.codec!.out)) this.differs(t, `${t.tid} exits with ${code}`);
-    super.exited(t, code);
-    this.check();
-  }
-  override killed(t: Task, signo: number, core: boolean): void {
-    this.codec!.ended(t, RECORD.killed, signo);
-    if (!this.replayer.matches(this.codec!.out))
-      this.differs(t, `${t.tid} is killed by ${signalName(signo)}`);
-    super.killed(t, signo, core);
-    this.check();
-  }
-
-  private differs(t: Task, what: string): never {
-    this.rows = t.kernel.syscalls;
-    this.replayer.differs(this.codec!, what);
-  }
-
-  private check(): void {
-    if (this.position % CHECK_EVERY !== 0) return;
-    this.codec!.check(this.position);
-    if (!this.replayer.matches(this.codec!.out))
-      this.replayer.differs(
-        this.codec!,
-        `the calls since event ${this.position - CHECK_EVERY} were the recorded ones, but not the instructions between them`,
-      );
-  }
 }

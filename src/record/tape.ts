@@ -3,6 +3,7 @@ import type { CorePort } from '../../kernel/coredump/settings.ts';
 import type { HostOutput } from '../../kernel/fs/dev/host-stream.ts';
 import type { HostFs } from '../../kernel/fs/host-port.ts';
 import type { HostTerminal } from '../../kernel/fs/tty/host-port.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { NetStack } from '../../kernel/net/stack.ts';
 import type { EventCount } from '../machine/event-count.ts';
@@ -22,11 +23,13 @@ export interface TapeLoop {
   inputRound: number;
 }
 
+export type TableOfCalls = Kernel['syscalls'];
+
 /** Both ends of a tape: Recorder writes it, Replayer reads it. */
 export interface Tape {
   /** Sees every event of the machine. */
   readonly log: EventCount;
-  attach(loop: TapeLoop, clock: Clock): void;
+  attach(loop: TapeLoop, clock: Clock, rows: TableOfCalls): void;
   /** `open` is not called when replaying. */
   folder(open: () => Folder): Folder;
   files(real: HostFs): HostFs;

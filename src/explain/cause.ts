@@ -30,7 +30,11 @@ function stuckTasks(live: readonly TaskReport[]): Map<number, TaskReport> {
   const stuck = new Map<number, TaskReport>();
   for (const t of live) {
     if (t.state !== 'waiting' || t.timeLeft !== null || t.outside !== null) continue;
-    if (t.waits.length === 0 || t.waits.some((w) => w.type === 'signal' || w.type === 'time')) continue;
+    if (
+      t.waits.length === 0 ||
+      t.waits.some((w) => w.type === 'time' || (w.type === 'signal' && !t.complete))
+    )
+      continue;
     // Whoever else might be meant: while anybody runs, it could be them.
     if (!t.complete && live.some((o) => o !== t && o.state !== 'waiting')) continue;
     stuck.set(t.tid, t);
@@ -51,7 +55,14 @@ function stuckTasks(live: readonly TaskReport[]): Map<number, TaskReport> {
 /** Wakers that are known to be meant: a futex's owner, the end of a thread, a pipe's other end; not "anybody who could". */
 function certainWakers(t: TaskReport): readonly number[] {
   if (!t.complete) return [];
-  if (t.waits.some((w) => w.type === 'queue' || (w.type === 'futex' && w.owner === null && w.endOf === null)))
+  if (
+    t.waits.some(
+      (w) =>
+        w.type === 'queue' ||
+        w.type === 'signal' ||
+        (w.type === 'futex' && w.owner === null && w.endOf === null),
+    )
+  )
     return [];
   return t.wakers.map((w) => w.tid);
 }
@@ -224,6 +235,13 @@ function rootCause(t: TaskReport, stuck: readonly TaskReport[]): Cause {
     };
   }
   const [w] = t.waits;
+  if (w.type === 'signal') {
+    return {
+      verdict: 'lost-wakeup',
+      cause: `lost wakeup: ${who(t)} sleeps until ${waitText(t)} comes, and nobody is left who could send it: it came before the wait, or was never sent${waiting}`,
+      involved,
+    };
+  }
   if (w.type === 'file' && w.holders.length > 0 && w.holders.every((h) => h.pid === t.pid) && t.wakers.length === 0) {
     return {
       verdict: 'deadlock',

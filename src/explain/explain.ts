@@ -8,6 +8,8 @@ import { World } from './world.ts';
 export interface ExplainOptions {
   /** Where connections could come from beside the guest itself: "connections from outside". Default: nowhere. */
   readonly connects?: string | null;
+  /** Nobody outside sends signals. Default: anybody may. */
+  readonly closed?: boolean;
   /** What a watch over the calls found (LivelockDetector). */
   readonly livelock?: Livelock | null;
 }
@@ -17,7 +19,7 @@ export interface ExplainOptions {
  * `explanationText` makes text of it.
  */
 export function explain(kernel: Kernel, options: ExplainOptions = {}): Explanation {
-  const world = new World(kernel, options.connects ?? null);
+  const world = new World(kernel, options.connects ?? null, options.closed ?? false);
   const tasks = [...kernel.processes.tasks.values()].map((t) => explainTask(world, t));
   const livelock = options.livelock ?? null;
   return { ...findCause(tasks, livelock), time: kernel.clock.monotonic(), tasks, livelock };

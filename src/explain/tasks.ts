@@ -78,25 +78,33 @@ function explainPark(world: World, t: Task, parked: Park): Why {
   if (queue !== null && queue === t.group.childEvents) return children(world, t);
   if (queue?.what.startsWith('vfork child')) return vfork(world, t, parked);
   if (queue?.what === 'file lock') return lock(world, t);
-  if (name === 'rt_sigtimedwait') return forSignal(signalNames(parked.data as bigint));
-  if (name === 'pause' || name === 'rt_sigsuspend') return forSignal([]);
+  if (name === 'rt_sigtimedwait') return forSignal(world, t, signalNames(parked.data as bigint));
+  if (name === 'pause' || name === 'rt_sigsuspend') return forSignal(world, t, []);
   if (queue?.what === 'epoll_wait') return epoll(world, t, t.args.i32(0));
   const files = filesOf(t, parked);
   if (name === 'poll' || name === 'ppoll' || name === 'select' || name === 'pselect6') {
     if (files.length > 0)
       return several(files.map(({ fd, file, want }) => explainFile(world, t, fd, file, want)));
-    return parked.deadline === Infinity ? forSignal([]) : timeOnly();
+    return parked.deadline === Infinity ? forSignal(world, t, []) : timeOnly();
   }
   if (files.length > 0)
     return several(files.map(({ fd, file, want }) => explainFile(world, t, fd, file, want)));
   const what = parked.on.map((q) => q.what).filter((w) => w !== 'clock change');
-  if (what.length === 0) return parked.deadline === Infinity ? forSignal([]) : timeOnly();
+  if (what.length === 0) return parked.deadline === Infinity ? forSignal(world, t, []) : timeOnly();
   const wakers = world.living.filter((o) => o !== t).map((o) => ({ tid: o.tid, by: 'use it' }));
   return { waits: what.map((w) => ({ type: 'queue', what: w })), wakers, complete: true, outside: null };
 }
 
 const timeOnly = (): Why => ({ ...NOTHING, waits: [{ type: 'time' }], complete: true });
-const forSignal = (signals: readonly string[]): Why => ({ ...NOTHING, waits: [{ type: 'signal', signals }] });
+
+/** Anybody may send one: from outside too, or, in a closed world, only the others. */
+function forSignal(world: World, t: Task, signals: readonly string[]): Why {
+  const waits: readonly Wait[] = [{ type: 'signal', signals }];
+  if (!world.closed) return { ...NOTHING, waits };
+  const wakers = world.living.filter((o) => o !== t).map((o) => ({ tid: o.tid, by: 'send it' }));
+  return { ...NOTHING, waits, wakers, complete: true };
+}
+
 const several = (found: readonly Found[]): Why => ({ waits: found.map((f) => f.wait), ...together(found) });
 
 /** The files whose queues it is on, and what it wants of them. */

@@ -13,12 +13,15 @@ export class World {
   readonly living: readonly Task[];
   /** Where connections could come from beside the guest itself; null: nowhere. */
   readonly connects: string | null;
+  /** Only the guest itself sends signals. */
+  readonly closed: boolean;
   private holdersOf: Map<File, Holder[]> | null = null;
 
-  constructor(kernel: Kernel, connects: string | null, symbols: Symbols = new Symbols(kernel)) {
+  constructor(kernel: Kernel, connects: string | null, closed: boolean) {
     this.kernel = kernel;
     this.connects = connects;
-    this.symbols = symbols;
+    this.closed = closed;
+    this.symbols = new Symbols(kernel);
     this.living = [...kernel.processes.tasks.values()].filter(
       (t) => t.state !== 'zombie' && t.state !== 'dead',
     );

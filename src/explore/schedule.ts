@@ -61,6 +61,10 @@ export function parseSchedule(text: string): Schedule | null {
 class Places {
   private readonly seen = new Map<number, { at: number; times: number }>();
 
+  forget(): void {
+    this.seen.clear();
+  }
+
   /** How often before `t` gave up where it is now. */
   next(t: Task): number {
     const s = this.seen.get(t.tid);
@@ -108,19 +112,30 @@ export class ListPolicy implements SchedulePolicy {
 /** Passes everything on to another policy, and keeps what it decided that the scheduler would not have. */
 export class ScheduleRecorder implements SchedulePolicy {
   readonly decisions: Decision[] = [];
-  readonly policy: SchedulePolicy;
+  private decides: SchedulePolicy;
   private readonly places = new Places();
 
   constructor(policy: SchedulePolicy) {
-    this.policy = policy;
+    this.decides = policy;
+  }
+
+  get policy(): SchedulePolicy {
+    return this.decides;
+  }
+
+  /** Another policy decides from here on, where nothing was decided yet. */
+  follow(policy: SchedulePolicy): void {
+    this.decides = policy;
+    this.decisions.length = 0;
+    this.places.forget();
   }
 
   plan(t: Task, end: number, queue: readonly Task[]): Stop | null {
-    return this.policy.plan(t, end, queue);
+    return this.decides.plan(t, end, queue);
   }
 
   preempt(t: Task, stop: Stop, queue: readonly Task[]): number {
-    const i = this.policy.preempt(t, stop, queue);
+    const i = this.decides.preempt(t, stop, queue);
     // A stop without a switch counts, too: timers are looked at.
     const to = i < 0 ? t.tid : queue[i].tid;
     this.decisions.push({ tid: t.tid, kind: 'preempt', at: stop.at, steps: stop.steps, to });
@@ -129,7 +144,7 @@ export class ScheduleRecorder implements SchedulePolicy {
 
   choose(last: Task, queue: readonly Task[]): number {
     const steps = this.places.next(last);
-    const i = this.policy.choose(last, queue);
+    const i = this.decides.choose(last, queue);
     if (i > 0) this.decisions.push({ tid: last.tid, kind: 'choose', at: last.retired, steps, to: queue[i].tid });
     return i;
   }

@@ -1,6 +1,6 @@
-/** A thread that boots machines and runs them under the schedules it is sent, one after the other. */
+/** A thread that runs machines under the schedules it is sent, one after the other. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { runOnce, type RunLimits } from '../explore/run.ts';
+import { type RunLimits, scheduleRunner } from '../explore/run.ts';
 import { BootError } from '../machine/errors.ts';
 import type { BootOptions } from '../machine/options.ts';
 import type { ThreadResult } from './explore-pool.ts';
@@ -11,11 +11,11 @@ export interface ThreadJob {
   readonly limits: RunLimits;
 }
 
-const boot = workerData as BootOptions;
+const run = scheduleRunner(workerData as BootOptions);
 const port = parentPort!;
 
 port.on('message', (job: ThreadJob) => {
-  void runOnce(boot, job.schedule, job.limits).then(
+  void run(job.schedule, job.limits).then(
     (outcome) => port.postMessage({ id: job.id, outcome } satisfies ThreadResult),
     (e: unknown) => {
       const error = {

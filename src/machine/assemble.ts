@@ -12,6 +12,7 @@ import type { Injection } from '../../kernel/inject/rule.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { personality, PersonalityError, type Personality } from '../../kernel/personality/personality.ts';
 import type { Arch } from '../../kernel/ports.ts';
+import type { SchedulePolicy } from '../../kernel/task/schedule.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { SCHEDULE_FORMS, schedulePolicy } from '../explore/policies.ts';
 import { ScheduleRecorder } from '../explore/schedule.ts';
@@ -305,10 +306,15 @@ function scheduleOf(options: BootOptions): ScheduleRecorder | null {
   if (schedule === undefined) return null;
   if (cpu?.startsWith('unicorn') || cpu?.startsWith('lockstep'))
     throw new BootError('setup', `schedule: a schedule needs the cpu jit or interp, not ${cpu}`);
+  return new ScheduleRecorder(policyNamed(schedule));
+}
+
+/** What BootOptions.schedule names. Throws BootError. */
+export function policyNamed(schedule: string): SchedulePolicy {
   const policy = schedulePolicy(schedule, (seed) => new SeededEntropy(`schedule ${seed}`));
   if (policy === null)
     throw new BootError('setup', `schedule: '${schedule.slice(0, 80)}' is none; write ${SCHEDULE_FORMS}`);
-  return new ScheduleRecorder(policy);
+  return policy;
 }
 
 /** Descriptors 0, 1 and 2, and who is behind them. */

@@ -10,6 +10,7 @@ export class Diagnosis {
   private readonly assembly: Assembly;
   private readonly driver: Driver;
   private readonly changed: () => void;
+  private readonly closed: boolean;
   /** Watches for a livelock: with BootOptions.livelock all the time. */
   detector: LivelockDetector | null = null;
 
@@ -18,15 +19,18 @@ export class Diagnosis {
     this.assembly = assembly;
     this.driver = driver;
     this.changed = changed;
+    this.closed = options.closed ?? false;
     if (options.livelock !== undefined)
       this.detector = new LivelockDetector(assembly.kernel, options.livelock, () => driver.livelock());
   }
 
   explain(): Explanation {
     const { kernel, network } = this.assembly;
-    const reached = network.live || this.assembly.reachable();
+    const { closed } = this;
+    const reached = network.live || (!closed && this.assembly.reachable());
     return explain(kernel, {
       connects: reached ? 'a connection from outside' : null,
+      closed,
       livelock: this.detector?.found() ?? null,
     });
   }

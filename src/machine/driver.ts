@@ -44,7 +44,9 @@ export class Driver {
   private deadlockReported = false;
   private inLoop = false;
   /** When the guest's time is over, nanoseconds of the virtual clock; Infinity: never. */
-  private timeLimit: number;
+  timeLimit: number;
+  /** BootOptions.closed. */
+  private readonly closed: boolean;
   /** Something came from outside since the last slice began. */
   private kicked = false;
   /** Ends the wait of an idle machine. */
@@ -62,6 +64,7 @@ export class Driver {
     this.port = port;
     this.virtual = assembly.virtual;
     this.timeLimit = options.limits?.time ?? Infinity;
+    this.closed = options.closed ?? false;
     const { loop, network, recorder, replayer } = assembly;
     if (recorder) recorder.ended = every(FLUSH_MS, () => recorder.flush());
     loop.hooks.ran = (n) => {
@@ -252,8 +255,8 @@ export class Driver {
       if (this.kicked) return;
       if (deadline !== Infinity && !(recorder && live)) return this.skipTo(deadline);
     }
-    if (deadline === Infinity && !live && !this.waitsForSignals()) {
-      if (!this.assembly.reachable()) throw new DeadlockError(this.port.explain());
+    if (deadline === Infinity && !live && (this.closed || !this.waitsForSignals())) {
+      if (this.closed || !this.assembly.reachable()) throw new DeadlockError(this.port.explain());
       this.reportDeadlock();
     }
     if (this.allStopped()) this.whenStopped?.();

@@ -17,7 +17,7 @@ import { type CallHook, type StepOptions, Stepper } from '../step/stepper.ts';
 import type { EnterStop, ExitStop, ParkStop } from '../step/stops.ts';
 import { Tampering } from '../step/tampering.ts';
 import { Snapshots, type Snapshot } from '../timeline/snapshots.ts';
-import { assemble, type Assembly } from './assemble.ts';
+import { assemble, type Assembly, policyNamed } from './assemble.ts';
 import { Diagnosis } from './diagnosis.ts';
 import { Driver } from './driver.ts';
 import type { Listeners, MachineEvent, SignalEvent } from './events.ts';
@@ -194,6 +194,16 @@ export class Machine {
       this.debug.cancelCount();
     }
     return done;
+  }
+
+  /**
+   * Another schedule from here on, and another limit to the guest's time: for those who let a moment before anything was
+   * decided go on under many schedules. Throws BootError when `schedule` is none. @internal
+   */
+  reschedule(schedule: string, time: number): void {
+    if (!this.assembly.schedule) throw new Error('a machine without a schedule gets none later');
+    this.assembly.schedule.follow(policyNamed(schedule));
+    this.driver.timeLimit = time;
   }
 
   /** Ends `run` and `step`, wherever the guest is: they throw StoppedError. */

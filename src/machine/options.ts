@@ -203,6 +203,11 @@ export interface BootOptions {
    * that `tracer` shows are touched, where there is one.
    */
   readonly inject?: readonly (string | Injection)[];
+  /**
+   * Nobody outside is going to signal the guest, connect to it, or let what it stopped go on: where nothing else is left, `run`
+   * throws DeadlockError. Default: false, it waits for that.
+   */
+  readonly closed?: boolean;
   /** Sees every call, for strace. */
   readonly tracer?: Tracer;
   /** Lines for the person running the machine: missing system calls, deadlock reports. Default: dropped. */

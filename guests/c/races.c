@@ -1,10 +1,14 @@
 /* Programs that go wrong under few schedules: what `ring3 explore` is to find. Each is right nearly always. */
 #define _GNU_SOURCE
+#include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define FUTEX_WAIT_PRIVATE 128
@@ -99,6 +103,31 @@ static void *watch(void *x) {
   return x;
 }
 
+/* The signal may come between the look at the flag and the sleep. */
+static void got(int signo) { ready = signo; }
+static void signalled(void) {
+  pid_t parent = getpid();
+  signal(SIGUSR1, got);
+  if (fork() == 0) {
+    kill(parent, SIGUSR1);
+    _exit(0);
+  }
+  if (!ready) {
+    snprintf(note, sizeof note, "nothing yet");
+    pause();
+  }
+  wait(NULL);
+}
+
+/* Nobody ever calls. */
+static void serve(void) {
+  struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(8000)};
+  int s = socket(AF_INET, SOCK_STREAM, 0);
+  bind(s, (struct sockaddr *)&any, sizeof any);
+  listen(s, 1);
+  accept(s, NULL, NULL);
+}
+
 static void both(void *(*a)(void *), void *(*b)(void *)) {
   pthread_t one, two;
   pthread_create(&one, NULL, a, NULL);
@@ -115,6 +144,8 @@ int main(int argc, char **argv) {
   else if (!strcmp(how, "crash")) both(use, drop), puts("done");
   else if (!strcmp(how, "right")) both(count_locked, count_locked), printf("%d\n", counter);
   else if (!strcmp(how, "spin")) both(watch, announce), puts("done");
+  else if (!strcmp(how, "signal")) signalled(), puts("done");
+  else if (!strcmp(how, "serve")) serve(), puts("done");
   else return 2;
   return 0;
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { explore, scheduleRunner, type Outcome } from '../../src/index.ts';
+import { runOnce } from '../../src/explore/run.ts';
 import { parseSchedule, scheduleText, type Schedule } from '../../src/explore/schedule.ts';
 import { shrink } from '../../src/explore/shrink.ts';
 import { guestPath } from '../support/guests.ts';
@@ -73,14 +74,55 @@ describe.skipIf(races === null)('a run under a schedule', () => {
   });
 });
 
+/** Programs in which much can be put back wrongly: processes, signals, timers, files, sockets; what each is told. */
+const GUESTS = [
+  ['races', 'signal'], ['procs'], ['timers'], ['files'], ['ipc'],
+].filter(([name]) => guestPath(name) !== null); // prettier-ignore
+
+describe('a machine that is put back', () => {
+  it.each(GUESTS)('runs as one that was booted: %s %s', async (name, ...args) => {
+    const boot = { program: readFileSync(guestPath(name)!), argv: [name, ...args], cpu: 'interp', limits: { memory: 2 ** 26 } };
+    const run = scheduleRunner(boot);
+    for (const schedule of ['none', 'random:5:12', 'priority:6:2:3000', 'none']) {
+      expect(await run(schedule, LIMITS)).toEqual(await runOnce(boot, schedule, LIMITS));
+    }
+  }); // prettier-ignore
+
+  it.skipIf(races === null)('has the limits and the faults of each run', async () => {
+    const boot = {
+      program: readFileSync(races!), argv: ['races', 'right'], cpu: 'jit:200:2', limits: { memory: 2 ** 26 }, inject: ['write:error=EIO:when=1'],
+    }; // prettier-ignore
+    const run = scheduleRunner(boot);
+    const whole = await run('none', LIMITS);
+    expect([whole.what, text(whole)]).toEqual(['exit status 0', '']);
+    for (const time of [whole.time / 2, LIMITS.time, 1000]) {
+      const limits = { ...LIMITS, time };
+      const o = await run('random:9:40', limits);
+      expect(o).toEqual(await runOnce(boot, 'random:9:40', limits));
+      expect(o.kind).toBe(time < whole.time ? 'hang' : 'exit');
+    }
+  });
+
+  it.skipIf(races === null)('is not used where something outside takes part', async () => {
+    const seen: string[] = [];
+    const run = scheduleRunner({
+      program: readFileSync(races!), argv: ['races', 'right'], cpu: 'interp', limits: { memory: 2 ** 26 },
+      stdout: (bytes) => seen.push(new TextDecoder().decode(bytes)),
+    }); // prettier-ignore
+    for (let i = 0; i < 2; i++) expect((await run('none', LIMITS)).what).toBe('exit status 0');
+    expect(seen).toEqual(['200\n', '200\n']);
+  });
+});
+
 describe.skipIf(races === null)('explore', () => {
   it.each([
     ['counter', 'output', /^the output differs from the usual$/],
     ['wakeup', 'hang', /^lost wakeup: 1001 \(program\) sleeps on the futex at 0x[0-9a-f]+ \(word\), and nobody is left who could wake it/],
     ['deadlock', 'hang', /^deadlock: 1001 \(program\) and 1002 \(program\) wait for each other: .*\(pears\), which 1002 holds; .*\(apples\), which 1001 holds$/],
     ['crash', 'crash', /^killed by SIGSEGV$/],
-  ] as const)('finds the planted fault: %s', async (how, kind, what) => {
-    const r = await explore(runner(how), { seeds: 3, first: 8, jobs: 1 });
+    ['signal', 'hang', /^lost wakeup: 1000 \(program\) sleeps until a signal comes, and nobody is left who could send it/, 150],
+  ] as const)('finds the planted fault: %s', async (how, kind, what, seeds = 10) => {
+    const r = await explore(runner(how), { seeds, jobs: 1 });
     expect(r.usual.what).toBe('exit status 0');
     expect(r.failures).toHaveLength(1);
     const [f] = r.failures;
@@ -92,6 +134,14 @@ describe.skipIf(races === null)('explore', () => {
     expect(again.what).toBe(f.outcome.what);
     expect(text(again)).toBe(text(f.outcome));
   }, 60_000); // prettier-ignore
+
+  it.each([['serve', /^deadlock: 1000 \(program\) waits for a connection to TCP:\[0\.0\.0\.0:8000\] \(fd 3\), and nobody is left/]])(
+    'does not wait for the outside: %s',
+    async (how, what) => {
+      const { usual } = await explore(runner(how), { seeds: 1, jobs: 1 });
+      expect([usual.kind, usual.what]).toEqual(['hang', expect.stringMatching(what)]);
+    },
+  ); // prettier-ignore
 
   it('finds nothing in a program that is right', async () => {
     const seen: number[] = [];

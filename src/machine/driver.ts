@@ -150,13 +150,14 @@ export class Driver {
   async drive(done: () => boolean): Promise<void> {
     if (this.running) throw new Error('the machine is running already');
     if (this.disposed) throw new Error('the machine was disposed of');
-    const { kernel, recorder, network } = this.assembly;
+    const { kernel, recorder, replayer, network } = this.assembly;
     this.running = true;
     this.port.begins();
     try {
       while (kernel.exitStatus === null && !done()) {
         if (this.stopRequested) throw new StoppedError();
         this.replayEnd();
+        replayer?.resting();
         if (this.resters.size > 0) this.rest();
         this.kicked = false;
         const end = this.slice(SLICE_MS);

@@ -11,18 +11,17 @@ export class EventCount implements Tracer {
   /** The event at which `reached` is called; Infinity: never. */
   target = Infinity;
   reached: () => void = () => {};
-  /** The entry of the call that is served next was counted already. */
-  private held = false;
+  /** Tasks whose calls' entries were counted before they began. */
+  private readonly held = new Set<Task>();
 
   /** A task is held at a call that was not begun: the entry has happened. */
-  hold(): void {
-    this.held = true;
+  hold(t: Task): void {
+    this.held.add(t);
     this.position++;
   }
 
-  enter(_t: Task): void {
-    if (this.held) this.held = false;
-    else this.happened();
+  enter(t: Task): void {
+    if (this.held.size === 0 || !this.held.delete(t)) this.happened();
   }
   exit(_t: Task, _result: number): void {
     this.happened();
@@ -30,14 +29,20 @@ export class EventCount implements Tracer {
   signal(_t: Task, _info: SigInfo): void {
     this.happened();
   }
-  exited(_t: Task, _code: number): void {
+  exited(t: Task, _code: number): void {
+    this.neverBegun(t);
     this.happened();
   }
-  killed(_t: Task, _signo: number, _core: boolean): void {
+  killed(t: Task, _signo: number, _core: boolean): void {
+    this.neverBegun(t);
     this.happened();
   }
   stopped(): void {}
   attached(): void {}
+
+  private neverBegun(t: Task): void {
+    if (this.held.delete(t)) this.position--;
+  }
 
   private happened(): void {
     if (++this.position >= this.target) this.reached();

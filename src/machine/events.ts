@@ -124,8 +124,8 @@ export class TracerList implements Tracer {
   private readonly list: readonly Tracer[];
   private readonly mayDiffer: boolean;
   /**
-   * `mayDiffer`: the guest may be traced as by ptrace, which it can notice: signals it ignores reach it. Not where the run must be
-   * the same without tracers.
+   * `mayDiffer`: the guest may be traced as by ptrace, which it can notice: signals it ignores reach it, and only
+   * calls that are shown are tampered with. Not where the run must be the same without tracers.
    */
   constructor(list: readonly Tracer[], mayDiffer = true) {
     this.list = list;
@@ -135,7 +135,9 @@ export class TracerList implements Tracer {
     return this.list[0].format;
   }
   shows(t: Task): boolean {
-    return this.list.some((tracer) => tracer.shows?.(t) ?? false);
+    if (!this.mayDiffer) return true;
+    const choosy = this.list.filter((tracer) => tracer.shows);
+    return choosy.length === 0 || choosy.some((tracer) => tracer.shows!(t));
   }
   seesIgnored(t: Task): boolean {
     return this.mayDiffer && this.list.some((tracer) => tracer.seesIgnored?.(t) ?? false);

@@ -2,6 +2,7 @@
 import { readCall } from '../../kernel/syscall/dispatch.ts';
 import type { Tracer } from '../../kernel/trace/tracer.ts';
 import type { Debugger } from '../debug/debugger.ts';
+import { SITE } from '../record/format.ts';
 import type { Wanted } from '../step/stepper.ts';
 import type { Assembly } from './assemble.ts';
 import type { Driver } from './driver.ts';
@@ -139,7 +140,7 @@ export class Listening {
         if (!this.stepping && count!.position + 1 < count!.target) return false;
         readCall(t);
         if (this.wanted !== null && !this.wanted.enter(t)) return false;
-        count?.hold();
+        count?.hold(t);
         if (this.stepping) this.steps.push(enterEvent(t));
         return true;
       };
@@ -154,6 +155,12 @@ export class Listening {
   }
 
   private heard(e: MachineEvent): void {
+    const { recorder } = this.assembly;
+    if (recorder) recorder.at(SITE.event, () => this.tell(e));
+    else this.tell(e);
+  }
+
+  private tell(e: MachineEvent): void {
     if (e.type === 'enter' || e.type === 'exit') for (const f of this.listeners.syscall) f(e);
     else if (e.type === 'signal') for (const f of this.listeners.signal) f(e);
     else for (const f of this.listeners.exit) f(e);

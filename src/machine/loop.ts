@@ -73,6 +73,8 @@ export class Loop {
   private shelved: Set<Task> | null = null;
   /** A task that was ready to run when the loop had to stop. */
   private prepared: Task | null = null;
+  /** It was not quite ready: somebody stopped it on its way to user mode. */
+  private early = false;
   /** Instructions the prepared task did before its debugger stopped it: they count when its run is over. */
   private begun = 0;
 
@@ -83,11 +85,21 @@ export class Loop {
 
   /** Its place in the run (Stateful). */
   saveState(): object {
-    const { rounds, clockAt, pending, prepared, begun, inputRound } = this;
-    return { rounds, clockAt, pending, prepared, begun, inputRound };
+    const { rounds, clockAt, pending, shelved, prepared, early, begun, inputRound } = this;
+    return {
+      rounds,
+      clockAt,
+      pending,
+      shelved: shelved && new Set(shelved),
+      prepared,
+      early,
+      begun,
+      inputRound,
+    };
   }
   restoreState(state: object): void {
     Object.assign(this, state);
+    this.shelved = this.shelved && new Set(this.shelved);
     this.stop = false;
   }
 
@@ -108,6 +120,16 @@ export class Loop {
     return this.pending ? PLACE.call : this.prepared ? PLACE.prepared : PLACE.between;
   }
 
+  /** It stands in the middle of a task's way to user mode: between a woken call's end and a signal, or two signals. */
+  get cut(): boolean {
+    return this.prepared !== null && this.early;
+  }
+
+  /** It stands between two instructions of a task's run. */
+  get midRun(): boolean {
+    return this.begun > 0;
+  }
+
   private turn(milliseconds: number): LoopEnd {
     const { kernel, cpu } = this;
     const { scheduler, clock } = kernel;
@@ -116,8 +138,7 @@ export class Loop {
     if (this.pending) {
       const t = this.pending;
       this.pending = null;
-      if (scheduler.only !== null && !scheduler.only(t)) (this.shelved ??= new Set()).add(t);
-      else if (this.serve(t)) return 'stopped';
+      if (this.serve(t)) return 'stopped';
     }
     for (;;) {
       if (kernel.exitStatus !== null) return 'over';
@@ -137,7 +158,8 @@ export class Loop {
         if (end !== Infinity && performance.now() > end) return 'slice';
       }
       let t = this.prepared;
-      if (t !== null && scheduler.current === t) this.prepared = null;
+      const { only } = scheduler;
+      if (t !== null && scheduler.current === t && (only === null || only(t))) this.prepared = null;
       else {
         if (this.begun > 0) this.endRun();
         this.prepared = null;
@@ -164,16 +186,21 @@ export class Loop {
       if (this.begun > 0 && t.group.groupExit !== null) this.endRun(t);
       if (this.begun === 0 && !kernel.prepareUser(t)) {
         // Cut short by somebody who looks: it goes on with this task, in this round.
-        if (this.stop && scheduler.current === t) this.prepared = t;
+        if (this.stop && scheduler.current === t) {
+          this.prepared = t;
+          this.early = true;
+        }
         continue;
       }
-      if (this.rounds === this.inputRound && this.hooks.input?.(PLACE.prepared)) {
+      if (this.rounds === this.inputRound && this.begun === 0 && this.hooks.input?.(PLACE.prepared)) {
         this.prepared = t;
+        this.early = false;
         continue;
       }
       // A hook may have asked to stop at what happened on the way (a woken call's exit, a signal).
       if (this.stop) {
         this.prepared = t;
+        this.early = false;
         continue;
       }
       let exit: number;
@@ -188,6 +215,7 @@ export class Loop {
         if (exit === EXIT.debug) {
           this.begun = retired;
           this.prepared = t;
+          this.early = false;
           if (this.hooks.debug?.(t)) return 'stopped';
           continue;
         }
@@ -241,6 +269,11 @@ export class Loop {
 
   private serve(t: Task): boolean {
     if (this.rounds === this.inputRound) this.hooks.input?.(PLACE.call);
+    const { only } = this.kernel.scheduler;
+    if (only !== null && !only(t)) {
+      (this.shelved ??= new Set()).add(t);
+      return false;
+    }
     this.kernel.syscall(t);
     return this.hooks.afterSyscall?.(t) ?? false;
   }

@@ -82,15 +82,16 @@ export class Machine {
       debugging: this.debugging,
     }));
     this.inspector = new Inspector(assembly);
-    this.intervention = new Intervention(assembly, this.inspector, () => this.driver.kick());
     this.tampering = new Tampering(kernel, () =>
       assembly.seed === undefined ? kernel.entropy : new SeededEntropy(`inject ${assembly.seed}`),
     );
+    this.intervention = new Intervention(assembly, this.inspector, this.driver, this.tampering);
     this.stepper = new Stepper({
       machine: this,
       kernel,
       loop,
       tampering: this.tampering,
+      changes: this.intervention,
       next: (wanted, done = never) => this.listening.next(wanted, done, () => this.stepper.stuckAlone()),
     });
     for (const what of options.inject ?? []) this.tampering.inject(what);
@@ -255,7 +256,7 @@ export class Machine {
    * an object. Of several that name a call the last counts. Returns what ends it; throws RangeError.
    */
   inject(what: string | Injection): () => void {
-    return this.tampering.inject(what);
+    return this.intervention.inject(what);
   }
 
   /** Tasks alive, in order of creation. */
@@ -291,6 +292,8 @@ export class Machine {
     if (this.assembly.recorder)
       throw new Error('the machine is being recorded: a recording does not go back');
     this.saved().restore(s);
+    this.stepper.restored();
+    this.tampering.changed();
     this.debugging?.restored();
     this.driver.restored();
     this.listening.restored();
@@ -330,7 +333,7 @@ export class Machine {
     };
     this.snapshots = new Snapshots(
       loop.cpu,
-      [kernel, loop, ...assembly.state, ...listening.state, own],
+      [kernel, loop, this.tampering, ...assembly.state, ...listening.state, own],
       [kernel.syscalls, assembly.network],
     );
     return this.snapshots;

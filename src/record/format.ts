@@ -50,7 +50,22 @@ export const RECORD = {
 
   /** An input. */
   input: 32,
+  /** An input that came at a SITE. */
+  change: 33,
 } as const;
+
+/** Where an input came in that no round and place of the loop can name: its record stands among the events instead. */
+export const SITE = {
+  /** A call begins: those who tamper with it are asked (Tamperer.enter). Its event comes next. */
+  begin: 0,
+  /** It is over (Tamperer.exit). Its event comes next. */
+  leave: 1,
+  /** Listeners hear of the event that comes next. */
+  event: 2,
+  /** The machine was stopped at the event before, with the task on its way to user mode (Loop.cut). */
+  cut: 3,
+} as const;
+export type Site = (typeof SITE)[keyof typeof SITE];
 
 export const CHECK_EVERY = 1024;
 
@@ -76,6 +91,16 @@ export const INPUT = {
   time: 15,
   /** The recording ends here; with an EndReason. */
   end: 16,
+  /** A signal for one task. */
+  taskSignal: 17,
+  /** A call's argument, by register; and its result: at SITE.begin the call is not made. */
+  argument: 18,
+  result: 19,
+  /** Faults are injected from now on, and no longer. */
+  inject: 20,
+  uninject: 21,
+  /** One task runs alone; 0: all may again. */
+  only: 22,
 } as const;
 
 /** Why a recording ended. */
@@ -131,10 +156,13 @@ export interface Header {
   readonly options: RecordedOptions;
 }
 
+export const encodeHeader = (header: Header): Uint8Array => encodeJson(header);
+export const decodeHeader = (bytes: Uint8Array): Header => decodeJson(bytes) as Header;
+
 /** JSON, with byte strings beside it, and numbers of any size as text. */
-export function encodeHeader(header: Header): Uint8Array {
+export function encodeJson(object: unknown): Uint8Array {
   const blobs: Uint8Array[] = [];
-  const text = JSON.stringify(header, function (this: Record<string, unknown>, key: string, value: unknown) {
+  const text = JSON.stringify(object, function (this: Record<string, unknown>, key: string, value: unknown) {
     const own = this[key]; // Node's Buffer has become something else in `value`
     if (own instanceof Uint8Array) return { $bytes: blobs.push(own) - 1 };
     return typeof value === 'bigint' ? { $big: value.toString() } : value;
@@ -146,7 +174,7 @@ export function encodeHeader(header: Header): Uint8Array {
   return w.bytes;
 }
 
-export function decodeHeader(bytes: Uint8Array): Header {
+export function decodeJson(bytes: Uint8Array): unknown {
   const r = new Reader(bytes);
   const text = r.text();
   const blobs = Array.from({ length: r.uint() }, () => r.blob());
@@ -155,7 +183,7 @@ export function decodeHeader(bytes: Uint8Array): Header {
     const { $bytes, $big } = value as { $bytes?: unknown; $big?: unknown };
     if (typeof $big === 'string') return BigInt($big);
     return typeof $bytes === 'number' ? blobs[$bytes] : value;
-  }) as Header;
+  });
 }
 
 /** Takes the frames of a recording as they come. */

@@ -5,8 +5,10 @@ import type { HostFs } from '../../kernel/fs/host-port.ts';
 import type { HostTerminal, HostTerminalEnd } from '../../kernel/fs/tty/host-port.ts';
 import { ipText, type Endpoint } from '../../kernel/net/address.ts';
 import { HOST_CALL, type HostTap } from '../../kernel/net/host-port.ts';
+import type { Injection } from '../../kernel/inject/rule.ts';
 import type { NetStack } from '../../kernel/net/stack.ts';
 import type { Clock } from '../../kernel/ports.ts';
+import type { Place } from '../machine/loop.ts';
 import type { FileContent } from '../machine/options.ts';
 import type { InputQueue } from '../machine/stdio.ts';
 import { BlockWriter } from './block.ts';
@@ -15,7 +17,7 @@ import { EventLog, type EventReader } from './event-log.ts';
 import { EventEncoder } from './events.ts';
 import { RecordingFiles } from './files.ts';
 import {
- encodeHeader, END_REASONS, type EndReason, FRAME, type Header, INPUT, RECORD, type RecordingSink,
+ encodeHeader, encodeJson, END_REASONS, type EndReason, FRAME, type Header, INPUT, RECORD, type RecordingSink, SITE, type Site,
 } from './format.ts'; // prettier-ignore
 import type { Folder, Tape, TapeLoop } from './tape.ts';
 
@@ -35,6 +37,11 @@ export class Recorder implements Tape, EventReader {
   private early: (() => void)[] | null = [];
   private folders = 0;
   private done = false;
+  /** Where in the middle of the loop somebody is asked who may change things; null: nowhere. */
+  private site: Site | null = null;
+  /** What has to wait for the end of the round, and where that is while it is done. */
+  private deferred: (() => void)[] = [];
+  private arriving: Place | null = null;
   /** Called when nothing more comes. */
   ended: () => void = () => {};
 
@@ -69,6 +76,44 @@ export class Recorder implements Tape, EventReader {
     } finally {
       this.busy = busy;
     }
+  }
+
+  /** Runs somebody who may change things, in the middle of the loop: at this site. */
+  at<T>(site: Site, f: () => T): T {
+    const before = this.site;
+    this.site = site;
+    try {
+      return f();
+    } finally {
+      this.site = before;
+    }
+  }
+
+  /** Whether what comes in now has a place that can be recorded. */
+  get placed(): boolean {
+    return this.site !== null || this.arriving !== null || (!this.busy && this.loop?.midRun !== true);
+  }
+
+  /** Does it now if it has a place, else at the end of the round, which is one. */
+  soon(f: () => void): void {
+    if (this.placed) f();
+    else {
+      this.deferred.push(f);
+      this.loop!.inputRound = this.loop!.rounds;
+    }
+  }
+
+  /** The loop is at a place: what was put off comes in. False: there was nothing. */
+  arrive(place: Place): boolean {
+    const { deferred } = this;
+    this.deferred = [];
+    this.loop!.inputRound = -1;
+    this.arriving = place;
+    this.outside(() => {
+      for (const f of deferred) f();
+    });
+    this.arriving = null;
+    return deferred.length > 0;
   }
 
   /** What was written so far can be replayed from here on, whatever becomes of the recorder. */
@@ -115,12 +160,18 @@ export class Recorder implements Tape, EventReader {
   inputOf(kind: number, fill: (w: Writer) => void): void {
     if (this.done) return;
     const write = (): void => {
-      const { rounds, place } = this.loop!;
+      const { rounds, place, cut } = this.loop!;
       const w = this.records;
       const { at } = w;
-      w.u8(RECORD.input);
-      w.uint((rounds - this.lastRound) * 3 + place);
-      this.lastRound = rounds;
+      const site = this.site ?? (cut && this.arriving === null ? SITE.cut : null);
+      if (site === null) {
+        w.u8(RECORD.input);
+        w.uint((rounds - this.lastRound) * 3 + (this.arriving ?? place));
+        this.lastRound = rounds;
+      } else {
+        w.u8(RECORD.change);
+        w.u8(site);
+      }
       w.u8(kind);
       fill(w);
       this.mark(at);
@@ -264,6 +315,10 @@ export class Recorder implements Tape, EventReader {
         // In the middle of the loop a host only empties what the guest has just reset.
         if (!this.busy) this.inputOf(INPUT.network, write);
         else if (op === HOST_CALL.take) this.answer(RECORD.taken, write);
+        else
+          throw new Error(
+            'a connection into a machine that is being recorded takes nothing while the guest runs: use it between runs, not in a hook or listener',
+          );
       },
       datagram: (from, to, bytes) =>
         this.inputOf(INPUT.datagram, (w) => {
@@ -313,6 +368,38 @@ export class Recorder implements Tape, EventReader {
       w.uint('mode' in data && data.mode !== undefined ? data.mode : 0o644);
       w.blob(typeof data.data === 'string' ? new TextEncoder().encode(data.data) : data.data);
     });
+  }
+  taskSignal(tid: number, signo: number): void {
+    this.inputOf(INPUT.taskSignal, (w) => {
+      w.uint(tid);
+      w.uint(signo);
+    });
+  }
+  argument(tid: number, register: number, bits: bigint): void {
+    this.inputOf(INPUT.argument, (w) => {
+      w.uint(tid);
+      w.uint(register);
+      w.text(bits.toString());
+    });
+  }
+  result(tid: number, bits: bigint, error: boolean): void {
+    this.inputOf(INPUT.result, (w) => {
+      w.uint(tid);
+      w.text(bits.toString());
+      w.u8(error ? 1 : 0);
+    });
+  }
+  inject(id: number, what: string | Injection): void {
+    this.inputOf(INPUT.inject, (w) => {
+      w.uint(id);
+      w.blob(encodeJson(what));
+    });
+  }
+  uninject(id: number): void {
+    this.inputOf(INPUT.uninject, (w) => w.uint(id));
+  }
+  only(tid: number): void {
+    this.inputOf(INPUT.only, (w) => w.uint(tid));
   }
   /** The clock of an idle machine goes to this moment. */
   timePasses(to: number): void {

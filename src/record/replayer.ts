@@ -3,15 +3,14 @@ import type { CorePort } from '../../kernel/coredump/settings.ts';
 import type { HostOutput } from '../../kernel/fs/dev/host-stream.ts';
 import type { HostFs } from '../../kernel/fs/host-port.ts';
 import type { HostTerminal, HostTerminalEnd } from '../../kernel/fs/tty/host-port.ts';
-import { parseIp, type Endpoint } from '../../kernel/net/address.ts';
 import { HOST_CALL, type HostConnection } from '../../kernel/net/host-port.ts';
 import type { NetStack } from '../../kernel/net/stack.ts';
 import type { Clock } from '../../kernel/ports.ts';
+import type { Tamperer } from '../../kernel/syscall/tamper.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { callEntry } from '../../kernel/trace/call-text.ts';
 import { signalName } from '../../kernel/trace/tables.ts';
 import type { Place } from '../machine/loop.ts';
-import type { FileContent } from '../machine/options.ts';
 import type { InputQueue } from '../machine/stdio.ts';
 import { DivergenceError, RecordingEndError } from './errors.ts';
 import { Block, decoderAt, NO_BLOCK } from './block.ts';
@@ -19,19 +18,18 @@ import { MalformedError, Reader, Writer } from './bytes.ts';
 import { EventLog, type EventReader } from './event-log.ts';
 import { EventEncoder, MOST, type RecordedEvent } from './events.ts';
 import { ReplayedFiles } from './files.ts';
-import { CHECK_EVERY, END_REASONS, type EndReason, INPUT, RECORD, type Recording } from './format.ts';
+import { CHECK_EVERY, type EndReason, RECORD, type Recording, SITE, type Site } from './format.ts';
+import { endInput, type InputTargets, readInput, type ReplayActions } from './inputs.ts';
 import type { Folder, TableOfCalls, Tape, TapeLoop } from './tape.ts';
 
-/** What comes from outside and is the machine's to do. */
-export interface ReplayActions {
-  signal(signo: number, pid: number): void;
-  foreground(signo: number): void;
-  poke(tid: number, address: number, bytes: Uint8Array): void;
-  register(tid: number, index: number, value: bigint): void;
-  writeFile(path: string, content: FileContent): void;
-  time(to: number): void;
+/** What a replay asks of its machine: to do what came from outside, and to let it have a say. */
+export interface ReplayPort extends ReplayActions {
   /** Let `Replayer.ended` be looked at soon. */
   stop(): void;
+  /** Stop at the event that happens now, on a task's way to user mode; then call `Replayer.resting`. */
+  pause(): void;
+  /** Who changes calls as they were changed; null: nobody does now. */
+  tamper(tamperer: Tamperer | null): void;
 }
 
 interface ReplayState {
@@ -78,7 +76,18 @@ export class Replayer implements Tape, EventReader {
   private nextPlace: Place = 0;
   private folders = 0;
   private loop: TapeLoop | null = null;
-  private actions: ReplayActions | null = null;
+  private port: ReplayPort | null = null;
+  private targets: InputTargets | null = null;
+  /** Changes calls where they were changed; there only while that is what comes next. */
+  private readonly tamperer: Tamperer = {
+    enter: () => {
+      while (this.change(SITE.begin));
+    },
+    exit: () => {
+      while (this.change(SITE.leave));
+    },
+  };
+  private tampers = false;
   private queue: InputQueue | null = null;
   private terminalEnd: HostTerminalEnd | null = null;
   private net: NetStack | null = null;
@@ -102,8 +111,18 @@ export class Replayer implements Tape, EventReader {
   }
 
   /** The machine is there. */
-  started(actions: ReplayActions): void {
-    this.actions = actions;
+  started(port: ReplayPort): void {
+    const { queue, drains, terminalEnd, net, connections } = this;
+    this.port = port;
+    this.targets = {
+      actions: port, queue, drains, terminalEnd, net, connections,
+      join: (c) => this.join(c),
+      ends: (reason) => {
+        this.ended = reason;
+        port.stop();
+      },
+      diverged: (what) => this.diverged(what),
+    }; // prettier-ignore
     this.look();
   }
 
@@ -123,7 +142,7 @@ export class Replayer implements Tape, EventReader {
         this.room = 0;
         if (this.loop) this.loop.inputRound = -1;
         this.ended ??= 'cut off';
-        this.actions?.stop();
+        this.port?.stop();
         return;
       }
       this.block++;
@@ -132,8 +151,11 @@ export class Replayer implements Tape, EventReader {
     const { events } = this.current;
     this.room = Math.min(events, CHUNK);
     if (this.loop === null) return;
+    const { site } = this;
+    if (this.port) this.tamper(site === SITE.begin || site === SITE.leave);
     if (events > 0 || this.kind !== RECORD.input) {
       this.loop.inputRound = -1;
+      if (site === SITE.cut) this.port?.pause();
       return;
     }
     const { at } = this.reader;
@@ -180,11 +202,13 @@ export class Replayer implements Tape, EventReader {
 
   /** Holds what the machine did since the last time against the recording. `t`: who did the last of it, just now. */
   compare(t: Task | null = null): void {
-    const { current, events: done } = this;
+    const { events: done } = this;
     if (done === null) return;
-    const { reader } = current;
     const { buffer: mine, at: n } = done.out;
     if (n === 0) return;
+    while (this.change(SITE.event)); // before the event that this is
+    const { current } = this;
+    const { reader } = current;
     const { buffer, at } = reader;
     const { events } = current;
     if (n > events) this.differs(t);
@@ -329,7 +353,7 @@ export class Replayer implements Tape, EventReader {
       const { reader } = this;
       reader.at++;
       this.lastRound += Math.floor(reader.uint() / 3);
-      this.act(reader.u8(), reader);
+      this.act(null);
       some = true;
     }
     return some;
@@ -343,86 +367,37 @@ export class Replayer implements Tape, EventReader {
   }
 
   /** Does what an input says. Its bytes are read, and what is next is known, before it takes effect. */
-  private act(kind: number, r: Reader): void {
-    const actions = this.actions!;
-    const then = (f: () => void): void => {
-      this.look();
-      f();
-    };
-    switch (kind) {
-      case INPUT.stdin: {
-        const bytes = r.blob();
-        return then(() => this.queue?.push(bytes));
-      }
-      case INPUT.stdinEnd: {
-        const error = r.uint();
-        return then(() => this.endInput(error));
-      }
-      case INPUT.drained: {
-        const fd = r.uint();
-        return then(() => this.drains.get(fd)?.());
-      }
-      case INPUT.typed: {
-        const bytes = r.blob();
-        return then(() => this.terminalEnd?.input(bytes));
-      }
-      case INPUT.resized: {
-        const [rows, cols, xpixel, ypixel] = [r.uint(), r.uint(), r.uint(), r.uint()];
-        return then(() => this.terminalEnd?.resize({ rows, cols, xpixel, ypixel }));
-      }
-      case INPUT.terminalDrained:
-        return then(() => this.terminalEnd?.drained());
-      case INPUT.hangup:
-        return then(() => this.terminalEnd?.hangup());
-      case INPUT.network: {
-        const [op, id, n] = [r.u8(), r.uint(), r.uint()];
-        const bytes = op === HOST_CALL.write || op === HOST_CALL.peerSends ? r.blob() : null;
-        return then(() => this.networkCall(op, id, n, bytes));
-      }
-      case INPUT.datagram: {
-        const [from, to] = [readEndpoint(r), readEndpoint(r)];
-        const bytes = r.blob();
-        return then(() => this.net?.outsideDatagram(from, to, bytes));
-      }
-      case INPUT.signal: {
-        const [signo, pid] = [r.uint(), r.uint()];
-        return then(() => actions.signal(signo, pid));
-      }
-      case INPUT.foreground: {
-        const signo = r.uint();
-        return then(() => actions.foreground(signo));
-      }
-      case INPUT.poke: {
-        const [tid, address] = [r.uint(), r.uint()];
-        const bytes = r.blob();
-        return then(() => actions.poke(tid, address, bytes));
-      }
-      case INPUT.register: {
-        const [tid, index] = [r.uint(), r.uint()];
-        const value = BigInt(r.text());
-        return then(() => actions.register(tid, index, value));
-      }
-      case INPUT.file: {
-        const path = r.text();
-        const content = r.u8() === 1 ? { symlink: r.text() } : { mode: r.uint(), data: r.blob() };
-        return then(() => actions.writeFile(path, content));
-      }
-      case INPUT.time: {
-        const to = r.uint();
-        return then(() => actions.time(to));
-      }
-      case INPUT.end:
-        this.ended = END_REASONS[r.uint()] ?? 'failed';
-        actions.stop();
-        return this.look();
-      default:
-        throw new MalformedError(`an input of an unknown kind (${kind})`);
-    }
+  private act(site: Site | null): void {
+    const { reader } = this;
+    const effect = readInput(reader.u8(), reader, this.targets!, site);
+    this.look();
+    effect();
   }
 
-  private endInput(error: number): void {
-    if (error > 0) this.queue?.fail(-error);
-    else this.queue?.end();
+  /** The site of the change that is next; null: something else is. */
+  private get site(): number | null {
+    const { current } = this;
+    const { at, buffer } = current.reader;
+    return at < buffer.length && current.events === 0 && buffer[at] === RECORD.change ? buffer[at + 1] : null;
+  }
+
+  /** Does the next input if it came at this site. */
+  private change(site: Site): boolean {
+    if (this.site !== site) return false;
+    this.reader.at += 2;
+    this.act(site);
+    return true;
+  }
+
+  /** The machine stands still: does what came in when it stood still here. */
+  resting(): void {
+    while (this.change(SITE.cut));
+  }
+
+  private tamper(tampers: boolean): void {
+    if (tampers === this.tampers) return;
+    this.tampers = tampers;
+    this.port!.tamper(tampers ? this.tamperer : null);
   }
 
   // Ports.
@@ -450,7 +425,7 @@ export class Replayer implements Tape, EventReader {
         (r) => r.uint() === queue.looks,
         (r) => {
           if (r.u8() === 1) queue.push(r.blob());
-          else this.endInput(r.uint());
+          else endInput(queue, r.uint());
         },
       );
     };
@@ -539,45 +514,4 @@ export class Replayer implements Tape, EventReader {
     };
     c.handler = { reset: emptied, refused: emptied };
   }
-
-  private networkCall(op: number, id: number, n: number, bytes: Uint8Array | null): void {
-    const net = this.net!;
-    switch (op) {
-      case HOST_CALL.connect:
-        return this.join(net.hostConnect(id, n));
-      case HOST_CALL.clientPort:
-        return void net.nextClientPort();
-      case HOST_CALL.addPeer:
-        return void net.addHostPeer({ send: () => {} });
-      case HOST_CALL.removePeer:
-        return net.removeHostPeer(id);
-      case HOST_CALL.peerSends:
-        return void net.hostDatagram(id, n, bytes!);
-    }
-    const c = this.connections.get(id);
-    if (c === undefined) this.diverged(`something comes on connection ${id}, which there is not`);
-    switch (op) {
-      case HOST_CALL.write:
-        return void c.write(bytes!);
-      case HOST_CALL.end:
-        return c.end();
-      case HOST_CALL.abort:
-        return c.abort();
-      case HOST_CALL.take:
-        return void c.take(n);
-      case HOST_CALL.open:
-        return c.open();
-      case HOST_CALL.fail:
-        return c.fail(n);
-      default:
-        throw new MalformedError(`a network call of an unknown kind (${op})`);
-    }
-  }
-}
-
-function readEndpoint(r: Reader): Endpoint {
-  const text = r.text();
-  const ip = parseIp(text);
-  if (ip === null) throw new MalformedError(`'${text}' is no address`);
-  return { ip, port: r.uint() };
 }

@@ -20,6 +20,10 @@ export interface Folder {
 export interface TapeLoop {
   readonly rounds: number;
   readonly place: Place;
+  /** It stands in the middle of a task's way to user mode. */
+  readonly cut: boolean;
+  /** It stands between two instructions of a task's run. */
+  readonly midRun: boolean;
   inputRound: number;
 }
 

@@ -67,18 +67,22 @@ const SILENT: Omit<Tracer, 'format'> = {
 /** Room below the stack pointer that the x86-64 ABI lets a function use (its red zone), and a signal handler's frame. */
 const BELOW_STACK = 16384;
 
-/** Puts bytes where the task's own code keeps nothing, and returns their address. Throws RangeError. */
-export function placeBytes(t: Task, bytes: Uint8Array): number {
-  const address = Math.floor((t.regs.sp - BELOW_STACK - bytes.length) / 16) * 16;
-  if (t.mm.copyOut(address, bytes) < 0)
-    throw new RangeError(`no room for ${bytes.length} bytes below the stack of ${t.tid}`);
-  return address;
-}
+/** Where, so many bytes: the task's own code keeps nothing there. */
+const freeBytes = (t: Task, length: number): number =>
+  Math.floor((t.regs.sp - BELOW_STACK - length) / 16) * 16;
 
-/** A value as the 64 bits of an argument register. */
-export function argumentBits(t: Task, value: number | bigint | string | Uint8Array): bigint {
+/** A value as the 64 bits of an argument register. `poke` puts what is pointed at into memory, or throws. */
+export function argumentBits(
+  t: Task,
+  value: number | bigint | string | Uint8Array,
+  poke: (address: number, bytes: Uint8Array) => void,
+): bigint {
   if (typeof value === 'string') value = new TextEncoder().encode(`${value}\0`);
-  if (value instanceof Uint8Array) value = placeBytes(t, value);
+  if (value instanceof Uint8Array) {
+    const address = freeBytes(t, value.length);
+    poke(address, value);
+    value = address;
+  }
   return BigInt.asUintN(64, BigInt(value));
 }
 

@@ -2,13 +2,14 @@
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { SyscallRow } from '../../kernel/syscall/define.ts';
 import type { SyscallName } from '../../kernel/syscall/table.ts';
-import { replaceResult, resultRegister, type Tamperer, tamperingOf } from '../../kernel/syscall/tamper.ts';
+import type { Tamperer } from '../../kernel/syscall/tamper.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { callEntry, callExit, unknownRow } from '../../kernel/trace/call-text.ts';
 import type { ExitEvent, MachineEvent, SignalEvent } from '../machine/events.ts';
 import type { Loop } from '../machine/loop.ts';
 import type { Machine } from '../machine/machine.ts';
-import { setWords } from './arguments.ts';
+import type { Intervention } from '../machine/intervention.ts';
+import { SITE, type Site } from '../record/format.ts';
 import { callFilter, type CallNames, filterText, type NamesIn, type TaskChoice } from './filter.ts';
 import { type Editor, EnterStop, ExitStop, ParkStop } from './stops.ts';
 import type { Tampering } from './tampering.ts';
@@ -27,6 +28,8 @@ export interface StepPort {
   readonly kernel: Kernel;
   readonly loop: Loop;
   readonly tampering: Tampering;
+  /** All changes go through it, so that a recording has them. */
+  readonly changes: Intervention;
   /** Runs to the next wanted event; null: `done` said so, or nothing that may run can. */
   next(wanted: Wanted | null, done?: () => boolean): Promise<MachineEvent | null>;
 }
@@ -60,6 +63,8 @@ export class Stepper {
   private readonly port: StepPort;
   /** Goes up whenever the machine moves: older stops are history. */
   private moves = 0;
+  /** What takes back the changes of calls that are still held at their entries. */
+  private readonly edits = new Set<() => void>();
   /** The task that runs alone; null: everybody may. */
   private lone: Task | null = null;
 
@@ -147,17 +152,25 @@ export class Stepper {
     who: TaskChoice = {},
   ): () => void {
     const meant = callFilter(names, who);
-    const { machine } = this.port;
+    const { machine, changes } = this.port;
     const tamperer: Tamperer = {
       enter: (t) => {
         if (!handlers.enter || !meant(t, nameOf(t))) return;
-        handlers.enter(new EnterStop(machine, t, rowOf(t), callEntry(t), atOnce(t)));
+        const stop = new EnterStop<NamesIn<F>>(
+          machine,
+          t,
+          rowOf(t),
+          callEntry(t),
+          this.atOnce(t, SITE.begin),
+        );
+        changes.at(SITE.begin, () => handlers.enter?.(stop));
       },
       exit: (t, result) => {
         if (!handlers.exit || !meant(t, nameOf(t))) return;
         const entry = callEntry(t);
         const text = entry + callExit(t, result, entry);
-        handlers.exit(new ExitStop(machine, t, rowOf(t), text, atOnce(t), result));
+        const stop = new ExitStop<NamesIn<F>>(machine, t, rowOf(t), text, this.atOnce(t, SITE.leave), result);
+        changes.at(SITE.leave, () => handlers.exit?.(stop));
       },
     };
     return this.port.tampering.add(tamperer);
@@ -166,6 +179,12 @@ export class Stepper {
   /** Called before the machine runs, by whoever lets it. */
   moved(): void {
     this.moves++;
+  }
+
+  /** The machine is at another moment: no call is held any more. */
+  restored(): void {
+    this.moves++;
+    for (const remove of this.edits) remove();
   }
 
   /** Nothing can run while some are held back: the machine is not idle, it is done for now. */
@@ -198,13 +217,13 @@ export class Stepper {
   }
 
   private async alone<T>(t: Task, body: () => Promise<T>): Promise<T> {
-    const { scheduler } = this.port.kernel;
-    scheduler.only = (other) => other === t;
+    const { changes } = this.port;
+    changes.only(t);
     this.lone = t;
     try {
       return await body();
     } finally {
-      scheduler.only = null;
+      changes.only(null);
       this.lone = null;
     }
   }
@@ -243,7 +262,7 @@ export class Stepper {
 
   /** Edits of a call that is held at its entry: they are made when it is served. */
   private held(t: Task): Editor {
-    const { loop, tampering } = this.port;
+    const { loop, tampering, changes } = this.port;
     const args = new Map<number, bigint>();
     let result: { bits: bigint; error: boolean } | null = null;
     let registered = false;
@@ -255,24 +274,33 @@ export class Stepper {
     const register = (): void => {
       if (registered) return;
       registered = true;
-      const remove = tampering.add({
+      const end = tampering.add({
         enter: (who) => {
           if (who !== t) return;
           remove();
-          for (const [i, bits] of args) setWords(t.args, i, bits);
-          if (args.size > 0) tamperingOf(t).poked = true;
-          if (result !== null) Object.assign(tamperingOf(t), { result: result.bits, error: result.error });
+          changes.at(SITE.begin, () => {
+            for (const [i, bits] of args) changes.argument(t, i, bits);
+            if (result !== null) changes.result(t, result.bits, result.error, SITE.begin);
+          });
         },
         exit: () => {},
       });
+      const remove = (): void => {
+        end();
+        this.edits.delete(remove);
+      };
+      this.edits.add(remove);
     };
     return {
       check,
+      signal: (signo) => changes.signalTask(t, signo),
       setArg: (i, bits) => {
+        changes.now('change an argument');
         args.set(i, bits);
         register();
       },
       setResult: (bits, error) => {
+        changes.now('skip the call');
         result = { bits, error };
         register();
       },
@@ -303,37 +331,35 @@ export class Stepper {
 
   /** Edits behind a call. */
   private returned(t: Task): Editor {
+    const { changes } = this.port;
     const no = async (): Promise<never> => {
       throw new Error('the call has returned already');
     };
     return {
+      signal: (signo) => changes.signalTask(t, signo),
       check: this.checker(t),
       setArg: () => {},
-      setResult: (bits) => {
-        t.regs.set(resultRegister(t), bits);
-        t.restart = 0;
-      },
+      setResult: (bits, error) => changes.result(t, bits, error, null),
       serve: no,
       finish: no,
     };
   }
-}
 
-/** Edits from a hook. */
-function atOnce(t: Task): Editor {
-  const no = async (): Promise<never> => {
-    throw new Error('a hook cannot run the machine');
-  };
-  return {
-    check: () => {},
-    setArg: (i, bits) => {
-      setWords(t.args, i, bits);
-      tamperingOf(t).poked = true;
-    },
-    setResult: (bits, error) => replaceResult(t, bits, error),
-    serve: no,
-    finish: no,
-  };
+  /** Edits from a hook. */
+  private atOnce(t: Task, site: Site): Editor {
+    const { changes } = this.port;
+    const no = async (): Promise<never> => {
+      throw new Error('a hook cannot run the machine');
+    };
+    return {
+      check: () => {},
+      signal: (signo) => changes.signalTask(t, signo),
+      setArg: (i, bits) => changes.argument(t, i, bits),
+      setResult: (bits, error) => changes.result(t, bits, error, site),
+      serve: no,
+      finish: no,
+    };
+  }
 }
 
 function nameOf(t: Task): string {

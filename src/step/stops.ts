@@ -5,7 +5,6 @@ import type { SyscallRow } from '../../kernel/syscall/define.ts';
 import type { SyscallName } from '../../kernel/syscall/table.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { signalNumber } from '../../kernel/trace/tables.ts';
-import { sendSignal } from '../../kernel/signal/send.ts';
 import type { Wait } from '../explain/types.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { RegisterName, Registers } from '../machine/registers.ts';
@@ -16,6 +15,8 @@ export interface Editor {
   setArg(register: number, bits: bigint): void;
   /** The result register; at an entry the call is not made. */
   setResult(bits: bigint, error: boolean): void;
+  /** To the task. */
+  signal(signo: number): void;
   /** Lets the kernel serve the call and stops at once. */
   serve(): Promise<ExitStop | ParkStop>;
   /** Runs until this task's call has returned. */
@@ -108,7 +109,7 @@ abstract class CallStop<N extends SyscallName> {
     this.edit.check('send a signal');
     const signo = signalNumber(String(signal));
     if (!(signo >= 1 && signo <= 64)) throw new RangeError(`no such signal: ${signal}`);
-    sendSignal(this.task, { signo, code: -6, pid: 0, uid: 0 });
+    this.edit.signal(signo);
   }
 
   toString(): string {
@@ -136,7 +137,10 @@ export class EnterStop<N extends SyscallName = SyscallName> extends CallStop<N> 
       throw new RangeError(`${this.name} has no argument ${which}; it has ${names === '' ? 'none' : names}`);
     }
     const register = typeof which === 'number' ? i : argumentRegister(this.task, this.row, i);
-    this.edit.setArg(register, argumentBits(this.task, value));
+    this.edit.setArg(
+      register,
+      argumentBits(this.task, value, (address, bytes) => this.poke(address, bytes)),
+    );
   }
 
   /** The call will not be made: the guest gets this result, a number or an error's name ("EAGAIN"). */

@@ -20,6 +20,8 @@ export class Tampering {
   private readonly entropy: () => Entropy;
   private readonly first = new Set<Tamperer>();
   private injector: Injector | null = null;
+  /** Makes a recording's changes; comes before all others. */
+  private replayed: Tamperer | null = null;
 
   /** `entropy`: where a rule has a chance, decides; asked for once. */
   constructor(kernel: Kernel, entropy: () => Entropy) {
@@ -46,8 +48,23 @@ export class Tampering {
     };
   }
 
-  private changed(): void {
-    const list: Tamperer[] = [...this.first];
+  replay(tamperer: Tamperer | null): void {
+    this.replayed = tamperer;
+    this.changed();
+  }
+
+  /** Faults go back with the machine (the injector's own state is found behind the kernel), hooks stay. */
+  saveState(): object {
+    return { injector: this.injector };
+  }
+  restoreState(state: object): void {
+    Object.assign(this, state);
+  }
+
+  /** Puts together who changes calls. To be called when a machine was put back to another moment. */
+  changed(): void {
+    const list: Tamperer[] = this.replayed === null ? [] : [this.replayed];
+    list.push(...this.first);
     if (this.injector !== null) list.push(this.injector);
     this.kernel.tamper = list.length === 0 ? null : list.length === 1 ? list[0] : new TamperList(list);
   }

@@ -16,7 +16,7 @@ export function readLog(text: string, name = 'log', format: LogFormat | null = n
   const kind = format ?? (looksLikeStarry(text) ? 'starry' : looksLikeStrace(text) ? 'strace' : null);
   if (kind === null) {
     throw new LogError(
-      `${name}: no system calls in it: neither StarryOS's "[syscall] id = …" nor strace's "call(…) = …"`,
+      `${name}: no system calls in it: neither StarryOS's "[syscall] id = …" or "Syscall …" nor strace's "call(…) = …"`,
     );
   }
   const log = kind === 'starry' ? readStarryLog(text, name) : readStrace(text, name);

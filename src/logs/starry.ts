@@ -1,5 +1,5 @@
 /**
- * Reads StarryOS's logs, as its kernels of 2023 to 2025 write them: with colours or without, every line with
+ * Reads StarryOS's logs, as its kernels since 2023 write them (starry-next's forms are in `starry-next.ts`): with colours or without, every line with
  * `[seconds CPU:TASK module:line]` before it or none, returns with their arguments or without, what programs print in
  * between and even before a log line. Excerpts in a Markdown file are read as runs of their own.
  */
@@ -7,7 +7,9 @@ import type { Arch } from '../../kernel/ports.ts';
 import { errorOf, RunBuilder, type Entry, type OpenCall } from './builder.ts';
 import type { AreaOp, KernelNote, Log, LogRun, Range, Unreadable } from './events.ts';
 import { ModelKernel } from './model/kernel.ts';
+import { looksLikeNext, nextLine, type NextLine, servedBy, serves, toldArguments } from './starry-next.ts';
 import { CallNumbers, linuxName } from './starry-names.ts';
+import { Symbols } from './symbols.ts';
 
 /** Its time, cpu and task; programs' output may stand before it, and the first bracket may have been lost. */
 const PREFIX = /(?:\[ *|^ *)(\d+\.\d{3,9}) (\d+)(?::(\d+))? ([A-Za-z_][\w:]*):(\d+)\] ?/;
@@ -16,6 +18,8 @@ const RETURN = /^\[syscall\] id = (\d+), ?(?:args = \[([\d, ]*)\], ?)?return (-?
 const BARE_RETURN = /^(?:\[syscall\] )?return (-?\d+)$/;
 const FAULT = /^User #PF @ (0x[0-9a-f]+), fault_vaddr=(?:VA:)?(0x[0-9a-f]+), error_code=(0x[0-9a-f]+)$/i;
 const FUTEX_VALUE = /^real val: (0x[0-9a-f]+|\d+), expected val: (0x[0-9a-f]+|\d+)$/;
+/** A line of starry-next without what stands before it. */
+const BARE_NEXT = /^(?:Syscall \w+(?: return .*)?|sys_\w+ (?:=> (?:Ok|Err)\(|<= ).*)$/;
 /** A line of the kernel that lost its beginning. */
 const BROKEN = /\b[a-z_]\w*::\w[\w:]*:\d+\] /;
 const COLOUR = /\x1b\[[0-9;]*[A-Za-z]/g;
@@ -41,7 +45,9 @@ const AREAS: readonly (readonly [AreaOp, RegExp])[] = [
 
 /** Whether a text has system calls in StarryOS's form. */
 export const looksLikeStarry = (text: string): boolean =>
-  /\[syscall\] id = \w+, ?(args|return)/.test(text) || /\d \d+(:\d+)? \w[\w:]*:\d+\] /.test(text);
+  /\[syscall\] id = \w+, ?(args|return)/.test(text) ||
+  looksLikeNext(text) ||
+  /\d \d+(:\d+)? \w[\w:]*:\d+\] /.test(text);
 
 /** Reads a whole log. `name`: what messages call it. */
 export function readStarryLog(text: string, name = 'log'): Log {
@@ -58,7 +64,10 @@ class StarryReader {
   private readonly model: ModelKernel;
   private readonly unreadable: Unreadable[] = [];
   private readonly runs: LogRun[] = [];
+  private readonly symbols: Symbols;
   private run: RunBuilder;
+  /** By task: the call its handler has told the result of, which may be told once more. */
+  private readonly told = new Map<number, { readonly name: string; readonly result: bigint }>();
   private latest = -Infinity;
 
   constructor(lines: readonly string[], name: string) {
@@ -67,6 +76,7 @@ class StarryReader {
     this.arch = archOf(lines);
     this.numbers = new CallNumbers(this.arch);
     this.model = new ModelKernel(this.arch);
+    this.symbols = new Symbols(this.model);
     this.run = new RunBuilder(1);
   }
 
@@ -86,6 +96,7 @@ class StarryReader {
     const run = this.run.build();
     if (run) this.runs.push(run);
     this.run = new RunBuilder(first);
+    this.told.clear();
     this.latest = -Infinity;
   }
 
@@ -100,6 +111,10 @@ class StarryReader {
     if (before !== '') this.run.say(line, before);
     if (!m) {
       const at = text.indexOf('[syscall] ');
+      if (at < 0 && BARE_NEXT.test(text)) {
+        this.message(text, 0, null, '', line, text);
+        return;
+      }
       if (at < 0) {
         if (BROKEN.test(text)) this.cannotRead(line, 'its time and task are missing', text);
         else this.run.say(line, text);
@@ -143,7 +158,82 @@ class StarryReader {
       this.cannotRead(line, 'neither an entry nor a return: it was cut short or printed over', source);
       return;
     }
+    const next = nextLine(text);
+    if (next && this.next(next, tid, time, line, source)) return;
     this.run.note(parseNote(text, tid, time, target, line));
+  }
+
+  /** A line of starry-next. false: it is the kernel's own talk. */
+  private next(n: NextLine, tid: number, time: number | null, line: number, source: string): boolean {
+    const open = this.run.current(tid);
+    const begin = (name: string): OpenCall => {
+      const nr = this.numbers.number(name);
+      return this.run.enter({ tid, name, nr, values: [], args: ['...'], line, time, source });
+    };
+    const end = (call: OpenCall, result: bigint): void =>
+      this.run.exit(call, this.resultOf(call, { line, time, result, source }));
+    const told = this.told.get(tid);
+    if (n.kind !== 'arguments' && n.kind !== 'fault') this.told.delete(tid);
+    switch (n.kind) {
+      case 'entry':
+        begin(n.name);
+        return true;
+      case 'return': {
+        const name = n.name ?? open?.name;
+        if (open && open.name === name) end(open, n.result);
+        else if (told && (name === undefined || name === told.name) && told.result === n.result) return true;
+        else if (name === undefined)
+          this.cannotRead(line, `task ${tid} is in no call it could be the return of`, source);
+        else this.endOnly(name, n.result, tid, time, line, source);
+        return true;
+      }
+      case 'handled': {
+        const name = open && serves(n.name, open.name) ? open.name : servedBy(n.name);
+        if (name === null || (open && open.name !== name)) return false;
+        if (open) end(open, n.result);
+        else this.endOnly(name, n.result, tid, time, line, source);
+        this.told.set(tid, { name, result: n.result });
+        return true;
+      }
+      case 'arguments': {
+        const name = open && serves(n.name, open.name) ? open.name : servedBy(n.name);
+        if (name === null || (open && open.name !== name)) return false;
+        const args = toldArguments(name, n.text, this.symbols);
+        const call = open ?? begin(name);
+        if (args === null) return false;
+        call.values = args.values;
+        call.args = this.shown(call, args.texts);
+        return true;
+      }
+      case 'end':
+        this.run.taskEnd(tid, n.code, n.signal, line);
+        return true;
+      case 'fault':
+        this.run.note({ kind: 'fault', tid, time, line, text: source, pc: 0, address: n.address, write: n.write, user: true }); // prettier-ignore
+        return true;
+      case 'unreadable':
+        this.cannotRead(line, n.why, source);
+        return true;
+    }
+  }
+
+  /** A return whose entry is not in the log. */
+  private endOnly(name: string, result: bigint, tid: number, time: number | null, line: number, source: string): void {
+    const e: Entry = { tid, name, nr: this.numbers.number(name), values: [], args: ['...'], line, time, source };
+    this.run.exitOnly(e, this.resultOf(e, { line, time, result, source }));
+  } // prettier-ignore
+
+  private resultOf<T extends { result: bigint }>(call: Entry | OpenCall, ret: T) {
+    const resultText = this.text(call, ret.result).result;
+    return { ...ret, resultText, error: errorOf(resultText) };
+  }
+
+  /** Arguments as far as they were told: '?' for the others. */
+  private shown(call: OpenCall, texts: readonly (string | null)[]): string[] {
+    const values = call.values.map((v) => v ?? 0n);
+    const one = (v: bigint | null, i: number): string =>
+      texts[i] ?? (v === null ? '?' : this.model.argument(call.nr ?? -1, values, i));
+    return call.values.map(one).filter((text) => text !== '');
   }
 
   private returned(m: RegExpExecArray, tid: number, time: number | null, line: number, source: string): void {
@@ -192,6 +282,9 @@ function archOf(lines: readonly string[]): Arch {
   const archs: readonly Arch[] = ['x86_64', 'aarch64'];
   const numbers = archs.map((arch) => new CallNumbers(arch));
   const score = [0, 0];
+  // ArceOS says at boot what it runs on.
+  const banner = lines.find((text) => /^arch = \w+/.test(text));
+  if (banner !== undefined) return /x86_64/.test(banner) ? 'x86_64' : 'aarch64';
   let name: string | null = null;
   for (const text of lines) {
     const at = text.indexOf('[syscall] ');

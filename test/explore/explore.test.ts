@@ -115,13 +115,13 @@ describe('a machine that is put back', () => {
 });
 
 describe.skipIf(races === null)('explore', () => {
-  it.each([
+  it.each<[string, string, RegExp, number?]>([
     ['counter', 'output', /^the output differs from the usual$/],
     ['wakeup', 'hang', /^lost wakeup: 1001 \(program\) sleeps on the futex at 0x[0-9a-f]+ \(word\), and nobody is left who could wake it/],
     ['deadlock', 'hang', /^deadlock: 1001 \(program\) and 1002 \(program\) wait for each other: .*\(pears\), which 1002 holds; .*\(apples\), which 1001 holds$/],
     ['crash', 'crash', /^killed by SIGSEGV$/],
     ['signal', 'hang', /^lost wakeup: 1000 \(program\) sleeps until a signal comes, and nobody is left who could send it/, 150],
-  ] as const)('finds the planted fault: %s', async (how, kind, what, seeds = 10) => {
+  ])('finds the planted fault: %s', async (how, kind, what, seeds = 10) => {
     const r = await explore(runner(how), { seeds, jobs: 1 });
     expect(r.usual.what).toBe('exit status 0');
     expect(r.failures).toHaveLength(1);

@@ -160,6 +160,8 @@ export class World {
         if (a.exit === null || b.exit === null) break;
         return this.differ('arguments', `${name}: ${x ?? 'absent'}, ${y ?? 'absent'}`);
       }
+      // What a log does not tell.
+      if (x === '?' || y === '?') continue;
       if (this.argument(a, i, x, y, type?.kind === 'fd', PIDS.has(name), pair)) continue;
       // Which futex, and how often, is up to who comes first. What the kernel filled in may be a moment's; an arena is trimmed to where the kernel happened to put it.
       const benign =

@@ -24,6 +24,11 @@ export class Diagnosis {
       this.detector = new LivelockDetector(assembly.kernel, options.livelock, () => driver.livelock());
   }
 
+  /** What of it belongs to a snapshot. */
+  get state(): readonly object[] {
+    return this.detector === null ? [] : [this.detector];
+  }
+
   explain(): Explanation {
     const { kernel, network } = this.assembly;
     const { closed } = this;

@@ -44,7 +44,9 @@ export class Driver {
   private deadlockReported = false;
   private inLoop = false;
   /** When the guest's time is over, nanoseconds of the virtual clock; Infinity: never. */
-  timeLimit: number;
+  private givenTime = Infinity;
+  /** The same; Infinity once that was said. */
+  private endOfTime = Infinity;
   /** BootOptions.closed. */
   private readonly closed: boolean;
   /** Something came from outside since the last slice began. */
@@ -71,7 +73,7 @@ export class Driver {
       this.instructions += n;
       if (this.virtual === null) return;
       this.virtual.ran(n);
-      if (this.virtual.monotonic() > this.timeLimit) loop.stop = true;
+      if (this.virtual.monotonic() > this.endOfTime) loop.stop = true;
     };
     if (options.report) loop.hooks.undefinedInstruction = undefinedInstructionReporter(options.report);
     const flush = (): boolean => network.flush();
@@ -79,6 +81,11 @@ export class Driver {
     if (replayer) loop.hooks.input = (place) => replayer.deliver(place);
     assembly.onInput(() => this.kick());
     network.idleTime = () => this.idleMs + (this.idleSince === null ? 0 : performance.now() - this.idleSince);
+  }
+
+  /** Nanoseconds of the virtual clock the guest has; Infinity: all there are. */
+  set timeLimit(limit: number) {
+    this.givenTime = this.endOfTime = limit;
   }
 
   /** How the guest ended; null while it has not. */
@@ -101,6 +108,7 @@ export class Driver {
   /** It is at another moment now: what stopped it is not there any more. */
   restored(): void {
     this.stopRequested = this.livelocked = false;
+    this.endOfTime = this.givenTime;
   }
 
   /** Calls `callback` between two slices and before the first. Returns what ends it. */
@@ -161,7 +169,7 @@ export class Driver {
         if (this.resters.size > 0) this.rest();
         this.kicked = false;
         const end = this.slice(SLICE_MS);
-        if (this.virtual !== null && this.virtual.monotonic() > this.timeLimit) this.timeIsOver();
+        if (this.virtual !== null && this.virtual.monotonic() > this.endOfTime) this.timeIsOver();
         if (this.livelocked) throw new LivelockError(this.port.explain());
         if (end === 'slice') await breathe();
         else if (end === 'idle' && !this.port.stuckAlone()) await this.idle();
@@ -210,8 +218,8 @@ export class Driver {
 
   private timeIsOver(): void {
     if (this.assembly.kernel.exitStatus !== null) return;
-    const limit = this.timeLimit;
-    this.timeLimit = Infinity;
+    const limit = this.endOfTime;
+    this.endOfTime = Infinity;
     throw new TimeLimitError(limit, this.port.explainBusy());
   }
 

@@ -323,7 +323,7 @@ export class Machine {
 
   private saved(): Snapshots {
     if (this.snapshots) return this.snapshots;
-    const { kernel, loop, assembly, driver, listening } = this;
+    const { kernel, loop, assembly, driver, listening, diagnosis } = this;
     const own = {
       saveState: () => ({ instructions: driver.instructions, steps: [...listening.steps] }),
       restoreState: (state: { instructions: number; steps: MachineEvent[] }) => {
@@ -333,7 +333,7 @@ export class Machine {
     };
     this.snapshots = new Snapshots(
       loop.cpu,
-      [kernel, loop, this.tampering, ...assembly.state, ...listening.state, own],
+      [kernel, loop, this.tampering, ...assembly.state, ...listening.state, ...diagnosis.state, own],
       [kernel.syscalls, assembly.network],
     );
     return this.snapshots;

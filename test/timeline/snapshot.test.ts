@@ -73,6 +73,28 @@ describe('restore', () => {
     m.dispose();
   });
 
+  it('brings back the patience with a guest: its time, and calls in vain', async () => {
+    const ends = async (more: object): Promise<string[]> => {
+      const m = await boot('hangs', { argv: ['hangs', 'event-loop'], ...more });
+      const seen: string[] = [];
+      await m.runTo(1000);
+      const s = m.snapshot();
+      for (let i = 0; i < 3; i++) {
+        const e = await m.run().catch((error: unknown) => error as Error);
+        seen.push(`${(e as Error).name} ${m.stats.instructions}`);
+        m.restore(s);
+      }
+      m.dispose();
+      return seen;
+    };
+    const [first, ...again] = await ends({ livelock: 5000 });
+    expect(first).toMatch(/^LivelockError [0-9]{5}/);
+    expect(again).toEqual([first, first]);
+    // How long the machine is looked at when its time is over is the host's.
+    const late = await ends({ limits: { time: 2_000_000 } });
+    expect(late.map((text) => text.split(' ')[0])).toEqual(Array(3).fill('TimeLimitError'));
+  });
+
   it('says what it cannot do', async () => {
     const [a, b] = [await boot('hello'), await boot('hello')];
     const s = a.snapshot();

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { buildBrowser } from './browser.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -129,6 +130,7 @@ async function buildBundles(ifStale) {
   const fresh = (out) => ifStale && existsSync(out) && statSync(out).mtimeMs > sources;
   if (!fresh('dist/cli.cjs')) await buildCli();
   if (!fresh('dist/index.js')) await buildLibrary();
+  if (!fresh('dist/browser.js')) await buildBrowser();
   if (!fresh('dist/explore-thread.cjs')) await buildExploreThread();
   if (!fresh('dist/vitest.js')) await buildTesting();
 }

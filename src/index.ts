@@ -84,5 +84,6 @@ export type { KernelNote, Log, LogCall, LogEvent, LogFormat, LogRun, Unreadable 
 export { openRecording, recordTo } from './host/recording-file.ts';
 export { DivergenceError, RecordingEndError } from './record/errors.ts';
 export { MemoryRecording } from './record/memory.ts';
+export { readRecording } from './record/read.ts';
 export type { Recording, RecordingSink } from './record/format.ts';
 export { VERSION } from './version.ts';

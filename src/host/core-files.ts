@@ -34,7 +34,7 @@ const wasm = (arch: string): WebAssembly.Module => new WebAssembly.Module(readFi
 const tables = (arch: string): unknown => JSON.parse(readFileSync(find(`${arch}.tables.json`), 'utf8'));
 
 /** The compiler of hot code in a thread of its own. */
-export const backgroundCompilerOf = (arch: 'x86_64' | 'aarch64') => (): BackgroundCompiler => {
+export const backgroundCompilerOf = (arch: 'x86_64' | 'aarch64') => (): BackgroundCompiler | null => {
   allowFusing();
   return backgroundCompiler({
     thread: find('compiler-thread.cjs'),

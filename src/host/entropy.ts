@@ -1,5 +1,4 @@
 /** Random bytes: the host's, or a generator started from a seed. */
-import { randomFillSync } from 'node:crypto';
 import type { Entropy } from '../../kernel/ports.ts';
 
 /** The host's generator, drawn in blocks. */
@@ -8,7 +7,7 @@ export class HostEntropy implements Entropy {
   private at = 4096;
 
   fill(out: Uint8Array): void {
-    for (let i = 0; i < out.length; i += 65536) randomFillSync(out.subarray(i, i + 65536));
+    for (let i = 0; i < out.length; i += 65536) crypto.getRandomValues(out.subarray(i, i + 65536));
   }
 
   below(n: number): number {
@@ -17,7 +16,7 @@ export class HostEntropy implements Entropy {
     const limit = Math.floor(2 ** 48 / n) * n;
     for (;;) {
       if (this.at + 6 > this.block.length) {
-        randomFillSync(this.block);
+        crypto.getRandomValues(this.block);
         this.at = 0;
       }
       const b = this.block;

@@ -352,6 +352,7 @@ export class GuestConnection extends Duplex {
   private wantsData = false;
   private scheduled = false;
   private finished = false;
+  private pair: ReadableWritablePair<Uint8Array, Uint8Array> | null = null;
 
   constructor(connection: HostConnection, onActivity: () => void) {
     super({ allowHalfOpen: true });
@@ -375,6 +376,12 @@ export class GuestConnection extends Duplex {
     if (connection.closed) queueMicrotask(() => broken('ECONNREFUSED'));
     else if (connection.accepted) queueMicrotask(() => this.emit('connect'));
     onActivity();
+  }
+
+  /** The same as web streams, which is what there is of it in a browser. */
+  get web(): ReadableWritablePair<Uint8Array, Uint8Array> {
+    this.pair ??= Duplex.toWeb(this) as unknown as ReadableWritablePair<Uint8Array, Uint8Array>;
+    return this.pair;
   }
 
   private proceed(): void {

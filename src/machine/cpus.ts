@@ -53,7 +53,7 @@ export async function makeCpu(
   const own = heat !== null || core === 'interp' || core === 'lockstep:jit';
   const cpu =
     heat !== null || core === 'interp'
-      ? interpreter(arch, memoryBytes, cpus, clock, { heat, ...watch })
+      ? await interpreter(arch, memoryBytes, cpus, clock, { heat, ...watch })
       : core === 'lockstep' || core === 'lockstep:jit'
         ? await lockstep(arch, memoryBytes, cpus, clock, core === 'lockstep' ? 'unicorn' : 'jit', watch)
         : await unicorn(arch, memoryBytes, cpus, clock, core);
@@ -123,9 +123,10 @@ async function lockstep(
     now = clock.monotonic();
   };
   if (against === 'jit') {
-    const second = interpreter(arch, memoryBytes, cpus, still, { heat: AT_ONCE, ...watch }) as Parameters<
-      typeof interpreterOf
-    >[0];
+    const second = (await interpreter(arch, memoryBytes, cpus, still, {
+      heat: AT_ONCE,
+      ...watch,
+    })) as Parameters<typeof interpreterOf>[0];
     const own = {
       first: interpreterOf(second),
       second,
@@ -140,7 +141,7 @@ async function lockstep(
         : { ...own, names: A64_NAMES, fpBytes: 528 },
     );
   }
-  const first = interpreter(arch, memoryBytes, cpus, still, { likeUnicorn: true }) as SteppingCore;
+  const first = (await interpreter(arch, memoryBytes, cpus, still, { likeUnicorn: true })) as SteppingCore;
   const second = (await unicorn(arch, memoryBytes, cpus, still, 'unicorn', first.memory)) as SteppingCore;
   return new LockstepCpu(
     arch === 'x86_64'
@@ -154,13 +155,16 @@ async function lockstep(
   ); // prettier-ignore
 }
 
-function interpreter(
+/** A browser has to fetch it (src/browser). */
+type Loaded<T> = T | Promise<T>;
+
+async function interpreter(
   arch: Arch,
   memoryBytes: number,
   cpus: number,
   clock: Clock,
   { likeUnicorn = false, heat = null, ...watch }: InterpreterOptions = {},
-): CpuCore {
+): Promise<CpuCore> {
   const nanoseconds = (): bigint => BigInt(clock.monotonic()); // both counters run at 1 GHz
   const compiling = <Isa>(isa: Isa): Partial<CpuOptions> => {
     if (!heat) return {};
@@ -170,10 +174,10 @@ function interpreter(
     return { compiler: compilerOf(arch, isa), ...background, heat: all, ...watch };
   };
   if (arch === 'x86_64') {
-    const core = loadCore();
+    const core = await (loadCore() as Loaded<ReturnType<typeof loadCore>>);
     return new X86Cpu({ ...core, ...compiling(core.isa), memoryBytes, cpus, tsc: nanoseconds, likeUnicorn });
   }
-  const core = loadA64Core();
+  const core = await (loadA64Core() as Loaded<ReturnType<typeof loadA64Core>>);
   return new A64Cpu({ ...core, ...compiling(core.isa), memoryBytes, counter: nanoseconds });
 }
 

@@ -382,7 +382,8 @@ export class Machine {
 
   /**
    * A stream to a guest port from within this process. Emits 'connect' when the guest accepted; ECONNREFUSED when
-   * nothing listens there any more. A port nothing has listened on yet keeps the connection waiting.
+   * nothing listens there any more. A port nothing has listened on yet keeps the connection waiting. In a browser only its `web`
+   * is there.
    */
   connect(port: number): GuestConnection {
     return this.intervention.connect(port);

@@ -6,6 +6,7 @@
 import type { Arch } from '../../kernel/ports.ts';
 import { errorOf, RunBuilder, type Entry, type OpenCall } from './builder.ts';
 import type { AreaOp, KernelNote, Log, LogRun, Range, Unreadable } from './events.ts';
+import { Memo } from './memo.ts';
 import { ModelKernel } from './model/kernel.ts';
 import { looksLikeNext, nextLine, type NextLine, servedBy, serves, toldArguments } from './starry-next.ts';
 import { CallNumbers, linuxName } from './starry-names.ts';
@@ -65,6 +66,8 @@ class StarryReader {
   private readonly unreadable: Unreadable[] = [];
   private readonly runs: LogRun[] = [];
   private readonly symbols: Symbols;
+  private readonly parsed = new Memo<bigint[] | null>();
+  private readonly texts = new Memo<ReturnType<ModelKernel['text']>>();
   private run: RunBuilder;
   /** By task: the call its handler has told the result of, which may be told once more. */
   private readonly told = new Map<number, { readonly name: string; readonly result: bigint }>();
@@ -138,7 +141,7 @@ class StarryReader {
     const entry = ENTRY.exec(text);
     if (entry) {
       const name = linuxName(entry[1]) ?? this.numbers.name(Number(entry[1]));
-      const values = parseArgs(entry[2]);
+      const values = this.args(entry[2]);
       if (name === null || values === null) {
         this.cannotRead(line, name === null ? `no call ${entry[1]} is known` : 'its arguments', source);
         return;
@@ -239,7 +242,7 @@ class StarryReader {
   private returned(m: RegExpExecArray, tid: number, time: number | null, line: number, source: string): void {
     const bare = m.length === 2;
     const nr = bare ? null : Number(m[1]);
-    const values = bare || m[2] === undefined ? null : parseArgs(m[2]);
+    const values = bare || m[2] === undefined ? null : this.args(m[2]);
     const result = BigInt(bare ? m[1] : m[3]);
     const open = this.run.current(tid);
     const ours = open && (nr === null || nr === open.nr) && (values === null || same(values, open.values));
@@ -260,6 +263,10 @@ class StarryReader {
     );
   }
 
+  private args(text: string): bigint[] | null {
+    return this.parsed.of(text, () => parseArgs(text));
+  }
+
   /** Fills in what a call reads like, before and after its return. */
   private render<T extends { result: bigint } | null>(call: OpenCall, ret: T) {
     const shown = this.text(call, ret === null ? null : ret.result);
@@ -269,7 +276,8 @@ class StarryReader {
 
   private text(c: Pick<Entry, 'nr' | 'values'>, result: bigint | null) {
     const values = c.values.map((v) => v ?? 0n);
-    return this.model.text(c.nr ?? -1, values, result);
+    const nr = c.nr ?? -1;
+    return this.texts.of(`${nr} ${values.join()} ${result}`, () => this.model.text(nr, values, result));
   }
 
   private cannotRead(line: number, why: string, text: string): void {

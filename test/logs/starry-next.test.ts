@@ -39,7 +39,7 @@ describe("starry-next's log", () => {
     expect(log.runs[0].calls[1].values).toEqual([0n, 0x2000n, 3n, 0x22n, 2n ** 64n - 1n, 0n]);
     expect(checkLog(log).first[0]).toMatchObject({
       line: 16,
-      what: expect.stringMatching(/^inotify_init1\(/),
+      what: expect.stringMatching(/^inotify_init1\(/) as string,
     });
   });
 

@@ -13,10 +13,10 @@ export function openHostFolder(
   const full = resolve(path);
   const options = fs ? { fs } : {};
   try {
-    const { accessSync, statSync } = fs ?? nodeFs;
-    const isDirectory = statSync(full).isDirectory();
+    const used = fs ?? nodeFs; // a volume's methods need their `this`
+    const isDirectory = used.statSync(full).isDirectory();
     const { R_OK, X_OK } = nodeFs.constants;
-    accessSync(full, isDirectory ? R_OK | X_OK : R_OK);
+    used.accessSync(full, isDirectory ? R_OK | X_OK : R_OK);
     return isDirectory
       ? { host: new NodeHostFs(full, options), file: null }
       : { host: new NodeHostFs(dirname(full), options), file: basename(full) };

@@ -38,7 +38,7 @@ describe.skipIf(busybox === null)('a memfs volume', () => {
       program: busybox!,
       argv: ['busybox', 'sh', '-c', 'cat /mnt/in; echo no > /mnt/in; rm /mnt/in'],
       env: { PATH: '/nowhere' },
-      mounts: [{ host: '/data', guest: '/mnt', readOnly: true, fs: fs as unknown as FsLike }],
+      mounts: [{ host: '/data', guest: '/mnt', readOnly: true, fs: vol as unknown as FsLike }],
     });
     await m.run();
     expect(m.stdout).toBe('text');

@@ -33,7 +33,7 @@ describe.skipIf(busybox === null)('a memfs volume', () => {
   });
 
   it('read only: nothing changes', async () => {
-    const { fs, vol } = memfs({ '/data/in': 'text' });
+    const { vol } = memfs({ '/data/in': 'text' });
     const m = await Machine.boot({
       program: busybox!,
       argv: ['busybox', 'sh', '-c', 'cat /mnt/in; echo no > /mnt/in; rm /mnt/in'],

@@ -2,7 +2,18 @@
 import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
 import { special, struct, valued } from '../trace/args.ts';
-import { decodeText } from '../trace/values.ts';
+import {
+  bits,
+  bits64,
+  i32,
+  ITIMERSPEC,
+  layout,
+  part,
+  readArray,
+  readAt,
+  structure,
+  u32,
+} from '../trace/layout.ts';
 import { POLL_EVENTS } from '../trace/tables.ts';
 import type { Table } from '../trace/tables.ts';
 import { addrText, fdText, flagsText, sigsetText, timespecText, traceFormat } from '../trace/text.ts';
@@ -68,16 +79,16 @@ export const epollEvent = <N extends string>(name: N) =>
       if (p === 0) return 'NULL';
       return (a.i32(1) === 2 ? null : eventText(t, p)) ?? addrText(p);
     },
-    (t, a, i) => (a.ptr(i) === 0 ? null : eventValue(eventText(t, a.ptr(i)))),
+    (t, a, i) => readAt(t, a.ptr(i), EVENT[t.regs.arch]),
   );
 
-/** struct epoll_event as a value: `events` as strace writes them. */
-export interface EpollEventValue {
-  readonly events: string;
-  readonly data: { readonly u32: number; readonly u64: number | bigint };
-}
-const eventValue = (text: string | null): EpollEventValue | null =>
-  text === null ? null : (decodeText(text) as unknown as EpollEventValue);
+/** struct epoll_event, which is packed on x86_64. */
+const eventLayout = (size: number, data: number) =>
+  layout(size, {
+    events: bits(0, EPOLL_EVENTS),
+    data: part(data, layout(8, { fd: i32(0), u32: u32(0), u64: bits64(0) })),
+  });
+const EVENT = { x86_64: eventLayout(12, 4), aarch64: eventLayout(16, 8) };
 
 /** The array epoll_wait fills. */
 export const epollEvents = <N extends string>(name: N) =>
@@ -88,29 +99,34 @@ export const epollEvents = <N extends string>(name: N) =>
       if (ret === null || ret < 0) return addrText(p);
       return arrayText(t, p, ret, epollEventLayout(t).size, (at) => eventText(t, at));
     },
-    (t, a, i, ret): readonly (EpollEventValue | null)[] | null =>
-      ret === null || ret < 0
-        ? null
-        : Array.from({ length: ret }, (_, k) =>
-            eventValue(eventText(t, a.ptr(i) + k * epollEventLayout(t).size)),
-          ),
+    (t, a, i, ret) => (ret === null || ret < 0 ? null : readArray(t, a.ptr(i), ret, EVENT[t.regs.arch])),
     { out: true },
   );
 
+const POLLFD = layout(8, {
+  fd: i32(0),
+  events: bits(4, POLLFD_EVENTS, 16),
+  revents: bits(6, POLLFD_EVENTS, 16),
+});
+
 /** struct pollfd[nfds] as the caller gives it. */
 export const pollfds = <N extends string>(name: N) =>
-  special(name, (t, a, i) => {
-    const nfds = a.u32(1);
-    if (nfds === 0) return a.ptr(i) === 0 ? 'NULL' : '[]';
-    if (a.ptr(i) === 0) return 'NULL';
-    return arrayText(t, a.ptr(i), nfds, 8, (at) => {
-      const v = t.mm.viewIn(at, 8);
-      if (!v) return null;
-      const fd = v.getInt32(0, true);
-      if (fd < 0) return `{fd=${fd}}`;
-      return `{fd=${fdText(t, fd)}, events=${flagsText(v.getUint16(4, true), POLLFD_EVENTS)}}`;
-    });
-  });
+  valued(
+    name,
+    (t, a, i) => {
+      const nfds = a.u32(1);
+      if (nfds === 0) return a.ptr(i) === 0 ? 'NULL' : '[]';
+      if (a.ptr(i) === 0) return 'NULL';
+      return arrayText(t, a.ptr(i), nfds, 8, (at) => {
+        const v = t.mm.viewIn(at, 8);
+        if (!v) return null;
+        const fd = v.getInt32(0, true);
+        if (fd < 0) return `{fd=${fd}}`;
+        return `{fd=${fdText(t, fd)}, events=${flagsText(v.getUint16(4, true), POLLFD_EVENTS)}}`;
+      });
+    },
+    (t, a, i) => readArray(t, a.ptr(i), a.u32(1), POLLFD),
+  );
 
 /** What came of it; strace prints paths in the arguments alone. */
 function reventsText(t: Task, a: Args): string {
@@ -195,12 +211,13 @@ export const pselectMask = <N extends string>(name: N) =>
   });
 
 export const itimerspec = <N extends string>(name: N, option: { out?: boolean } = {}) =>
-  struct(
+  structure(
     name,
     (_m, address, t) => {
       const interval = timespecText(t, address);
       const value = timespecText(t, address + 16);
       return interval && value && `{it_interval=${interval}, it_value=${value}}`;
     },
+    ITIMERSPEC,
     option,
   );

@@ -36,7 +36,7 @@ export class Injector implements Tamperer {
     const { kernel, row } = t;
     if (row === null) return;
     if (kernel.tracer?.shows?.(t) === false) return;
-    const rule = this.ruleFor(row.name);
+    const rule = this.ruleFor(row.name, t.nr);
     if (rule === null) return;
     const counts = (t.callCounts ??= new Map<string, number>());
     const n = (counts.get(row.name) ?? 0) + 1;
@@ -65,10 +65,10 @@ export class Injector implements Tamperer {
     for (const p of t.tampering.pokeExit) poke(t, p);
   }
 
-  private ruleFor(name: string): InjectionRule | null {
+  private ruleFor(name: string, nr: number): InjectionRule | null {
     let rule = this.found.get(name);
     if (rule === undefined) {
-      rule = this.rules.findLast((r) => r.applies(name)) ?? null;
+      rule = this.rules.findLast((r) => r.applies(name, nr)) ?? null;
       this.found.set(name, rule);
     }
     return rule;

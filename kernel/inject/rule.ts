@@ -164,7 +164,7 @@ function parsePokes(text: string): Record<number, Uint8Array> | string {
 
 /** Checks an injection and makes it ready. `known`: whether a call of that name exists. */
 export function makeRule(what: Injection, known: (name: string) => boolean): InjectionRule | InjectionError {
-  const applies = parseCallSet(what.calls, known);
+  const applies = parseCallSet(what.calls, known, true);
   if (typeof applies !== 'function') return applies;
   if (what.error !== undefined && what.retval !== undefined) {
     return { error: 'error and retval exclude each other: a call either fails or succeeds' };

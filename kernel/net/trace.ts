@@ -2,12 +2,15 @@
 import type { Args } from '../syscall/args.ts';
 import type { Task } from '../task/task.ts';
 import type { ArgType } from '../trace/arg-types.ts';
-import { iovecText, special } from '../trace/args.ts';
+import { flags, iovecText, special, valued } from '../trace/args.ts';
 import {
   addrText, bytesText, enumText, fdText, flagsText, quoteBytes, timespecText, traceFormat,
 } from '../trace/text.ts'; // prettier-ignore
 import { familyOf, ip16Text, ipText } from './address.ts';
 import { AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, SOCK_TYPE_MASK } from './constants.ts';
+import {
+  type MessageHeader, mmsghdrValues, msghdrValue, type MultiMessage, type SockAddr, sockaddrValue,
+} from './trace-values.ts'; // prettier-ignore
 import {
   FAMILIES, IP_PROTOCOLS, LEVELS, MSG_FLAGS, NETLINK_PROTOCOLS, OPTIONS, SCM_TYPES, SOCK_FLAGS, SOCK_TYPES,
 } from './trace-names.ts'; // prettier-ignore
@@ -85,7 +88,11 @@ function addressText(t: Task, p: number, length: number): string {
 
 /** A sockaddr the caller gives, its length in argument `lengthArg`. */
 export const sockaddr = <N extends string>(name: N, lengthArg: number) =>
-  special(name, (t, a, i) => addressText(t, a.ptr(i), a.i32(lengthArg)));
+  valued(
+    name,
+    (t, a, i) => addressText(t, a.ptr(i), a.i32(lengthArg)),
+    (t, a, i) => sockaddrValue(t, a.ptr(i), a.i32(lengthArg)),
+  );
 
 /** Room for an address the kernel fills in, as it was at entry: the call overwrites it with the real length. */
 const noteLength = (lengthArg: number) => ({
@@ -95,7 +102,7 @@ const noteLength = (lengthArg: number) => ({
 });
 
 /** A sockaddr the kernel fills in. */
-export const sockaddrOut = <N extends string>(name: N, lengthArg: number): ArgType<N> => ({
+export const sockaddrOut = <N extends string>(name: N, lengthArg: number): ArgType<N, SockAddr | null> => ({
   name,
   out: true,
   ...noteLength(lengthArg),
@@ -106,10 +113,12 @@ export const sockaddrOut = <N extends string>(name: N, lengthArg: number): ArgTy
     if (length === null) return addrText(p);
     return addressText(t, p, Math.min(length, Number(t.traceNote)));
   },
+  value: (t, a, i, ret) =>
+    ret === null || ret < 0 ? null : sockaddrValue(t, a.ptr(i), t.mm.i32(a.ptr(lengthArg)) ?? 0),
 });
 
 /** [16], or [128 => 16] when the call changed it. */
-export const lengthOut = <N extends string>(name: N): ArgType<N> => ({
+export const lengthOut = <N extends string>(name: N): ArgType<N, number | null> => ({
   name,
   out: true,
   format(t, a, i, ret) {
@@ -120,6 +129,7 @@ export const lengthOut = <N extends string>(name: N): ArgType<N> => ({
     if (ret === null || ret < 0 || length === t.traceNote) return `[${t.traceNote}]`;
     return `[${t.traceNote} => ${length}]`;
   },
+  value: (t, a, i) => (a.ptr(i) === 0 ? null : t.mm.i32(a.ptr(i))),
 });
 
 export const level = <N extends string>(name: N) =>
@@ -181,7 +191,7 @@ export const optionOut = <N extends string>(name: N): ArgType<N> => ({
 
 /** [3, 4] of socketpair. */
 export const fdPair = <N extends string>(name: N) =>
-  special(
+  valued(
     name,
     (t, a, i, ret) => {
       const v = ret === 0 ? t.mm.viewIn(a.ptr(i), 8) : null;
@@ -189,11 +199,14 @@ export const fdPair = <N extends string>(name: N) =>
         ? `[${fdText(t, v.getInt32(0, true))}, ${fdText(t, v.getInt32(4, true))}]`
         : addrText(a.ptr(i));
     },
+    (t, a, i, ret): readonly [number, number] | null => {
+      const v = ret === 0 ? t.mm.viewIn(a.ptr(i), 8) : null;
+      return v && [v.getInt32(0, true), v.getInt32(4, true)];
+    },
     { out: true },
   );
 
-export const msgFlags = <N extends string>(name: N) =>
-  special(name, (_t, a, i) => flagsText(a.u32(i), MSG_FLAGS, 'MSG_???'));
+export const msgFlags = <N extends string>(name: N) => flags(name, MSG_FLAGS, 'MSG_???');
 
 function cmsgData(t: Task, lev: number, type: number, v: DataView, at: number, length: number): string {
   if (lev === 1 && type === 1) {
@@ -257,9 +270,13 @@ function msghdrText(t: Task, p: number, bytes: number, room: number | null): str
 }
 
 export const msghdr = <N extends string>(name: N) =>
-  special(name, (t, a, i) => msghdrText(t, a.ptr(i), Infinity, null) ?? addrText(a.ptr(i)));
+  valued(
+    name,
+    (t, a, i) => msghdrText(t, a.ptr(i), Infinity, null) ?? addrText(a.ptr(i)),
+    (t, a, i) => msghdrValue(t, a.ptr(i), Infinity),
+  );
 
-export const msghdrOut = <N extends string>(name: N): ArgType<N> => ({
+export const msghdrOut = <N extends string>(name: N): ArgType<N, MessageHeader | null> => ({
   name,
   out: true,
   enter(t, a) {
@@ -270,10 +287,14 @@ export const msghdrOut = <N extends string>(name: N): ArgType<N> => ({
     if (ret === null || ret < 0) return t.mm.viewIn(p, 56) ? `{msg_namelen=${t.traceNote}}` : addrText(p);
     return msghdrText(t, p, ret, Number(t.traceNote)) ?? addrText(p);
   },
+  value: (t, a, i, ret) => (ret === null || ret < 0 ? null : msghdrValue(t, a.ptr(i), ret)),
 });
 
 /** struct mmsghdr[]; printed after the call, with each message's length. */
-const mmsghdrs = <N extends string>(name: N, content: (t: Task, at: number) => number): ArgType<N> => ({
+const mmsghdrs = <N extends string>(
+  name: N,
+  content: (length: number) => number,
+): ArgType<N, readonly MultiMessage[] | null> => ({
   name,
   out: true,
   format(t, a, i, ret) {
@@ -284,14 +305,15 @@ const mmsghdrs = <N extends string>(name: N, content: (t: Task, at: number) => n
     const parts: string[] = [];
     for (let k = 0; k < shown; k++) {
       const at = p + 64 * k;
-      const text = msghdrText(t, at, content(t, at), null);
+      const text = msghdrText(t, at, content(t.mm.u32(at + 56)), null);
       if (text === null) break;
       parts.push(`{msg_hdr=${text}, msg_len=${t.mm.u32(at + 56)}}`);
     }
     return `[${parts.join(', ')}${shown < ret ? ', ...' : ''}]`;
   },
+  value: (t, a, i, ret) => (ret === null || ret < 0 ? null : mmsghdrValues(t, a.ptr(i), ret, content)),
 });
-export const mmsghdrsOut = <N extends string>(name: N) => mmsghdrs(name, (t, at) => t.mm.u32(at + 56));
+export const mmsghdrsOut = <N extends string>(name: N) => mmsghdrs(name, (length) => length);
 export const mmsghdrsIn = <N extends string>(name: N) => mmsghdrs(name, () => Infinity);
 
 /** recvmmsg's timeout as it was given: the call replaces it with what is left. */
@@ -307,10 +329,11 @@ export const timeoutIn = <N extends string>(name: N): ArgType<N> => ({
 
 /** Bytes received: with MSG_TRUNC the result may be more than the buffer holds. */
 export const received = <N extends string>(name: N) =>
-  special(
+  valued(
     name,
     (t, a, i, ret) =>
       ret === null || ret < 0 ? addrText(a.ptr(i)) : bytesText(t, a.ptr(i), Math.min(ret, a.size(2))),
+    (t, a, i, ret) => (ret === null || ret < 0 ? null : t.mm.copyIn(a.ptr(i), Math.min(ret, a.size(2)))),
     { out: true },
   );
 

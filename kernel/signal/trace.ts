@@ -2,6 +2,7 @@
 import type { Arch } from '../ports.ts';
 import type { UserMemory } from '../mm/user-memory.ts';
 import { special, type Table } from '../trace/args.ts';
+import { bits, i32, layout, signals, u64 } from '../trace/layout.ts';
 import { siginfoText } from '../trace/siginfo.ts';
 import { addrText, flagsText, hexText, sigsetText } from '../trace/text.ts';
 import {
@@ -31,6 +32,21 @@ export function actionText(m: UserMemory, address: number): string | null {
   if ((flags & SA_RESTORER) !== 0) out += `, sa_restorer=${addrText(v.getBigUint64(16, true))}`;
   return `${out}}`;
 }
+
+/** struct sigaction as the kernel has it; sa_handler 0 is SIG_DFL, 1 SIG_IGN. */
+export const SIGACTION = layout(32, {
+  sa_handler: u64(0),
+  sa_flags: bits(8, SA_FLAGS),
+  sa_restorer: u64(16),
+  sa_mask: signals(24),
+});
+export const STACK = layout(24, { ss_sp: u64(0), ss_flags: bits(8, SS_FLAGS), ss_size: u64(16) });
+/** What all siginfo have; the rest depends on them. */
+export const SIGINFO = layout(128, {
+  si_signo: i32(0),
+  si_errno: i32(4),
+  si_code: i32(8),
+});
 
 /** `{ss_sp=NULL, ss_flags=SS_DISABLE, ss_size=0}` */
 export function stackText(m: UserMemory, address: number): string | null {

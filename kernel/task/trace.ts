@@ -1,7 +1,11 @@
 /** How the arguments of this folder's calls read in a trace: tables and structures as strace 6.1 prints them. */
 import type { UserMemory } from '../mm/user-memory.ts';
 import type { Args } from '../syscall/args.ts';
-import { special, struct, type Table } from '../trace/args.ts';
+import type { ArgType } from '../trace/arg-types.ts';
+import { special, struct, type Table, valued } from '../trace/args.ts';
+import {
+  bits, chars, i64, layout, limit, part, readAt, structure, TIMEVAL, u16, u32, u64, type ValueOf,
+} from '../trace/layout.ts'; // prettier-ignore
 import { siginfoText } from '../trace/siginfo.ts';
 import { numbered, signalName } from '../trace/tables.ts';
 import {
@@ -121,7 +125,18 @@ export const cloneArgs = [
 ] as const;
 
 /** struct clone_args, and what the kernel wrote through it. */
-export const clone3Args = struct(
+/** struct clone_args: the first version's fields. */
+const CLONE_ARGS = layout(64, {
+  flags: bits(0, CLONE_FLAGS),
+  pidfd: u64(8),
+  child_tid: u64(16),
+  parent_tid: u64(24),
+  exit_signal: u64(32),
+  stack: u64(40),
+  stack_size: u64(48),
+  tls: u64(56),
+});
+const clone3Text = struct(
   'cl_args',
   (m, p, _t, a, ret) => {
     const size = Math.min(a.size(1), 88);
@@ -156,6 +171,11 @@ export const clone3Args = struct(
   },
   { out: true },
 );
+
+export const clone3Args: ArgType<'cl_args', ValueOf<typeof CLONE_ARGS> | null> = {
+  ...clone3Text,
+  value: (t, a, i) => readAt(t, a.ptr(i), CLONE_ARGS),
+};
 
 /** A NULL-terminated vector of strings: argv in full, the environment as a count unless -v. */
 export const stringVector = <N extends string>(name: N, countOnly: boolean) =>
@@ -226,17 +246,24 @@ function rusageText(t: Task, p: number): string | null {
   ]; // prettier-ignore
   return `${head}, ${names.map((name, i) => `ru_${name}=${n(32 + 8 * i)}`).join(', ')}}`;
 }
-export const rusageOut = struct('usage', (_m, p, t) => rusageText(t, p), { out: true });
+const RUSAGE = layout(144, {
+  ru_utime: part(0, TIMEVAL), ru_stime: part(16, TIMEVAL), ru_maxrss: i64(32), ru_ixrss: i64(40), ru_idrss: i64(48),
+  ru_isrss: i64(56), ru_minflt: i64(64), ru_majflt: i64(72), ru_nswap: i64(80), ru_inblock: i64(88), ru_oublock: i64(96),
+  ru_msgsnd: i64(104), ru_msgrcv: i64(112), ru_nsignals: i64(120), ru_nvcsw: i64(128), ru_nivcsw: i64(136),
+}); // prettier-ignore
+export const rusageOut = structure('usage', (_m, p, t) => rusageText(t, p), RUSAGE, { out: true });
 /** wait4's: only when a child was found. */
-export const rusageFound = special(
+export const rusageFound = valued(
   'rusage',
   (t, a, i, ret) => (a.ptr(i) !== 0 && onlyFound(ret) ? rusageText(t, a.ptr(i)) : null) ?? addrText(a.ptr(i)),
+  (t, a, i, ret) => (onlyFound(ret) ? readAt(t, a.ptr(i), RUSAGE) : null),
   { out: true },
 );
 
+const RLIMIT = layout(16, { rlim_cur: limit(0), rlim_max: limit(8) });
 /** struct rlimit: multiples of 1024 as such. */
 export const rlimit = <N extends string>(name: N, out: boolean) =>
-  struct(
+  structure(
     name,
     (m, p) => {
       const value = (at: number): string | null => {
@@ -248,10 +275,15 @@ export const rlimit = <N extends string>(name: N, out: boolean) =>
       const [cur, max] = [value(p), value(p + 8)];
       return cur === null || max === null ? null : `{rlim_cur=${cur}, rlim_max=${max}}`;
     },
+    RLIMIT,
     { out },
   );
 
-export const utsname = struct(
+const UTSNAME = layout(390, {
+  sysname: chars(0, 65), nodename: chars(65, 65), release: chars(130, 65), version: chars(195, 65), machine: chars(260, 65),
+  domainname: chars(325, 65),
+}); // prettier-ignore
+export const utsname = structure(
   'buf',
   (m, p, t) => {
     const { verbose } = traceFormat(t);
@@ -266,10 +298,15 @@ export const utsname = struct(
     const shown = names.map((_, i) => i).slice(0, verbose ? 6 : 2);
     return `{${shown.map(field).join(', ')}${verbose ? '' : ', ...'}}`;
   },
+  UTSNAME,
   { out: true },
 );
 
-export const sysinfoOut = struct(
+const SYSINFO = layout(112, {
+  uptime: u64(0), totalram: u64(32), freeram: u64(40), sharedram: u64(48), bufferram: u64(56), totalswap: u64(64),
+  freeswap: u64(72), procs: u16(80), totalhigh: u64(88), freehigh: u64(96), mem_unit: u32(104),
+}); // prettier-ignore
+export const sysinfoOut = structure(
   'info',
   (m, p) => {
     const v = m.viewIn(p, 112);
@@ -281,10 +318,12 @@ export const sysinfoOut = struct(
       `totalhigh=${n(88)}, freehigh=${n(96)}, mem_unit=${v.getUint32(104, true)}}`
     );
   },
+  SYSINFO,
   { out: true },
 );
 
-export const tmsOut = struct(
+const TMS = layout(32, { tms_utime: i64(0), tms_stime: i64(8), tms_cutime: i64(16), tms_cstime: i64(24) });
+export const tmsOut = structure(
   'buf',
   (m, p) => {
     const v = m.viewIn(p, 32);
@@ -292,6 +331,7 @@ export const tmsOut = struct(
     const names = ['tms_utime', 'tms_stime', 'tms_cutime', 'tms_cstime'];
     return `{${names.map((name, i) => `${name}=${v.getBigInt64(8 * i, true)}`).join(', ')}}`;
   },
+  TMS,
   { out: true },
 );
 

@@ -1,6 +1,7 @@
 /** Rows of the time system calls. */
 import { defineSyscalls, FULL, partial } from '../syscall/define.ts';
 import { enumOf, flags, int, intPtr, struct, timespec, timeval, uint } from '../trace/args.ts';
+import { ITIMERSPEC, ITIMERVAL, structure } from '../trace/layout.ts';
 import { CLOCKS } from '../trace/tables.ts';
 import {
   adjtimex, clock_adjtime, clock_getres, clock_gettime, clock_nanosleep, clock_settime, gettimeofday, nanosleep,
@@ -10,7 +11,7 @@ import {
   alarm, getitimer, setitimer, timer_create, timer_delete, timer_getoverrun, timer_gettime, timer_settime,
 } from './syscalls-timer.ts'; // prettier-ignore
 import {
-  ITIMERS, TIMER_FLAGS, dateText, itimerspecText, itimervalText, remainder, sigeventText, timePointer, timexText, timezoneText,
+  ITIMERS, SIGEVENT, TIMER_FLAGS, TIMEZONE, dateText, itimerspecText, itimervalText, remainder, sigeventText, timePointer, timexText, timezoneText,
 } from './trace.ts'; // prettier-ignore
 
 const clockid = enumOf('clockid', CLOCKS, 'CLOCK_???');
@@ -47,11 +48,11 @@ export const timeRows = defineSyscalls({
   },
   gettimeofday: {
     x86_64: 96, aarch64: 169, run: gettimeofday, ret: 'int', support: FULL,
-    args: [timeval('tv', { out: true }), struct('tz', timezoneText, { out: true })],
+    args: [timeval('tv', { out: true }), structure('tz', timezoneText, TIMEZONE, { out: true })],
   },
   settimeofday: {
     x86_64: 164, aarch64: 170, run: settimeofday, ret: 'int', support: FULL,
-    args: [timeval('tv'), struct('tz', timezoneText)],
+    args: [timeval('tv'), structure('tz', timezoneText, TIMEZONE)],
   },
   time: {
     x86_64: 201, aarch64: null, run: time, ret: 'int', support: FULL, args: [timePointer],
@@ -60,29 +61,29 @@ export const timeRows = defineSyscalls({
   alarm: { x86_64: 37, aarch64: null, run: alarm, ret: 'int', support: FULL, args: [uint('seconds')] },
   getitimer: {
     x86_64: 36, aarch64: 102, run: getitimer, ret: 'int', support: FULL,
-    args: [enumOf('which', ITIMERS, 'ITIMER_???'), struct('curr_value', itimervalText, { out: true })],
+    args: [enumOf('which', ITIMERS, 'ITIMER_???'), structure('curr_value', itimervalText, ITIMERVAL, { out: true })],
   },
   setitimer: {
     x86_64: 38, aarch64: 103, run: setitimer, ret: 'int', support: FULL,
     args: [
-      enumOf('which', ITIMERS, 'ITIMER_???'), struct('new_value', itimervalText),
-      struct('old_value', itimervalText, { out: true }),
+      enumOf('which', ITIMERS, 'ITIMER_???'), structure('new_value', itimervalText, ITIMERVAL),
+      structure('old_value', itimervalText, ITIMERVAL, { out: true }),
     ],
   },
   timer_create: {
     x86_64: 222, aarch64: 107, run: timer_create, ret: 'int', support: FULL,
-    args: [clockid, struct('sevp', sigeventText), intPtr('timerid', { out: true })],
+    args: [clockid, structure('sevp', sigeventText, SIGEVENT), intPtr('timerid', { out: true })],
   },
   timer_settime: {
     x86_64: 223, aarch64: 110, run: timer_settime, ret: 'int', support: FULL,
     args: [
-      int('timerid'), flags('flags', TIMER_FLAGS, 'TIMER_???'), struct('new_value', itimerspecText),
-      struct('old_value', itimerspecText, { out: true }),
+      int('timerid'), flags('flags', TIMER_FLAGS, 'TIMER_???'), structure('new_value', itimerspecText, ITIMERSPEC),
+      structure('old_value', itimerspecText, ITIMERSPEC, { out: true }),
     ],
   },
   timer_gettime: {
     x86_64: 224, aarch64: 108, run: timer_gettime, ret: 'int', support: FULL,
-    args: [int('timerid'), struct('curr_value', itimerspecText, { out: true })],
+    args: [int('timerid'), structure('curr_value', itimerspecText, ITIMERSPEC, { out: true })],
   },
   timer_getoverrun: {
     x86_64: 225, aarch64: 109, run: timer_getoverrun, ret: 'int', support: FULL, args: [int('timerid')],

@@ -2,6 +2,7 @@
 import { ERESTART_RESTARTBLOCK } from '../abi/errno.ts';
 import type { UserMemory } from '../mm/user-memory.ts';
 import { special, type Table } from '../trace/args.ts';
+import { i32, layout, oneOf, u64 } from '../trace/layout.ts';
 import { addrText, enumText, timespecText } from '../trace/text.ts';
 import { signalName } from '../trace/tables.ts';
 import type { Task } from '../task/task.ts';
@@ -20,11 +21,19 @@ export const itimervalText = (_m: UserMemory, address: number, t: Task): string 
 export const itimerspecText = (_m: UserMemory, address: number, t: Task): string | null =>
   pair(t, address, 'nsec');
 
+export const TIMEZONE = layout(8, { tz_minuteswest: i32(0), tz_dsttime: i32(4) });
 export function timezoneText(m: UserMemory, address: number): string | null {
   const v = m.viewIn(address, 8);
   return v === null ? null : `{tz_minuteswest=${v.getInt32(0, true)}, tz_dsttime=${v.getInt32(4, true)}}`;
 }
 
+/** struct sigevent; the thread is SIGEV_THREAD_ID's. */
+export const SIGEVENT = layout(64, {
+  sigev_value: u64(0),
+  sigev_signo: i32(8),
+  sigev_notify: oneOf(12, SIGEV),
+  sigev_notify_thread_id: i32(16),
+});
 export function sigeventText(m: UserMemory, address: number): string | null {
   const v = m.viewIn(address, 64);
   if (v === null) return null;

@@ -250,7 +250,7 @@ export function iovec<N extends string>(
 }
 
 /** The pieces of an iovec array, at most `bytes` in all; null when they cannot be read. */
-function iovecValue(t: Task, address: number, count: number, bytes: number): Uint8Array[] | null {
+export function iovecValue(t: Task, address: number, count: number, bytes: number): Uint8Array[] | null {
   const pieces: Uint8Array[] = [];
   for (let k = 0; k < Math.min(count, 1024); k++) {
     const v = t.mm.viewIn(address + 16 * k, 16);

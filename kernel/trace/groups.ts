@@ -54,16 +54,24 @@ const ALIASES: Readonly<Record<string, string>> = { '%net': '%network' };
 /** Names strace still takes without the per cent sign. */
 const OLD_GROUPS = new Set(['file', 'process', 'network', 'signal', 'ipc', 'desc', 'memory']);
 
-/** A set of call names: what `-e trace=` means. */
-export type CallFilter = (name: string) => boolean;
+/** A set of calls: what `-e trace=` means. A set that was given by numbers has to be told `nr`. */
+export type CallFilter = (name: string, nr?: number) => boolean;
+
+/** Numbers beyond are in no table. */
+const NUMBERS = 548;
 
 /**
  * Reads the right side of `-e trace=`: names, %groups, /regex, `all`, `none`, `?` before what may be unknown, `!` before
- * the whole for its complement. Returns the filter, or what is wrong with it.
+ * the whole for its complement; numbers where callers are known by theirs (`numbered`). Returns the filter, or what is wrong with it.
  */
-export function parseCallSet(text: string, known: (name: string) => boolean): CallFilter | { error: string } {
+export function parseCallSet(
+  text: string,
+  known: (name: string) => boolean,
+  numbered = false,
+): CallFilter | { error: string } {
   const negated = text.startsWith('!');
   const names = new Set<string>();
+  const numbers = new Set<number>();
   const patterns: RegExp[] = [];
   let all = false;
   for (const raw of (negated ? text.slice(1) : text).split(',')) {
@@ -82,8 +90,10 @@ export function parseCallSet(text: string, known: (name: string) => boolean): Ca
       const group = SYSCALL_GROUPS[ALIASES[key] ?? key];
       if (group === undefined) return { error: `invalid system call '${item}'` };
       for (const name of group) names.add(name);
-    } else if (item === '' || (!known(item) && !optional)) return { error: `invalid system call '${item}'` };
+    } else if (numbered && /^\d+$/.test(item) && (optional || Number(item) < NUMBERS)) numbers.add(Number(item));
+    else if (item === '' || (!known(item) && !optional)) return { error: `invalid system call '${item}'` };
     else names.add(item);
   }
-  return (name) => (all || names.has(name) || patterns.some((p) => p.test(name))) !== negated;
+  return (name, nr = -1) =>
+    (all || names.has(name) || numbers.has(nr) || patterns.some((p) => p.test(name))) !== negated;
 }

@@ -41,7 +41,7 @@ export interface StraceOptions {
   /** -T. */
   readonly durations?: boolean;
   /** -e trace=. */
-  readonly trace?: (name: string) => boolean;
+  readonly trace?: (name: string, nr: number) => boolean;
   /** -e signal=. */
   readonly signals?: (signo: number) => boolean;
   /** -e status=, -z, -Z; null: all. */
@@ -133,7 +133,7 @@ export class Strace implements Tracer {
     const tr = this.tellOf(t)!;
     const hex = this.format.hex;
     const row = EXECVE_ROW;
-    if (!this.isWanted(row) || !this.wantsStatus('successful')) return;
+    if (!this.isWanted(t, row) || !this.wantsStatus('successful')) return;
     if (this.options.paths && !this.options.paths.includes(path)) return;
     if (this.silent || this.options.summary) this.count(row, 59, 0, false);
     if (this.silent) return;
@@ -154,7 +154,7 @@ export class Strace implements Tracer {
     const tr = this.tellOf(t);
     if (tr === undefined) return;
     const row = t.row ?? this.unknownRow(t.nr);
-    if (!this.isWanted(row) || (this.options.paths && !this.namesPath(t, row))) {
+    if (!this.isWanted(t, row) || (this.options.paths && !this.namesPath(t, row))) {
       tr.row = null;
       return;
     }
@@ -210,7 +210,7 @@ export class Strace implements Tracer {
   shows(t: Task): boolean {
     if (!this.tracees.has(t)) return false;
     const row = t.row ?? this.unknownRow(t.nr);
-    return this.isWanted(row) && !(this.options.paths && !this.namesPath(t, row));
+    return this.isWanted(t, row) && !(this.options.paths && !this.namesPath(t, row));
   }
 
   seesIgnored(t: Task): boolean {
@@ -313,10 +313,10 @@ export class Strace implements Tracer {
     return 0;
   }
 
-  private isWanted(row: SyscallRow): boolean {
+  private isWanted(t: Task, row: SyscallRow): boolean {
     let wanted = this.wanted.get(row);
     if (wanted === undefined) {
-      wanted = this.options.trace ? this.options.trace(row.name) : true;
+      wanted = this.options.trace ? this.options.trace(row.name, t.nr) : true;
       this.wanted.set(row, wanted);
     }
     return wanted;

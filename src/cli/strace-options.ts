@@ -77,7 +77,7 @@ function parseExpression(o: StraceArgs, text: string, known: (name: string) => b
   switch (key) {
     case 'trace':
     case 't': {
-      const filter = parseCallSet(value, known);
+      const filter = parseCallSet(value, known, true);
       if (typeof filter !== 'function') throw new UsageError(filter.error);
       o.trace = filter;
       return;

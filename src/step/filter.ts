@@ -1,10 +1,10 @@
 /** Which calls a test means: by name, by strace's sets, by pattern, by task, or by what they are called with. */
-import { parseCallSet } from '../../kernel/trace/groups.ts';
+import { type CallFilter, parseCallSet } from '../../kernel/trace/groups.ts';
 import { syscalls, type SyscallName } from '../../kernel/syscall/table.ts';
 import type { Task } from '../../kernel/task/task.ts';
 
-/** "futex", ["read", "readv"], what `-e trace=` takes ("%file", "!write"), or a pattern of names. */
-export type CallNames = SyscallName | readonly SyscallName[] | `%${string}` | `!${string}` | RegExp;
+/** "futex", ["read", "readv"], what `-e trace=` takes ("%file", "!write"), a number of the guest's architecture, or a pattern of names. */
+export type CallNames = SyscallName | number | readonly SyscallName[] | `%${string}` | `!${string}` | RegExp;
 
 export interface TaskChoice {
   /** Only calls of this task (thread id). Others run as they would. */
@@ -31,17 +31,17 @@ export function callFilter(
     if (who.tid !== undefined && t.tid !== who.tid) return false;
     if (who.pid !== undefined && t.pid !== who.pid) return false;
     let is = known.get(name);
-    if (is === undefined) known.set(name, (is = named(name)));
+    if (is === undefined) known.set(name, (is = named(name, t.nr)));
     return is;
   };
 }
 
-function nameFilter(names: CallNames | undefined): (name: string) => boolean {
+function nameFilter(names: CallNames | undefined): CallFilter {
   if (names === undefined) return () => true;
   if (names instanceof RegExp)
     return (name) => new RegExp(names.source, names.flags.replace(/[gy]/g, '')).test(name);
-  const text = typeof names === 'string' ? names : names.join(',');
-  const set = parseCallSet(text, (name) => syscalls.has(name));
+  const text = typeof names === 'object' ? names.join(',') : String(names);
+  const set = parseCallSet(text, (name) => syscalls.has(name), true);
   if (typeof set !== 'function')
     throw new RangeError(`${set.error}; 'ring3 syscalls' lists the calls there are`);
   return set;
@@ -51,5 +51,6 @@ function nameFilter(names: CallNames | undefined): (name: string) => boolean {
 export function filterText(names: CallNames | undefined): string {
   if (names === undefined) return 'a call';
   if (names instanceof RegExp) return `a call like ${String(names)}`;
+  if (typeof names === 'number') return `call ${names}`;
   return typeof names === 'string' ? names : names.join(' or ');
 }

@@ -38,7 +38,7 @@ function resultBits(value: ResultValue): { bits: bigint; error: boolean } {
 }
 
 /** What all stops at calls have. Fields are as in the events of `Machine.step`, but `args` has names and types. */
-abstract class CallStop<N extends SyscallName> {
+abstract class CallStop<N extends SyscallName, A> {
   abstract readonly type: 'enter' | 'exit' | 'park';
   readonly tid: number;
   readonly pid: number;
@@ -53,7 +53,7 @@ abstract class CallStop<N extends SyscallName> {
   protected readonly row: SyscallRow;
   protected readonly words: Args;
   protected readonly edit: Editor;
-  private decoded: ArgsFor<N> | null = null;
+  private decoded: A | null = null;
 
   constructor(machine: Machine, t: Task, row: SyscallRow, text: string, edit: Editor) {
     this.tid = t.tid;
@@ -73,13 +73,13 @@ abstract class CallStop<N extends SyscallName> {
   }
 
   /** The arguments as values, by the names of the manual page: `call.args.op.FUTEX_WAIT`, `call.args.buf`. */
-  get args(): ArgsFor<N> {
+  get args(): A {
     return (this.decoded ??= decodeArguments(
       this.task,
       this.row,
       this.words,
       this.resultForArgs(),
-    ) as ArgsFor<N>);
+    ) as A);
   }
 
   protected abstract resultForArgs(): number | null;
@@ -118,7 +118,7 @@ abstract class CallStop<N extends SyscallName> {
 }
 
 /** A task is about to make a call: the kernel has not seen it yet. */
-export class EnterStop<N extends SyscallName = SyscallName> extends CallStop<N> {
+export class EnterStop<N extends SyscallName = SyscallName, A = ArgsFor<N>> extends CallStop<N, A> {
   readonly type = 'enter';
 
   protected resultForArgs(): null {
@@ -129,7 +129,7 @@ export class EnterStop<N extends SyscallName = SyscallName> extends CallStop<N> 
    * Gives the call another argument, by name or by index from 0; the guest's own registers stay as they are. A string or bytes
    * are put into the guest's memory, below its stack, and pointed at.
    */
-  setArg(which: (keyof ArgsFor<N> & string) | number, value: number | bigint | string | Uint8Array): void {
+  setArg(which: (keyof A & string) | number, value: number | bigint | string | Uint8Array): void {
     this.edit.check('change an argument');
     const i = typeof which === 'number' ? which : this.row.args.findIndex((a) => a.name === which);
     if (!(i >= 0 && i < 6)) {
@@ -151,20 +151,20 @@ export class EnterStop<N extends SyscallName = SyscallName> extends CallStop<N> 
   }
 
   /** Lets the kernel act on the call and stops: it has returned, or the task sleeps in it. Nobody else runs. */
-  async serve(): Promise<ExitStop<N> | ParkStop<N>> {
+  async serve(): Promise<ExitStop<N, A> | ParkStop<N, A>> {
     this.edit.check('serve the call');
-    return (await this.edit.serve()) as unknown as ExitStop<N> | ParkStop<N>;
+    return (await this.edit.serve()) as unknown as ExitStop<N, A> | ParkStop<N, A>;
   }
 
   /** Runs until this call has returned; others run meanwhile. */
-  async finish(): Promise<ExitStop<N>> {
+  async finish(): Promise<ExitStop<N, A>> {
     this.edit.check('finish the call');
-    return (await this.edit.finish()) as unknown as ExitStop<N>;
+    return (await this.edit.finish()) as unknown as ExitStop<N, A>;
   }
 }
 
 /** A call has returned: the guest has not gone on, and no signal was acted on since. */
-export class ExitStop<N extends SyscallName = SyscallName> extends CallStop<N> {
+export class ExitStop<N extends SyscallName = SyscallName, A = ArgsFor<N>> extends CallStop<N, A> {
   readonly type = 'exit';
   /** The value, or -errno; below −511 a restart code, which the guest does not see. */
   readonly result: number;
@@ -194,7 +194,7 @@ export class ExitStop<N extends SyscallName = SyscallName> extends CallStop<N> {
 }
 
 /** A task sleeps in a call. */
-export class ParkStop<N extends SyscallName = SyscallName> extends CallStop<N> {
+export class ParkStop<N extends SyscallName = SyscallName, A = ArgsFor<N>> extends CallStop<N, A> {
   readonly type = 'park';
   /** What it waits for; empty: a signal. */
   readonly waits: readonly Wait[];

@@ -8,9 +8,7 @@ import type { Recording } from '../record/format.ts';
 import { DivergenceError, RecordingEndError } from '../record/errors.ts';
 import { replayHelp } from './help.ts';
 import { type OptionSpec, parseCount, parseOptions, UsageError } from './options.ts';
-import { OnceOutput } from '../gdb/once-output.ts';
 import { serveGdb } from '../host/gdb-server.ts';
-import type { Output } from '../machine/options.ts';
 import { FAILED, help, note, TraceOutput } from './run.ts';
 import { type StraceArgs, straceDefaults, straceOptions } from './strace-options.ts';
 
@@ -71,13 +69,11 @@ export async function replayCommand(argv: readonly string[]): Promise<number> {
 async function replay(recording: Recording, args: ReplayArgs, trace: TraceOutput | null): Promise<number> {
   const flush = (): void => trace?.tracer.flush();
   const started = performance.now();
-  const output = (fd: number): Output =>
-    args.gdb !== null ? new OnceOutput(fdOutput(fd, flush)) : fdOutput(fd, flush);
   const m = await Machine.replay(recording, {
     ...(args.cpu === '' ? {} : { cpu: args.cpu }),
     stats: args.stats,
-    stdout: output(1),
-    stderr: output(2),
+    stdout: fdOutput(1, flush),
+    stderr: fdOutput(2, flush),
     terminal: (bytes) => {
       flush();
       writeAll(1, bytes);

@@ -11,8 +11,7 @@ import { fdOutput, unblocked, writeAll } from '../host/output.ts';
 import { readProgram } from '../host/program.ts';
 import { BootError, DeadlockError, LivelockError } from '../machine/errors.ts';
 import { Machine } from '../machine/machine.ts';
-import type { BootOptions, Output } from '../machine/options.ts';
-import { OnceOutput } from '../gdb/once-output.ts';
+import type { BootOptions } from '../machine/options.ts';
 import type { Explanation } from '../explain/types.ts';
 import { readSchedule } from './schedule-option.ts';
 import { printExplanation, QuitKey } from './explain-keys.ts';
@@ -223,16 +222,14 @@ export async function execute(
   if (args.dumpRegions !== null && !/^(lockstep:)?jit/.test(args.cpu))
     throw new UsageError(`--dump-regions shows what is compiled, and --cpu ${args.cpu} compiles nothing`);
   const dump = args.dumpRegions === null ? null : openDump(args.dumpRegions);
-  // gdb goes back in a run that is the same each time; what went out then does not go out again.
+  // gdb goes back in a run that is the same each time.
   const reversible = args.gdb !== null && args.seed !== null;
-  const output = (fd: number): Output =>
-    reversible ? new OnceOutput(fdOutput(fd, flush)) : fdOutput(fd, flush);
   const options: BootOptions = {
     ...bootOptions(args, command, terminal !== null),
     terminal,
     inheritStdin: true,
-    stdout: output(1),
-    stderr: output(2),
+    stdout: fdOutput(1, flush),
+    stderr: fdOutput(2, flush),
     ...(reversible ? { countEvents: true } : {}),
     stats: args.stats,
     ...(dump === null ? {} : { onRegion: (listing: string) => void writeSync(dump, `${listing}\n`) }),

@@ -48,6 +48,8 @@ export class History<S extends PastStop> {
   private readonly host: HistoryHost<S>;
   private readonly timeline: Timeline;
   private readonly start: number;
+  /** Of stops that were noticed. */
+  private readonly places = new WeakMap<S, Place>();
 
   /** Begins where the machine is, which must be deterministic and count its events. */
   constructor(machine: Machine, host: HistoryHost<S>) {
@@ -73,9 +75,12 @@ export class History<S extends PastStop> {
     return this.machine.stats.instructions + (current === null ? 0 : loop.doneBy(current));
   }
 
-  private place(stop: S | null, t: Task): Place {
+  /** Where a stop is, to be called when it is noticed: what is under way then may count as an event before all stands still. */
+  place(stop: S | null, t: Task): Place {
     const rank = stop === null ? 1 : rankOf(stop.kind, this.before);
-    return { instructions: this.instructions, position: this.machine.position, rank, tid: t.tid };
+    const place = { instructions: this.instructions, position: this.machine.position, rank, tid: t.tid };
+    if (stop !== null) this.places.set(stop, place);
+    return place;
   }
 
   /** Watchpoints stop before the access. */
@@ -130,7 +135,7 @@ export class History<S extends PastStop> {
 
   /** To the last stop before this moment; null: there is none, and the machine is where the history begins. */
   async continueBack(told: S | null, t: Task): Promise<S | null> {
-    const here = this.place(told, t);
+    const here = (told && this.places.get(told)) ?? this.place(told, t);
     let end = here;
     for (let limit = here.instructions; ;) {
       this.rewind(limit);

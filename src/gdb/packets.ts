@@ -77,6 +77,11 @@ export class PacketLink {
     this.later.push(f);
   }
 
+  /** Settles when no packet is under way. */
+  quiet(): Promise<void> {
+    return this.busy;
+  }
+
   answer(payload: string): void {
     const body = payload.replace(/[#$}*]/g, (x) => `}${String.fromCharCode(x.charCodeAt(0) ^ 0x20)}`);
     this.last = `$${body}#${hex2(checksum(body))}`;

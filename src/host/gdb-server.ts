@@ -21,31 +21,44 @@ export interface GdbServerOptions {
 export async function serveGdb(machine: Machine, options: GdbServerOptions): Promise<SessionEnd> {
   if (!machine.internals.loop.cpu.debug) throw new BootError('setup', '--gdb needs --cpu jit or interp');
   const { address, port, report } = options;
-  let session: GdbSession | null = null;
   let socket: net.Socket | null = null;
-  let done!: (end: 'over' | 'detached' | 'killed') => void;
-  const ended = new Promise<'over' | 'detached' | 'killed'>((resolve) => (done = resolve));
+  let done!: (end: SessionEnd) => void;
+  let failed!: (e: unknown) => void;
+  const ended = new Promise<SessionEnd>((resolve, reject) => {
+    done = resolve;
+    failed = reject;
+  });
+  const begin = (client: net.Socket): void => {
+    const session = new GdbSession(machine, (bytes) => void client.write(bytes, 'latin1'));
+    session.recorded = options.recorded ?? false;
+    let over = false;
+    const leave = (): void => void (over = true);
+    session.ended.then(leave, leave);
+    session.ended.then(done, failed);
+    client.on('data', (data) => {
+      session.receive(data.toString('latin1'));
+    });
+    const gone = (): void => {
+      // Another gdb may come when the machine stands still.
+      void session.disconnected().then(() => {
+        if (over) return;
+        socket = null;
+        report('gdb is gone, and the guest stands still until it comes again (or ^C)');
+      });
+    };
+    if (client.destroyed) gone();
+    else client.on('close', gone);
+  };
   const server = net.createServer((client) => {
+    client.on('error', () => undefined);
     if (socket !== null) {
-      report(`a second gdb was turned away`);
+      report('a second gdb was turned away: the guest has one already');
       client.destroy();
       return;
     }
     socket = client;
     client.setNoDelay(true);
-    const own = new GdbSession(machine, (bytes) => void client.write(bytes, 'latin1'));
-    session = own;
-    own.recorded = options.recorded ?? false;
-    void own.ended.then(done);
-    client.on('data', (data) => {
-      own.receive(data.toString('latin1'));
-    });
-    client.on('error', () => undefined);
-    client.on('close', () => {
-      if (session !== own) return;
-      socket = session = null;
-      own.disconnected();
-    });
+    begin(client);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (e: NodeJS.ErrnoException) => {

@@ -104,6 +104,7 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
       const s = await session(program!, [
         'continue', 'print $_siginfo.si_signo', 'break handler', 'continue', 'print signo', 'watch text', 'continue',
         'delete', 'set follow-fork-mode child', 'break inchild', 'continue', 'print x', 'set var x = 40', 'continue',
+        'continue',
       ]); // prettier-ignore
       inOrder(s.gdb, [
         /received signal SIGUSR1/,
@@ -114,6 +115,8 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
         /Attaching after .* fork to child/,
         /Breakpoint 3, inchild \(x=(x@entry=)?6\)/,
         /^\$3 = 6$/,
+        /received signal SIGKILL/,
+        / in _exit \(/,
         /\[Inferior 2 \(process \d+\) exited with code 0[0-7]+\]/,
       ]);
       expect([s.status, s.stdout.replace(/child \d+/, '')]).toEqual([0, stdout.replace(/child \d+/, '')]);
@@ -122,13 +125,13 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
   );
 
   it.skipIf(program === null)(
-    'goes back: to breakpoints, by an instruction, to the beginning',
+    'goes back: to breakpoints and watchpoints, by an instruction, to the beginning, from the end',
     async () => {
       const s = await session(program!, [
         'break add', 'continue', 'continue', 'print counter', 'continue', 'print counter', 'reverse-continue', 'print counter',
         `print ${pc}`, 'reverse-stepi', 'stepi', `print ${pc}`, 'delete 1', 'break inchild', 'break handler', 'handle SIGUSR1 nostop noprint',
         'continue', 'delete', 'watch counter', 'reverse-continue', 'print counter', 'reverse-continue', 'delete', 'reverse-continue',
-        'continue',
+        'continue', 'break add', 'reverse-continue', 'print counter', 'delete', 'continue', 'continue',
       ]); // prettier-ignore
       inOrder(s.gdb, [
         /^\$1 = 2$/,
@@ -142,6 +145,13 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
         /^\$6 = [78]$/,
         /hit Hardware watchpoint 4: counter\s+Old value = [78]\s+New value = [56]\s/,
         /No more reverse-execution history/,
+        // The end is a place to go back from.
+        /received signal SIGKILL/,
+        / in _exit \(/,
+        /Breakpoint 5, add/,
+        /^\$7 = [78]$/,
+        /received signal SIGKILL/,
+        / in _exit \(/,
         /exited normally/,
       ]);
       expect(/^\$4 = (.*)$/m.exec(s.gdb)![1]).toBe(/^\$5 = (.*)$/m.exec(s.gdb)![1]);

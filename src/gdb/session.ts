@@ -11,7 +11,7 @@ import { DEFAULT_FORMAT, type Tracer } from '../../kernel/trace/tracer.ts';
 import type { Follower } from '../debug/debugger.ts';
 import { DeadlockError, LivelockError, StoppedError, TimeLimitError } from '../machine/errors.ts';
 import type { Machine } from '../machine/machine.ts';
-import { RecordingEndError } from '../record/replayer.ts';
+import { RecordingEndError } from '../record/errors.ts';
 import { accessMemory, accessRegisters } from './access.ts';
 import { GdbFiles } from './files.ts';
 import { HeldSignals } from './held-signals.ts';

@@ -11,6 +11,9 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -144,6 +147,39 @@ static void file_locks(void) {
   flock(b, LOCK_EX);
 }
 
+/* A lock taken twice by one thread, and one whose owner is gone. */
+static void own_lock(void) {
+  pthread_mutex_lock(&apples);
+  pthread_mutex_lock(&apples);
+}
+static void *take_and_end(void *x) {
+  pthread_mutex_lock(&pears);
+  return x;
+}
+static void gone(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, take_and_end, NULL);
+  pthread_join(t, NULL);
+  pthread_mutex_lock(&pears);
+}
+/* The same file opened twice is two holders of a lock. */
+static void own_file(void) {
+  flock(open("/tmp/a.lock", O_RDWR | O_CREAT, 0600), LOCK_EX);
+  flock(open("/tmp/a.lock", O_RDWR), LOCK_EX);
+}
+static void semaphore(void) {
+  int id = semget(IPC_PRIVATE, 1, 0600);
+  semop(id, &(struct sembuf){0, -1, 0}, 1);
+}
+static void message(void) {
+  struct { long type; char text[8]; } m;
+  msgrcv(msgget(IPC_PRIVATE, 0600), &m, sizeof m.text, 0, 0);
+}
+static void fifo(void) {
+  mkfifo("/tmp/fifo", 0600);
+  open("/tmp/fifo", O_RDONLY);
+}
+
 static void *spin(void *x) {
   for (;;) {
     /* An operation no kernel knows, tried again until it works. */
@@ -192,6 +228,12 @@ int main(int argc, char **argv) {
   else if (!strcmp(how, "full-pipe")) full_pipe();
   else if (!strcmp(how, "epoll")) epoll_of_nothing();
   else if (!strcmp(how, "file-locks")) file_locks();
+  else if (!strcmp(how, "own-lock")) own_lock();
+  else if (!strcmp(how, "gone")) gone();
+  else if (!strcmp(how, "own-file")) own_file();
+  else if (!strcmp(how, "semaphore")) semaphore();
+  else if (!strcmp(how, "message")) message();
+  else if (!strcmp(how, "fifo")) fifo();
   else if (!strcmp(how, "retry")) retry();
   else if (!strcmp(how, "event-loop")) event_loop();
   else if (!strcmp(how, "busy")) busy();

@@ -77,8 +77,8 @@ function stuckCause(stuck: Map<number, TaskReport>): Cause {
   const root = [...roots].sort((a, b) => rank(a) - rank(b) || a.tid - b.tid)[0];
   const locked = roots.filter((r) => heldLock(r) !== undefined);
   if (locked.includes(root)) return locksCause(locked, stuck.size);
-  const cause = rootCause(root, [...stuck.values()]);
   const also = roots.length - 1;
+  const cause = rootCause(root, stuck.size - also);
   const like = roots.filter((r) => r !== root).map((r) => r.tid);
   const more = also > 0 ? ` (and so ${also === 1 ? 'does' : 'do'} ${list(like.map(String))})` : '';
   return { ...cause, cause: cause.cause + more };
@@ -153,7 +153,7 @@ function waitText(t: TaskReport): string {
   switch (w.type) {
     case 'futex':
       if (w.endOf !== null) return `the end of thread ${w.endOf}`;
-      return `the ${w.owner === null ? 'futex' : 'mutex'} at ${placeText(w)}`;
+      return `the ${w.owner === null && w.abandonedBy === null ? 'futex' : 'mutex'} at ${placeText(w)}`;
     case 'file':
       return `${fileVerb(w)} ${w.name}${w.fd < 0 ? '' : ` (fd ${w.fd})`}${t.waits.length > 1 ? ` or ${t.waits.length - 1} more` : ''}`;
     case 'epoll':
@@ -171,9 +171,47 @@ function waitText(t: TaskReport): string {
     case 'time':
       return 'time to pass';
     case 'queue':
-      return `the ${w.what}`;
+      return queueText(w.what);
   }
 } // prettier-ignore
+
+/** A wait queue's name as people would say what one waits for there. */
+export function queueText(what: string): string {
+  const m = /^(semaphore|message of queue|open of) (.+)$/.exec(what);
+  switch (m?.[1] ?? what) {
+    case 'semaphore':
+      return `System V semaphores ${m![2]}`;
+    case 'message of queue':
+      return `a message in System V queue ${m![2]}`;
+    case 'message queue':
+      return 'room in a System V message queue';
+    case 'message queue receive':
+      return 'a message in a POSIX queue';
+    case 'message queue send':
+      return 'room in a POSIX message queue';
+    case 'open of':
+      return `somebody to open the other end of ${m![2]}`;
+    default:
+      return `the ${what}`;
+  }
+}
+
+/** "and nobody is left who could …" */
+function remedy(w: Wait): string {
+  if (w.type === 'lock') return 'unlock it';
+  if (w.type === 'epoll') return 'make one happen';
+  if (w.type === 'file') {
+    if (w.wants === 'accept') return 'connect to it';
+    if (w.wants === 'connect') return 'accept it';
+    if (w.wants === 'write') return 'make some';
+    return w.wants === 'read' && w.kind !== 'eventfd' && w.kind !== 'timerfd' ? 'send any' : 'make it ready';
+  }
+  if (w.type !== 'queue') return 'bring it';
+  if (w.what.startsWith('semaphore')) return 'raise them';
+  if (w.what.startsWith('open of')) return 'do so';
+  if (w.what === 'message queue' || w.what === 'message queue send') return 'make some';
+  return w.what.startsWith('message') ? 'send one' : 'bring it';
+}
 
 function fileVerb(w: FileWait): string {
   if (w.wants === 'write') return 'room in';
@@ -211,9 +249,15 @@ function locksCause(tasks: readonly TaskReport[], stuck: number): Cause {
   };
 }
 
-function rootCause(t: TaskReport, stuck: readonly TaskReport[]): Cause {
+/** `stuck`: how many wait for it, itself included. */
+function rootCause(t: TaskReport, stuck: number): Cause {
   const involved = [t.tid];
-  const waiting = stuck.length > 1 ? `; ${stuck.length - 1} more ${stuck.length > 2 ? 'wait' : 'waits'} in vain with it` : ''; // prettier-ignore
+  const waiting = stuck > 1 ? `; ${stuck - 1} more ${stuck > 2 ? 'wait' : 'waits'} in vain with it` : '';
+  const self = (held: string): Cause => ({
+    verdict: 'deadlock',
+    cause: `deadlock: ${who(t)} waits for itself: for ${waitText(t)}, ${held}${waiting}`,
+    involved,
+  });
   const changed = changedWord(t);
   if (changed) {
     return {
@@ -225,6 +269,14 @@ function rootCause(t: TaskReport, stuck: readonly TaskReport[]): Cause {
     };
   }
   const futex = t.waits.find((w) => w.type === 'futex');
+  if (futex?.owner?.tid === t.tid) return self('which it holds already');
+  if (futex && futex.abandonedBy !== null) {
+    return {
+      verdict: 'deadlock',
+      cause: `deadlock: ${who(t)} waits for ${waitText(t)}, which ${futex.abandonedBy} held when it ended: nobody is left who could unlock it${waiting}`,
+      involved,
+    };
+  }
   if (futex) {
     return {
       verdict: 'lost-wakeup',
@@ -243,15 +295,14 @@ function rootCause(t: TaskReport, stuck: readonly TaskReport[]): Cause {
     };
   }
   if (w.type === 'file' && w.holders.length > 0 && w.holders.every((h) => h.pid === t.pid) && t.wakers.length === 0) {
-    return {
-      verdict: 'deadlock',
-      cause: `deadlock: ${who(t)} waits for itself: for ${waitText(t)}, whose other end only it holds (fd ${list(w.holders.map((h) => String(h.fd)))})${waiting}`,
-      involved,
-    };
+    const fds = list(w.holders.map((h) => String(h.fd)));
+    return self(w.kind === 'eventfd' ? 'which only it could write to' : `whose other end only it holds (fd ${fds})`);
   } // prettier-ignore
+  if (w.type === 'lock' && w.heldBy.length === 1 && w.heldBy[0] === t.pid && t.wakers.length === 0)
+    return self('which it holds already, through another descriptor');
   return {
     verdict: 'abandoned',
-    cause: `deadlock: ${who(t)} waits for ${waitText(t)}, and nobody is left who could bring it${waiting}`,
+    cause: `deadlock: ${who(t)} waits for ${waitText(t)}, and nobody is left who could ${remedy(w)}${waiting}`,
     involved,
   };
 }

@@ -14,6 +14,7 @@ export interface Owner {
 }
 
 const ROBUST_LIST_LIMIT = 2048;
+const NEAR = 4096;
 /** glibc's low-level lock, taken and contended: what its waiters go to sleep on. */
 const LLL_CONTENDED = 2;
 /** pthread_mutex_t of glibc, 64 bits: lock, count, owner, nusers, kind. */
@@ -26,13 +27,13 @@ const GLIBC_KIND_BITS = 0x3 | 0x10 | 0x20 | 0x40 | 0x80 | 0x100 | 0x200;
 const MUSL_TYPE = -4;
 const MUSL_TYPE_BITS = 0x3 | 4 | 8 | 128;
 
-/** `waiter` sleeps at `address` and went to sleep on `expected`. */
+/** `waiter` sleeps at `address` and went to sleep on `expected`. A number: the thread that holds it has ended. */
 export function ownerOf(
   waiter: FutexWaiter,
   t: Task,
   address: number,
   expected: number | null,
-): Owner | null {
+): Owner | number | null {
   const pi = waiter.pi?.owner;
   if (pi) return { tid: pi.tid, how: 'pi' };
   const value = t.mm.u32(address);
@@ -65,7 +66,7 @@ function robustOwner(t: Task, address: number, value: number): Owner | null {
   return null;
 }
 
-function glibcOwner(t: Task, address: number, value: number, expected: number | null): Owner | null {
+function glibcOwner(t: Task, address: number, value: number, expected: number | null): Owner | number | null {
   if (expected !== LLL_CONTENDED || value !== LLL_CONTENDED) return null;
   const owner = t.mm.u32(address + GLIBC_OWNER);
   const users = t.mm.i32(address + GLIBC_NUSERS);
@@ -73,6 +74,8 @@ function glibcOwner(t: Task, address: number, value: number, expected: number | 
   if (owner > 0 && users !== null && users > 0 && kind !== null && (kind & ~GLIBC_KIND_BITS) === 0) {
     const task = living(t, owner);
     if (task !== null && task.group === t.group) return { tid: owner, how: 'glibc' };
+    // Numbers of threads are near one another: what is far from it is something else than a mutex.
+    if (task === null && owner >= t.pid && owner - t.pid < NEAR) return owner;
   }
   // _IO_lock_t: lock, count, and the owner's thread pointer.
   const pointer = t.mm.u64(address + 8);

@@ -284,7 +284,8 @@ function oneFutex(
   const requeued = !shared && typeof w.at === 'number' && w.space !== null && w.at !== w.data.futex && !moved;
   const at = requeued ? (w.at as number) : address;
   const word = requeued ? t.mm.u32(at) : value;
-  const owner = ownerOf(w, t, at, requeued ? word : expected);
+  const holder = ownerOf(w, t, at, requeued ? word : expected);
+  const owner = typeof holder === 'number' ? null : holder;
   const ender = owner === null ? threadEnding(t, at) : null;
   const others = w.space === null ? [] : world.kernel.futexes.waiters(w.space, w.at).filter((o) => o !== w);
   const wait: FutexWait = {
@@ -295,6 +296,7 @@ function oneFutex(
     expected: requeued ? null : expected,
     bitset: w.bitset,
     owner,
+    abandonedBy: typeof holder === 'number' ? holder : null,
     endOf: ender?.tid ?? null,
     others: others.map((o) => o.task.tid),
   };

@@ -1,5 +1,5 @@
 /** An explanation as text for people: the cause, then each task with what it waits for and who could end that. */
-import { placeText } from './cause.ts';
+import { placeText, queueText } from './cause.ts';
 import { durationText, holdersText } from './files.ts';
 import type { Explanation, FileWait, FutexWait, TaskReport, Wait } from './types.ts';
 
@@ -88,7 +88,7 @@ function waitLines(w: Wait, t: TaskReport): string[] {
     case 'time':
       return ['for time to pass'];
     case 'queue':
-      return [`for the ${w.what}`];
+      return [`for ${queueText(w.what)}`];
   }
 } // prettier-ignore
 
@@ -105,6 +105,7 @@ function futexText(w: FutexWait, t: TaskReport): string {
   const parts = [`${word} ${value}`];
   if (w.expected !== null && w.expected !== w.value) parts.push(`it held ${wordText(w.expected)} when ${t.tid} went to sleep: it was changed without a wake-up for ${t.tid}`); // prettier-ignore
   if (w.owner !== null) parts.push(`held by ${w.owner.tid} (${OWNER_TEXT[w.owner.how]})`);
+  if (w.abandonedBy !== null) parts.push(`${w.abandonedBy} held it when it ended (says glibc's mutex)`);
   if (w.endOf !== null) parts.push(`thread ${w.endOf} wakes it when it ends (pthread_join)`);
   if (w.bitset !== 0xffffffff && w.bitset !== 0) parts.push(`bitset 0x${w.bitset.toString(16)}`);
   if (w.others.length > 0) parts.push(`${w.others.slice(0, 6).join(', ')}${w.others.length > 6 ? '…' : ''} ${w.others.length > 1 ? 'wait' : 'waits'} there too`); // prettier-ignore

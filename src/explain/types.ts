@@ -40,6 +40,8 @@ export interface FutexWait extends Place {
   readonly expected: number | null;
   readonly bitset: number;
   readonly owner: { readonly tid: number; readonly how: OwnerSource } | null;
+  /** A thread that has ended and holds it, says the C library's own note. */
+  readonly abandonedBy: number | null;
   /** The thread whose end clears the word and wakes (CLONE_CHILD_CLEARTID: pthread_join). */
   readonly endOf: number | null;
   /** Others that sleep on the same word. */

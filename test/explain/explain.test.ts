@@ -28,8 +28,14 @@ const CAUSES: readonly (readonly [how: string, cause: RegExp, libcs: readonly st
   ['forgotten-wake', /^lost wakeup: the futex at 0x[0-9a-f]+ \(word\) holds 1, 1001 \(\S+\) went to sleep when it held 0, and nobody who could wake it can run any more/, ['glibc', 'musl']],
   ['own-pipe', /^deadlock: 1000 \(\S+\) waits for itself: for data on pipe:\[\d+\] \(fd 3\), whose other end only it holds \(fd 4\)$/, ['glibc']],
   ['full-pipe', /^deadlock: 1000 \(\S+\) and 1001 \(\S+\) wait for each other: 1000 for the end of process 1001; 1001 for room in pipe:\[\d+\] \(fd 4\), which only 1000 could make ready$/, ['glibc']],
-  ['epoll', /^deadlock: 1000 \(\S+\) waits for an event of anon_inode:\[eventfd\], pipe:\[\d+\] and pipe:\[\d+\] \(epoll fd 3\), and nobody is left who could bring it$/, ['glibc']],
+  ['epoll', /^deadlock: 1000 \(\S+\) waits for an event of anon_inode:\[eventfd\], pipe:\[\d+\] and pipe:\[\d+\] \(epoll fd 3\), and nobody is left who could make one happen$/, ['glibc']],
   ['file-locks', /^deadlock: 1000 \(\S+\) and 1001 \(\S+\) wait for each other: 1000 for a lock on \/tmp\/b.lock, which 1001 holds; 1001 for a lock on \/tmp\/a.lock, which 1000/, ['glibc']],
+  ['own-lock', /^deadlock: 1000 \(\S+\) waits for itself: for the mutex at 0x[0-9a-f]+ \(apples\), which it holds already$/, ['glibc']],
+  ['gone', /^deadlock: 1000 \(\S+\) waits for the mutex at 0x[0-9a-f]+ \(pears\), which 1001 held when it ended: nobody is left who could unlock it$/, ['glibc']],
+  ['own-file', /^deadlock: 1000 \(\S+\) waits for itself: for a lock on \/tmp\/a.lock, which it holds already, through another descriptor$/, ['glibc']],
+  ['semaphore', /^deadlock: 1000 \(\S+\) waits for System V semaphores 0, and nobody is left who could raise them$/, ['glibc']],
+  ['message', /^deadlock: 1000 \(\S+\) waits for a message in System V queue 0, and nobody is left who could send one$/, ['glibc']],
+  ['fifo', /^deadlock: 1000 \(\S+\) waits for somebody to open the other end of fifo:\[\d+\], and nobody is left who could do so$/, ['glibc']],
 ]; // prettier-ignore
 
 const rows = ['x86_64', 'aarch64'].flatMap((arch) =>

@@ -19,6 +19,7 @@ import { ScheduleRecorder } from '../explore/schedule.ts';
 import { HostClock, VIRTUAL_EPOCH, VirtualClock } from '../host/clock.ts';
 import { openHostFolder } from '../host/folder.ts';
 import { HostNetwork, PublishError } from '../host/host-net.ts';
+import { digest } from '../host/digest.ts';
 import { hostCores } from '../host/core-dump.ts';
 import { HostEntropy, SeededEntropy } from '../host/entropy.ts';
 import { pumpStdin } from '../host/input.ts';
@@ -132,7 +133,7 @@ function replayedParts(given: BootOptions, recorded: RecordedOptions, replayer: 
 /** `replayer`: the machine is that of a recording, and `given` what it says (replayOptions). */
 export async function assemble(given: BootOptions, replayer: Replayer | null = null): Promise<Assembly> {
   for (const what of given.inject ?? []) checkInjection(what);
-  const recorder = given.record ? new Recorder(given.record) : null;
+  const recorder = given.record ? new Recorder(given.record, digest) : null;
   const tape: Tape | null = recorder ?? replayer;
   const recorded = replayer?.recording.header.options;
   const parts = recorded ? replayedParts(given, recorded, replayer) : await findParts(given);

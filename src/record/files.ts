@@ -88,7 +88,7 @@ export class RecordingFiles implements HostFs {
     const n = this.real.read(file, into, offset);
     this.answer('read', (w) => {
       w.int(n);
-      if (n > 0) w.raw(into.subarray(0, n));
+      if (n > 0) this.to.contents.write(w, into.subarray(0, n));
     });
     return n;
   }
@@ -197,8 +197,7 @@ export class ReplayedFiles implements HostFs {
       const n = r.int();
       if (n <= 0) return n;
       if (n > into.length) this.from.diverged(`${into.length} bytes of a file are asked for, and ${n} came`);
-      into.set(r.buffer.subarray(r.at, r.at + n));
-      r.at += n;
+      this.from.content(r, into.subarray(0, n));
       return n;
     });
   }

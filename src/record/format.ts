@@ -10,7 +10,7 @@ import type { Arch } from '../../kernel/ports.ts';
 
 export const MAGIC = 'ring3rec';
 /** Readers refuse others; changed when a reader would misunderstand. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 /** Kinds of frames. */
 export const FRAME = { header: 0x48, records: 0x52, end: 0x45 } as const;

@@ -13,6 +13,7 @@ import type { FileContent } from '../machine/options.ts';
 import type { InputQueue } from '../machine/stdio.ts';
 import { BlockWriter } from './block.ts';
 import { Writer } from './bytes.ts';
+import { ContentWriter, type Digest } from './contents.ts';
 import { EventLog, type EventReader } from './event-log.ts';
 import { EventEncoder } from './events.ts';
 import { RecordingFiles } from './files.ts';
@@ -30,6 +31,8 @@ export class Recorder implements Tape, EventReader {
   private readonly block = new BlockWriter(FRAME_SIZE + 4096);
   readonly records = this.block.records;
   readonly log: EventLog = new EventLog(this);
+  /** Of files that were read. */
+  readonly contents: ContentWriter;
   private readonly sink: RecordingSink;
   private loop: TapeLoop | null = null;
   private lastRound = 0;
@@ -45,8 +48,9 @@ export class Recorder implements Tape, EventReader {
   /** Called when nothing more comes. */
   ended: () => void = () => {};
 
-  constructor(sink: RecordingSink) {
+  constructor(sink: RecordingSink, digest: Digest) {
     this.sink = sink;
+    this.contents = new ContentWriter(digest);
   }
 
   /** The first frame. */

@@ -15,6 +15,7 @@ import type { InputQueue } from '../machine/stdio.ts';
 import { DivergenceError, RecordingEndError } from './errors.ts';
 import { Block, decoderAt, NO_BLOCK } from './block.ts';
 import { MalformedError, Reader, Writer } from './bytes.ts';
+import { ContentReader } from './contents.ts';
 import { EventLog, type EventReader } from './event-log.ts';
 import { EventEncoder, MOST, type RecordedEvent } from './events.ts';
 import { ReplayedFiles } from './files.ts';
@@ -42,6 +43,7 @@ interface ReplayState {
   readonly damage: string | null;
   readonly spaces: number;
   readonly compared: number;
+  readonly contents: number;
   readonly outputs: [number, OutputState][];
   readonly connections: [number, HostConnection][];
 }
@@ -59,6 +61,7 @@ const CHUNK = 4096;
 export class Replayer implements Tape, EventReader {
   readonly log: EventLog = new EventLog(this);
   readonly recording: Recording;
+  private readonly contents: ContentReader;
   /** Why nothing more comes; null while something does. */
   ended: EndReason | 'cut off' | null = null;
   private damage: string | null = null;
@@ -100,6 +103,7 @@ export class Replayer implements Tape, EventReader {
 
   constructor(recording: Recording) {
     this.recording = recording;
+    this.contents = new ContentReader(recording);
     this.look();
   }
 
@@ -177,14 +181,16 @@ export class Replayer implements Tape, EventReader {
   /** For snapshots of the machine (src/timeline): where in the recording it is. All events were compared. */
   saveState(): ReplayState {
     const { block, lastRound, nextPlace, folders, ended, damage, spaces, compared } = this;
+    const { count: contents } = this.contents;
     return {
-      block, at: this.current === NO_BLOCK ? 0 : this.reader.at, lastRound, nextPlace, folders, ended, damage, spaces, compared,
+      block, at: this.current === NO_BLOCK ? 0 : this.reader.at, lastRound, nextPlace, folders, ended, damage, spaces, compared, contents,
       outputs: [...this.outputs].map(([fd, o]) => [fd, { ...o }]),
       connections: [...this.connections],
     }; // prettier-ignore
   }
 
   restoreState(state: ReplayState): void {
+    this.contents.count = state.contents;
     const { block, lastRound, nextPlace, folders, ended, damage, spaces, compared } = state;
     Object.assign(this, { block, lastRound, nextPlace, folders, ended, damage, spaces, compared });
     const bytes = block === 0 ? null : this.recording.block(block - 1);
@@ -398,6 +404,11 @@ export class Replayer implements Tape, EventReader {
     if (tampers === this.tampers) return;
     this.tampers = tampers;
     this.port!.tamper(tampers ? this.tamperer : null);
+  }
+
+  /** Contents of a file, where an answer has them. */
+  content(r: Reader, into: Uint8Array): void {
+    this.contents.read(r, this.block - 1, into);
   }
 
   // Ports.

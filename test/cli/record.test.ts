@@ -86,7 +86,7 @@ describe('ring3 replay', () => {
     for (const [file, line] of [
       ['text', 'text is no recording; make one with: ring3 record -o FILE PROG'],
       ['empty', 'empty is no recording; make one with: ring3 record -o FILE PROG'],
-      ['newer', 'newer was recorded by a newer ring3 (format 9; this one reads 2); replay it with that one'],
+      ['newer', 'newer was recorded by a newer ring3 (format 9; this one reads 3); replay it with that one'],
       ['header', /^header is damaged: the \d+ bytes at byte 19 of header are not what was written$/],
       ['none', 'cannot read the recording none: no such file or directory (ENOENT)'],
     ] as const) {

@@ -4,8 +4,9 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
-  type BootOptions, DeadlockError, DivergenceError, Machine, MemoryRecording, type Recording, RecordingEndError, Strace,
+  type BootOptions, DeadlockError, DivergenceError, Machine, MemoryRecording, type Recording, RecordingEndError, Strace, Timeline,
 } from '../../src/index.ts'; // prettier-ignore
+import { SeededEntropy } from '../../src/host/entropy.ts';
 import { guestPath } from '../support/guests.ts';
 import { withFolder } from '../support/run.ts';
 import { ScriptedTerminal } from '../support/terminal.ts';
@@ -129,6 +130,35 @@ describe('a replay', () => {
       rmSync(dir, { recursive: true });
       expect(await replay(recording)).toEqual(ran);
       expect(existsSync(dir)).toBe(false);
+    });
+  });
+
+  it('has contents that were read again only once, also when it goes back', async () => {
+    if (!busybox) return;
+    await withFolder(async (dir) => {
+      const random = new SeededEntropy('contents');
+      const content = (): Uint8Array => Uint8Array.from({ length: 300_000 }, () => random.below(256));
+      writeFileSync(join(dir, 'a'), content());
+      writeFileSync(join(dir, 'b'), content());
+      const { recording, ran } = await record({
+        ...shell('cd /data; cat a b | md5sum; cat a b | md5sum; cp a c; cat c b | md5sum; tail -c 100 b | md5sum'),
+        mounts: [{ host: dir, guest: '/data' }],
+      }); // prettier-ignore
+      let size = 0;
+      for (let i = 0, block; (block = recording.block(i)) !== null; i++) size += block.length;
+      expect(size).toBeGreaterThan(600_000);
+      expect(size).toBeLessThan(900_000);
+      const again = await Machine.replay(recording);
+      const timeline = new Timeline(again);
+      for (const n of [ran.position, 40, Math.floor(ran.position / 2), ran.position, 10, ran.position - 1])
+        await timeline.goto(n);
+      await timeline.goto(Infinity);
+      expect([again.stdout, again.position, again.stats.instructions]).toEqual([
+        ran.stdout,
+        ran.position,
+        ran.instructions,
+      ]);
+      again.dispose();
     });
   });
 

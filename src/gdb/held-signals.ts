@@ -79,16 +79,19 @@ export class HeldSignals implements SignalGate {
     return 'pause';
   }
 
-  /** What a thread takes along as it goes on: Linux's number, or 0. True: a signal was sent that it had not got. */
-  resumes(t: Task, signo: number): boolean {
-    if (this.waiting.has(t)) this.decided.set(t, signo);
-    else if (signo !== 0) {
-      const info: SigInfo = { signo, code: SI_USER, pid: 0, uid: 0 };
-      this.own.add(info);
-      sendSignal(t, info);
-      return true;
+  /** What a thread takes along as it goes on: Linux's number, or 0. 'changed': it is not the signal there was. */
+  resumes(t: Task, signo: number): 'as ever' | 'changed' {
+    const waiting = this.waiting.get(t);
+    if (waiting) {
+      if (this.deadly.has(waiting)) return 'as ever';
+      this.decided.set(t, signo);
+      return signo === waiting.signo ? 'as ever' : 'changed';
     }
-    return false;
+    if (signo === 0) return 'as ever';
+    const info: SigInfo = { signo, code: SI_USER, pid: 0, uid: 0 };
+    this.own.add(info);
+    sendSignal(t, info);
+    return 'changed';
   }
 
   /** gdb lets go of a process, or of all: what was held comes through. */

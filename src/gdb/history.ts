@@ -48,6 +48,8 @@ export class History<S extends PastStop> {
   private readonly host: HistoryHost<S>;
   private readonly timeline: Timeline;
   private readonly start: number;
+  /** Instructions done when something was changed first: of the moments saved since some have that change, some have not. */
+  private changedAt = Infinity;
   /** Of stops that were noticed. */
   private readonly places = new WeakMap<S, Place>();
 
@@ -63,8 +65,9 @@ export class History<S extends PastStop> {
     this.timeline.dispose();
   }
 
-  /** Something was changed: what was to come will not. */
+  /** Something was changed: what was to come will not, and what comes is no past of the program's own. */
   changed(): void {
+    this.changedAt = Math.min(this.changedAt, this.instructions);
     this.timeline.forget();
   }
 
@@ -94,7 +97,7 @@ export class History<S extends PastStop> {
   }
 
   private rewind(instructions: number): void {
-    this.timeline.rewind(instructions);
+    this.timeline.rewind(Math.min(instructions, this.changedAt));
     this.host.rewound();
   }
 
@@ -104,6 +107,11 @@ export class History<S extends PastStop> {
     const done = t ? this.doneBy(t) : 0;
     if (done === 0) return false;
     return await this.reach(tid, done - 1, this.instructions - 1);
+  }
+
+  /** To where a task has done nothing yet: it is not there where the history begins. */
+  async birth(tid: number): Promise<void> {
+    await this.reach(tid, 0, this.instructions);
   }
 
   /** To where a task has done so many instructions, from a moment with at most `limit` done by all. */
@@ -135,7 +143,10 @@ export class History<S extends PastStop> {
 
   /** To the last stop before this moment; null: there is none, and the machine is where the history begins. */
   async continueBack(told: S | null, t: Task): Promise<S | null> {
-    const here = (told && this.places.get(told)) ?? this.place(told, t);
+    const noted = told && this.places.get(told);
+    // Behind an access, which is there to be undone; who went back to one is before it.
+    const behind = noted && told?.kind === 'watch' && !this.before;
+    const here = behind ? { ...noted, rank: noted.rank + 0.5 } : (noted ?? this.place(told, t));
     let end = here;
     for (let limit = here.instructions; ;) {
       this.rewind(limit);

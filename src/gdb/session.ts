@@ -60,7 +60,8 @@ export class GdbSession {
   /** Which stops count; null: all. */
   private filter: ((stop: TaskStop) => boolean) | null = null;
   private stepThread = '0';
-  private running = false;
+  /** The guest is not standing still. */
+  running = false;
   private readonly vforks = new Set<Task>();
   /** The machine runs as it once did: gdb's `kill` only ends the session. */
   recorded = false;
@@ -238,7 +239,11 @@ export class GdbSession {
     if (chosen.size === 0) return 'N';
     // gdb would pass on the signal it was told the end with.
     const ending = this.told?.kind === 'last';
-    for (const [t, { signo }] of chosen) if (this.signals.resumes(t, ending ? 0 : signo)) loop.endRun(t);
+    for (const [t, { signo }] of chosen) {
+      if (this.signals.resumes(t, ending ? 0 : signo) === 'as ever') continue;
+      loop.endRun(t);
+      this.history?.changed();
+    }
     const runs = (t: Task): boolean => !inferiors.has(t) || chosen.has(t) || !all.includes(t);
     if (chosen.size < all.length) {
       scheduler.only = runs;
@@ -291,6 +296,7 @@ export class GdbSession {
     if (p === 'bc') stop = await history.continueBack(told && 't' in told ? told : null, asked);
     else if (await history.stepBack(tid)) stop = { kind: 'step', t: inferiors.byTid(tid)! };
     if (stop) return this.tell(stop);
+    if (inferiors.tasks().length === 0) await history.birth(tid);
     const t = inferiors.byTid(tid)!;
     return this.tell(this.interrupted ? { kind: 'signal', t, signo: SIGINT } : { kind: 'begin', t });
   }
@@ -433,6 +439,7 @@ export class GdbSession {
   private changed(t: Task | null): void {
     if (t) this.machine.debug.moved(t);
     else this.points.refresh();
+    this.history?.changed();
   }
 
   private async verbose(p: string): Promise<string | null> {
@@ -463,13 +470,15 @@ export class GdbSession {
     return OK;
   }
 
-  private kill(): void {
+  /** Kills the processes gdb has hold of, and ends the session. */
+  kill(): void {
     const { kernel, loop } = this.machine.internals;
     for (const pid of this.recorded ? [] : this.inferiors.attached) {
       const g = kernel.processes.group(pid);
       if (g) sendToGroup(g, { signo: SIGKILL, code: SI_USER, pid: 0, uid: 0 });
     }
     loop.endRun();
+    if (!this.recorded) this.history?.changed();
     this.end('killed');
   }
 }

@@ -14,6 +14,8 @@ export interface GdbServerOptions {
   readonly report: (line: string) => void;
 }
 
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /**
  * Waits for gdb and lets it have the machine until gdb detaches or kills it or it is over; it can be run on then. When the
  * connection is lost the machine stands still until gdb comes again. Throws BootError when the port cannot be had.
@@ -22,6 +24,7 @@ export async function serveGdb(machine: Machine, options: GdbServerOptions): Pro
   if (!machine.internals.loop.cpu.debug) throw new BootError('setup', '--gdb needs --cpu jit or interp');
   const { address, port, report } = options;
   let socket: net.Socket | null = null;
+  let current: GdbSession | null = null;
   let done!: (end: SessionEnd) => void;
   let failed!: (e: unknown) => void;
   const ended = new Promise<SessionEnd>((resolve, reject) => {
@@ -30,6 +33,7 @@ export async function serveGdb(machine: Machine, options: GdbServerOptions): Pro
   });
   const begin = (client: net.Socket): void => {
     const session = new GdbSession(machine, (bytes) => void client.write(bytes, 'latin1'));
+    current = session;
     session.recorded = options.recorded ?? false;
     let over = false;
     const leave = (): void => void (over = true);
@@ -42,7 +46,7 @@ export async function serveGdb(machine: Machine, options: GdbServerOptions): Pro
       // Another gdb may come when the machine stands still.
       void session.disconnected().then(() => {
         if (over) return;
-        socket = null;
+        socket = current = null;
         report('gdb is gone, and the guest stands still until it comes again (or ^C)');
       });
     };
@@ -70,8 +74,22 @@ export async function serveGdb(machine: Machine, options: GdbServerOptions): Pro
   const at = server.address() as net.AddressInfo;
   const where = at.family === 'IPv6' ? `[${at.address}]:${at.port}` : `${at.address}:${at.port}`;
   report(`waiting for gdb: target remote ${where}`);
-  const end = await ended;
-  server.close();
-  (socket as net.Socket | null)?.end();
-  return end;
+  // A guest that stands still hears no signals: they are for who makes it stand still.
+  const stopped = (signal: NodeJS.Signals): void => {
+    if (current?.running) return;
+    report(`${signal} while gdb held the guest: it is killed`);
+    if (current) current.kill();
+    else {
+      if (!options.recorded) machine.kill('SIGKILL');
+      done('killed');
+    }
+  };
+  for (const signal of ENDING) process.on(signal, stopped);
+  try {
+    return await ended;
+  } finally {
+    for (const signal of ENDING) process.off(signal, stopped);
+    server.close();
+    (socket as net.Socket | null)?.end();
+  }
 } // prettier-ignore

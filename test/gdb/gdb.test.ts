@@ -16,11 +16,15 @@ interface Session {
   readonly stderr: string;
 }
 
-/** Runs gdb's commands on a program under ring3. */
-async function session(program: string, commands: readonly string[], options: readonly string[] = []): Promise<Session> {
+/** Runs gdb's commands on a program under ring3, or as ring3's arguments say it. */
+async function session(
+  program: string,
+  commands: readonly string[],
+  args: readonly string[] = ['run', '--gdb', '0', '--seed', '1', program],
+): Promise<Session> {
   const dir = mkdtempSync(join(tmpdir(), 'ring3-gdb-'));
   try {
-    const server = spawn(process.execPath, [CLI, 'run', '--gdb', '0', '--seed', '1', ...options, program]);
+    const server = spawn(process.execPath, [CLI, ...args]);
     const out = { stdout: '', stderr: '' };
     server.stdout.on('data', (d: Buffer) => (out.stdout += d.toString()));
     const ended = new Promise<number | null>((resolve) => server.on('close', resolve));
@@ -65,11 +69,11 @@ function inOrder(text: string, patterns: readonly RegExp[]): void {
   }
 }
 
+const stdout = 'counter 9, signal 10, hi, child 7\n';
+
 describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
   const program = guestPath('debugged', arch);
   const pc = arch === 'x86_64' ? '$rip' : '$pc';
-  const stdout = 'counter 9, signal 10, hi, child 7\n';
-
   it.skipIf(program === null)(
     'stops threads at breakpoints, steps, watches, shows where they are and catches futex calls',
     async () => {
@@ -171,6 +175,51 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
     },
     60_000,
   ); // prettier-ignore
+});
+
+describe.skipIf(!GDB)('gdb', () => {
+  const program = guestPath('debugged');
+  it.skipIf(program === null)(
+    'goes back and forth in a recording, in a forked child to its beginning',
+    async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'ring3-gdb-'));
+      try {
+        const file = join(dir, 'run.r3');
+        const recorded = spawnSync(process.execPath, [CLI, 'record', '-o', file, program!], {
+          encoding: 'utf8',
+        });
+        expect(recorded).toMatchObject({ status: 0, stdout });
+        const s = await session(
+          program!,
+          [
+            'handle SIGUSR1 nostop noprint', 'break handler', 'continue', 'delete', 'watch got', 'continue', 'reverse-continue',
+            'print got', 'delete', 'set follow-fork-mode child', 'break inchild', 'continue', 'reverse-continue', 'continue',
+            'reverse-finish', 'continue', 'continue', 'continue',
+          ],
+          ['replay', '--gdb', '0', file],
+        ); // prettier-ignore
+        inOrder(s.gdb, [
+          /Breakpoint 1, handler/,
+          /Hardware watchpoint 2: got\s+Old value = 0\s+New value = 10/,
+          /Hardware watchpoint 2: got\s+Old value = 10\s+New value = 0/,
+          /^\$1 = 0$/,
+          /Attaching after .* fork to child/,
+          /Breakpoint 3, inchild/,
+          /No more reverse-execution history/,
+          /Breakpoint 3, inchild/,
+          / in main \(/,
+          /Breakpoint 3, inchild/,
+          /received signal SIGKILL/,
+          /exited with code 07/,
+        ]);
+        // The parent, which gdb let go, runs to its end.
+        expect([s.status, s.stdout]).toEqual([0, stdout]);
+      } finally {
+        rmSync(dir, { recursive: true });
+      }
+    },
+    60_000,
+  );
 });
 
 describe('--gdb', () => {

@@ -4,32 +4,17 @@
  * what its generated code asks of the host.
  */
 import { Bounce } from './bounce.ts';
-import { CpuDebug, LONGEST_BLOCK, type DebuggedCore, type SavedStops } from './debug.ts';
+import { CpuDebug, LONGEST_BLOCK, type DebuggedCore } from './debug.ts';
 import { CodeArena, UNDEFINED, type CodeSpace, type Translator } from './code-space.ts';
-import { CodeSpaces, type SavedSpaces } from './code-spaces.ts';
-import {
-  EXIT,
-  FIXED_END,
-  PTE_CODE,
-  PTE_WATCH,
-  R,
-  RECORD_SIZE,
-  S,
-  SINGLE,
-  STATE,
-  TLB_ENTRIES,
-  TLB_READ,
-  TLB_WRITE,
-  WINDOW_COUNT,
-} from './layout.ts';
+import { EXIT, FIXED_END, R, RECORD_SIZE, S, SINGLE, STATE } from './layout.ts';
 import type { BackgroundCompiler, CompileRegion, CompilerStats } from './jit/compiler.ts';
 import { HEAT, type Heat } from './jit/heat.ts';
 import { Tier } from './jit/tier.ts';
 import { Memory } from './memory/memory.ts';
-import { ADDRESS_END, PageTable, type PageTableOwner } from './memory/page-table.ts';
-import { Windows } from './jit/windows.ts';
+import type { PageTable, PageTableOwner } from './memory/page-table.ts';
 import type { CpuState } from './port.ts';
-import { RegisterBlocks, type TaskRegs } from './regs.ts';
+import type { TaskRegs } from './regs.ts';
+import { Residents } from './residents.ts';
 import { writeTables } from './tables.ts';
 
 const PAGE = 4096;
@@ -64,32 +49,16 @@ export interface CpuParts {
   readonly host: Readonly<Record<string, (...args: never[]) => unknown>>;
 }
 
-/** Decoded and compiled code is no part of it: what is wrong after a change of memory is dropped. */
-interface SavedCpu extends CpuState {
-  readonly blocks: readonly number[];
-  readonly spaces: SavedSpaces;
-  /** Whose registers are at STATE, and them. */
-  readonly regs: TaskRegs | null;
-  readonly context: Uint8Array;
-  readonly table: PageTable | null;
-  readonly space: CodeSpace | null;
-  readonly stops: SavedStops | null;
-}
-
-export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, DebuggedCore {
+export abstract class Cpu<R extends TaskRegs> implements DebuggedCore {
   readonly memory: Memory;
   private readonly arena: CodeArena;
   private readonly runFrom: (rec: number) => number;
-  private readonly spaces: CodeSpaces;
-  private readonly blocks: RegisterBlocks;
+  private readonly residents: Residents<R>;
   private readonly translator: Translator;
   /** The compiler's side, if there is one. */
   private readonly tier: Tier | null = null;
   /** The same while it is to be used. */
   private compiling: Tier | null = null;
-  /** Of address spaces that run compiled code. */
-  private readonly windows = new Map<PageTable, Windows>();
-  private shown: Windows | null = null;
   private readonly onSample: CpuOptions['onSample'];
   /** Fuel of the current `run` that the generated code was not given yet. */
   private reserve = 0;
@@ -97,14 +66,9 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
   private untilSample = 0;
   /** How many of these are beyond the end of the current `run`. */
   private beyond = 0;
-  /** Changes whenever decoded code was dropped. */
-  private generation = 0;
   private debugger: CpuDebug | null = null;
   /** `goBlockwise`: how many instructions it may do; −1: this is another run. */
   private most = -1;
-  private regs: R | null = null;
-  private table: PageTable | null = null;
-  private space: CodeSpace | null = null;
 
   /** Instructions retired by the last `run`. */
   retired = 0;
@@ -124,16 +88,12 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
     const codeBytes =
       options.codeBytes ?? Math.min(32 << 20, Math.floor(options.memoryBytes / 8 / 65536) * 65536);
     this.memory = new Memory(options.memoryBytes, FIXED_END + codeBytes);
-    this.blocks = new RegisterBlocks(this.memory);
     const { translator, host } = parts(this.memory);
     this.translator = translator;
     const instance = new WebAssembly.Instance(options.module, { env: { memory: this.memory.memory }, host });
     this.runFrom = instance.exports['run'] as (rec: number) => number;
     this.arena = new CodeArena(this.memory, translator, codeBytes);
     this.onSample = options.onSample;
-    this.arena.onDisagree = (table): void => {
-      this.detach(table);
-    };
     if (options.compiler) {
       const { compiler } = options;
       const tier = new Tier(
@@ -148,11 +108,11 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
           arena: this.arena,
           compiler,
           background: options.background,
-          stackPointer: () => this.regs?.sp ?? 0,
-          settled: () => this.regs?.settled ?? false,
+          stackPointer: () => this.residents.regs?.sp ?? 0,
+          settled: () => this.residents.regs?.settled ?? false,
           windows: () =>
-            (this.shown?.list ?? []).map(({ lo, hi, anchor }) => ({ lo, hi, write: anchor.write })),
-          windowOf: (space, address, write) => this.windowOf(space, address, write),
+            (this.residents.shown?.list ?? []).map(({ lo, hi, anchor }) => ({ lo, hi, write: anchor.write })),
+          windowOf: (space, address, write) => this.residents.windowOf(space, address, write),
         },
         () => performance.now(),
       );
@@ -162,10 +122,15 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
       };
     }
     writeTables(this.memory.u8, this.memory.view);
-    this.spaces = new CodeSpaces(this.memory, this.arena, (space) => {
-      this.tier?.forget(space);
+    this.residents = new Residents<R>({
+      memory: this.memory,
+      arena: this.arena,
+      tier: this.tier,
+      contextSize: () => this.contextSize,
+      makeRegs: (block, onRelease) => this.makeRegs(block, onRelease),
+      switched: () => this.switched(),
+      debugger: () => this.debugger,
     });
-    this.flushTlb();
   }
 
   /** Bytes of decoded code there are. */
@@ -180,184 +145,38 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
   /** Breakpoints and the like. Made when it is first asked for. */
   get debug(): CpuDebug {
     if (this.debugger) return this.debugger;
-    this.dropAllCode(); // ways between blocks were not noted
+    this.residents.dropAllCode(); // ways between blocks were not noted
     const debug = new CpuDebug(this);
     this.arena.cutsOf = (table) => debug.cutsOf(table);
-    this.spaces.isOwn = (table) => debug.isolated(table);
+    this.residents.spaces.isOwn = (table) => debug.isolated(table);
     return (this.debugger = debug);
   }
 
-  isolate(table: PageTable): void {
-    this.detach(table);
-  }
-
-  dropCode(table: PageTable, address: number, onlyHead: boolean): void {
-    const space = this.spaces.of(table);
-    if (!space) return;
-    if (onlyHead) this.arena.dropBlock(space, address);
-    else this.arena.invalidate(space, address - (address % PAGE));
-    this.generation++;
-  }
-
-  // ---- what tasks and address spaces are made of
-
   newRegs(): R {
-    return this.makeRegs(this.blocks.take(this.contextSize), (r) => {
-      this.debugger?.released(r);
-      if (this.regs === r) this.regs = null;
-      r.base = r.home;
-      this.blocks.give(r.home);
-    });
+    return this.residents.newRegs();
   }
-
   newPageTable(): PageTable {
-    return new PageTable(this.memory, this);
+    return this.residents.newPageTable();
   }
-
-  added(table: PageTable, page: number): void {
-    this.windows.get(table)?.changed(page);
+  /** Is told what becomes of page tables. */
+  get tables(): PageTableOwner {
+    return this.residents;
   }
-
-  flush(table: PageTable, page: number): void {
-    this.windows.get(table)?.changed(page);
-    if (table !== this.table) return;
-    const { i32 } = this.memory;
-    const lo = page | 0;
-    const slot = (((lo >>> 12) & (TLB_ENTRIES - 1)) << 4) >> 2;
-    for (const tlb of [TLB_READ, TLB_WRITE]) if (i32[(tlb >> 2) + slot] === lo) i32[(tlb >> 2) + slot] = -1;
+  isolate(table: PageTable): void {
+    this.residents.detach(table);
   }
-
-  codeChanged(table: PageTable, start: number, end: number): void {
-    for (let page = Math.floor(start / PAGE) * PAGE; page < end; page += PAGE) {
-      if (this.arena.frameChanged(table.frame(page))) this.generation++;
-      table.unmarkCode(page);
-    }
+  dropCode(table: PageTable, address: number, onlyHead: boolean): void {
+    this.residents.dropCode(table, address, onlyHead);
   }
-
-  codeRemapped(table: PageTable, page: number): void {
-    const space = this.spaces.of(table);
-    if (!space?.claims.has(page)) return;
-    if (space.users.size > 1) this.detach(table);
-    else if (this.arena.invalidate(space, page)) this.generation++;
+  save(previous: CpuState | null): CpuState {
+    return this.residents.save(previous);
   }
-
-  isCodeFrame(frame: number): boolean {
-    return this.arena.isCodeFrame(frame);
-  }
-
-  abandoned(table: PageTable): void {
-    this.detach(table);
-  }
-
-  destroyed(table: PageTable): void {
-    this.debugger?.destroyed(table);
-    this.detach(table);
-    if (this.table !== table) return;
-    this.table = null;
-    this.flushTlb();
-  }
-
-  /** Takes an address space off its decoded code, which stays for its other users or for a while. */
-  private detach(table: PageTable): void {
-    if (!this.spaces.leave(table)) return;
-    this.windows.delete(table);
-    if (this.table === table) this.space = null;
-    this.generation++;
-  }
-
-  /** The running address space goes on with the code of another one; what it had is kept for the next that begins so. */
-  private moveTo(space: CodeSpace, table: PageTable): void {
-    this.windows.delete(table);
-    this.spaces.move(table, space);
-    this.generation++;
-    this.space = space;
-    this.show(space, table);
-  }
-
-  private show(space: CodeSpace, table: PageTable): void {
-    this.spaces.entered(space);
-    this.memory.i32[(STATE + S.jumpCache) >> 2] = space.jumpCache;
-    if (this.tier) this.showWindows(space, table);
+  load(state: CpuState): void {
+    this.residents.load(state);
   }
 
   /** Another task's registers are in place. */
   protected switched(): void {}
-
-  private flushTlb(): void {
-    this.memory.i32.fill(-1, TLB_READ >> 2, (TLB_WRITE + TLB_ENTRIES * 16) >> 2);
-  }
-
-  // ---- going back
-
-  save(previous: CpuState | null): CpuState {
-    const saved: SavedCpu = {
-      ram: this.memory.save(previous?.ram ?? null),
-      blocks: this.blocks.save(),
-      spaces: this.spaces.save(),
-      regs: this.regs,
-      context: this.memory.u8.slice(STATE, STATE + this.contextSize),
-      table: this.table,
-      space: this.space,
-      stops: this.debugger?.save() ?? null,
-    };
-    return saved;
-  }
-
-  load(state: CpuState): void {
-    const saved = state as SavedCpu;
-    const { memory } = this;
-    const changed = memory.load(saved.ram);
-    this.blocks.load(saved.blocks);
-    const before = this.spaces.users();
-    this.spaces.load(saved.spaces, changed);
-    memory.u8.set(saved.context, STATE);
-    this.regs = saved.regs as R | null;
-    this.table = saved.table;
-    this.space = saved.space;
-    this.generation++;
-    this.flushTlb();
-    this.windows.clear();
-    if (this.shown) this.shown.active = false;
-    this.shown = null;
-    const now = this.spaces.users();
-    this.debugger?.load(saved.stops, (table) => before.get(table) !== now.get(table));
-    if (!this.table) return;
-    memory.i32[(STATE + S.pageTable) >> 2] = this.table.root;
-    if (this.space) this.show(this.space, this.table);
-  }
-
-  // ---- running
-
-  private activate(regs: R, table: PageTable): CodeSpace {
-    const { u8, i32 } = this.memory;
-    if (this.regs !== regs) {
-      if (this.regs) {
-        u8.copyWithin(this.regs.home, STATE, STATE + this.contextSize);
-        this.regs.base = this.regs.home;
-      }
-      u8.copyWithin(STATE, regs.home, regs.home + this.contextSize);
-      regs.base = STATE;
-      this.regs = regs;
-      this.switched();
-    }
-    if (this.table === table && this.space) return this.space;
-    const space = this.spaces.of(table) ?? this.spaces.take(table, regs.pc, this.space);
-    this.flushTlb();
-    this.table = table;
-    this.space = space;
-    i32[(STATE + S.pageTable) >> 2] = table.root;
-    this.show(space, table);
-    return space;
-  }
-
-  private showWindows(space: CodeSpace, table: PageTable): Windows {
-    let w = this.windows.get(table);
-    if (!w) this.windows.set(table, (w = new Windows(this.memory, table, space.anchors)));
-    if (this.shown) this.shown.active = false;
-    this.shown = w;
-    w.activate();
-    return w;
-  }
 
   /** The instruction at an address, as it lies in memory. */
   private bytesOf(space: CodeSpace, pc: number): Uint8Array {
@@ -365,23 +184,6 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
     const length = this.arena.lengthAt(table, pc);
     const at = (a: number): number => this.memory.u8[table.frame(a - (a % PAGE)) + (a % PAGE)];
     return Uint8Array.from({ length }, (_, i) => at(pc + i));
-  }
-
-  /** The window through which compiled code is to reach an address, −1: none. */
-  private windowOf(space: CodeSpace, address: number, write: boolean): number {
-    const { table } = this;
-    if (!table || address >= ADDRESS_END) return -1;
-    const page = address - (address % PAGE);
-    const entry = table.raw(page);
-    const writable = (entry & 2) !== 0 && (entry & PTE_CODE) === 0;
-    if (entry === 0 || entry & PTE_WATCH || (write && !writable)) return -1;
-    const windows = this.showWindows(space, table);
-    const known = windows.find(page, writable);
-    if (known >= 0) return known;
-    if (space.anchors.length === WINDOW_COUNT) return -1;
-    space.anchors.push({ page, write: writable });
-    windows.activate();
-    return space.anchors.length - 1;
   }
 
   /**
@@ -394,7 +196,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
 
   /** For the debugger: `run` block by block until `most` instructions may be done within the next block. */
   goBlockwise(regs: R, table: PageTable, fuel: number, most: number): number {
-    const space = this.activate(regs, table);
+    const space = this.residents.activate(regs, table);
     space.forgetWays(this.memory.i32);
     this.arena.clearJumpCache(space.jumpCache);
     this.tier?.suspend();
@@ -418,7 +220,8 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
 
   /** `run` without a look at the debugger. */
   go(regs: R, table: PageTable, fuel: number): number {
-    let space = this.activate(regs, table);
+    const { residents } = this;
+    let space = residents.activate(regs, table);
     const { i32 } = this.memory;
     const fuelAt = (STATE + S.fuel) >> 2;
     const tier = this.compiling;
@@ -428,7 +231,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
     this.beyond = this.untilSample - given;
     i32[fuelAt] = given;
     let rec: number;
-    if (regs.resumeGeneration === this.generation && this.pcOf(regs.resumeRec) === regs.pc) {
+    if (regs.resumeGeneration === residents.generation && this.pcOf(regs.resumeRec) === regs.pc) {
       // Back into the middle of a block: its end will count all of it, so give back what was counted already.
       rec = regs.resumeRec;
       i32[fuelAt] += this.countOf(rec) - 1;
@@ -436,16 +239,16 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
     regs.resumeGeneration = -1;
     for (;;) {
       if (rec < 0) return this.leave(fuel, LOOKUP_EXIT[-rec]);
-      space = this.space ?? space; // `lookup` may have moved it
+      space = residents.space ?? space; // `lookup` may have moved it
       const exit = this.runFrom(rec);
       switch (exit) {
         case EXIT.lookup: {
           const patch = i32[(STATE + S.faultAccess) >> 2];
           const from = i32[(STATE + S.exitRec) >> 2];
-          const generation = this.generation;
+          const generation = residents.generation;
           const pc = regs.pc;
           rec = this.lookup(space, table, pc);
-          if (rec < 0 || generation !== this.generation) break;
+          if (rec < 0 || generation !== residents.generation) break;
           if (this.most >= 0) {
             if (this.mayPass(fuel)) return this.leave(fuel, EXIT.debug);
           } else if (patch > 0) {
@@ -456,7 +259,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
         }
         case EXIT.slow: {
           const at = i32[(STATE + S.exitRec) >> 2];
-          const generation = this.generation;
+          const generation = residents.generation;
           const pc = this.pcOf(at);
           const done = this.stepSlowly(regs, table, at);
           if (done !== EXIT.stop) return this.leaveMidBlock(regs, at, fuel, done);
@@ -465,7 +268,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
             i32[fuelAt] -= this.countOf(at) - (this.unfinished ? 1 : 0);
             return this.leave(fuel, EXIT.debug);
           }
-          if (generation === this.generation && !this.branched) {
+          if (generation === residents.generation && !this.branched) {
             rec = this.unfinished ? at : this.behind(at, pc); // the block's end counts it
           } else {
             i32[fuelAt] -= this.countOf(at) - (this.unfinished ? 1 : 0);
@@ -533,7 +336,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
     i32[(STATE + S.fuel) >> 2] -= this.countOf(at) - 1;
     regs.pc = this.pcOf(at);
     regs.resumeRec = at;
-    regs.resumeGeneration = this.generation;
+    regs.resumeGeneration = this.residents.generation;
     return this.leave(fuel, exit);
   }
 
@@ -563,11 +366,11 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
       return -3;
     }
     if (this.debugger !== null && this.debugger.breaksAt(table, pc)) return -4;
-    if (this.arena.full) this.dropAllCode();
+    if (this.arena.full) this.residents.dropAllCode();
     if (!space.claims.has(pc - (pc % PAGE))) {
-      const better = this.spaces.better(table);
+      const better = this.residents.spaces.better(table);
       if (better) {
-        this.moveTo(better, table);
+        this.residents.moveTo(better, table);
         return this.lookup(better, table, pc);
       }
     }
@@ -576,13 +379,6 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
     this.faultAddress = BigInt(this.arena.faultAddress);
     this.faultAccess = 4;
     return -1;
-  }
-
-  private dropAllCode(): void {
-    this.spaces.dropCode();
-    this.arena.reset();
-    this.tier?.reset();
-    this.generation++;
   }
 
   /** `stepSlowly` did a branch: its block ends there, wherever it leads (a call to what follows it, say). */
@@ -692,7 +488,7 @@ export abstract class Cpu<R extends TaskRegs> implements PageTableOwner, Debugge
 
   /** Executes exactly one instruction. Returns EXIT.stop when it retired, else its exit (with its effects, if any). */
   step(regs: R, table: PageTable): number {
-    this.activate(regs, table);
+    this.residents.activate(regs, table);
     regs.resumeGeneration = -1;
     this.retired = 0;
     this.preempts = false;

@@ -10,7 +10,10 @@ import type { CpuCore } from './port.ts';
 import type { TaskRegs } from './regs.ts';
 
 /** What lockstep asks of a core. Both work in one memory, or are the same one run in two ways. */
-export type LockstepCore = CpuCore & PageTableOwner;
+export type LockstepCore = CpuCore & {
+  /** Is told what becomes of page tables that are not the core's own. */
+  readonly tables: PageTableOwner;
+};
 /** The first one can also go one instruction. */
 export type SteppingCore = LockstepCore & { step(regs: TaskRegs, table: PageTable): number };
 
@@ -83,11 +86,13 @@ export function interpreterOf(cpu: SteppingCore & { interpret: SteppingCore['run
     newPageTable: () => cpu.newPageTable(),
     run: (regs, table, fuel) => cpu.interpret(regs, table, fuel),
     step: (regs, table) => cpu.step(regs, table),
-    flush: nothing,
-    codeChanged: nothing,
-    codeRemapped: nothing,
-    isCodeFrame: () => false,
-    destroyed: nothing,
+    tables: {
+      flush: nothing,
+      codeChanged: nothing,
+      codeRemapped: nothing,
+      isCodeFrame: () => false,
+      destroyed: nothing,
+    },
   };
 }
 
@@ -122,31 +127,31 @@ export class LockstepCpu implements CpuCore, PageTableOwner {
 
   // What page tables tell goes to both.
   added(table: PageTable, page: number): void {
-    this.options.first.added?.(table, page);
-    this.options.second.added?.(table, page);
+    this.options.first.tables.added?.(table, page);
+    this.options.second.tables.added?.(table, page);
   }
   flush(table: PageTable, page: number): void {
-    this.options.first.flush(table, page);
-    this.options.second.flush(table, page);
+    this.options.first.tables.flush(table, page);
+    this.options.second.tables.flush(table, page);
   }
   codeChanged(table: PageTable, start: number, end: number): void {
-    this.options.first.codeChanged(table, start, end);
-    this.options.second.codeChanged(table, start, end);
+    this.options.first.tables.codeChanged(table, start, end);
+    this.options.second.tables.codeChanged(table, start, end);
   }
   codeRemapped(table: PageTable, page: number): void {
-    this.options.first.codeRemapped(table, page);
-    this.options.second.codeRemapped(table, page);
+    this.options.first.tables.codeRemapped(table, page);
+    this.options.second.tables.codeRemapped(table, page);
   }
   isCodeFrame(frame: number): boolean {
-    return this.options.first.isCodeFrame(frame) || this.options.second.isCodeFrame(frame);
+    return this.options.first.tables.isCodeFrame(frame) || this.options.second.tables.isCodeFrame(frame);
   }
   abandoned(table: PageTable): void {
-    this.options.first.abandoned?.(table);
-    this.options.second.abandoned?.(table);
+    this.options.first.tables.abandoned?.(table);
+    this.options.second.tables.abandoned?.(table);
   }
   destroyed(table: PageTable): void {
-    this.options.first.destroyed(table);
-    this.options.second.destroyed(table);
+    this.options.first.tables.destroyed(table);
+    this.options.second.tables.destroyed(table);
   }
 
   run(regs: TaskRegs, table: PageTable, fuel: number): number {

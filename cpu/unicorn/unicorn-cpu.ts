@@ -53,6 +53,7 @@ interface Stop {
 }
 
 export abstract class UnicornCpu<R extends TaskRegs> implements CpuCore, PageTableOwner {
+  readonly tables: PageTableOwner = this;
   readonly memory: Memory;
   retired = 0;
   faultAddress = 0n;

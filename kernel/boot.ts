@@ -158,6 +158,7 @@ export class KernelInstance implements Kernel {
     this.vfs = new Vfs(deps, makeRoot && ((vfs) => makeRoot(vfs, this.memory)));
     this.pseudo = new PseudoFs(ports.clock, () => this.vfs.newDev());
     this.net = new NetStack({ pseudo: this.pseudo, clock: ports.clock, kmem: this.kmem });
+    this.net.udp.firstTakesAll = behaviour.udpFirst;
     this.ipc = new IpcNamespace(this);
     this.keys = new KeyTable(this);
     this.shmem = this.vfs.newTmpfs();

@@ -39,6 +39,7 @@ PROBE(setfl_replaces) {
   int fd = made(AT("flags"), "");
   show("F_SETFL O_NONBLOCK", syscall(SYS_fcntl, fd, F_SETFL, O_NONBLOCK));
   printf("it is open for reading and writing: %s\n", (syscall(SYS_fcntl, fd, F_GETFL) & O_ACCMODE) == O_RDWR ? "yes" : "no");
+  show("a write to it", write(fd, "x", 1));
   show("F_SETFL O_APPEND", syscall(SYS_fcntl, fd, F_SETFL, O_APPEND));
   unlink(AT("flags"));
 }
@@ -120,7 +121,18 @@ PROBE(getcwd_address) {
   printf("getcwd: %s, the result is %s\n", dir, r == (long)dir ? "the address" : "the length");
 }
 
-PROBE(chdir_unchecked) { show("chdir to nothing", syscall(SYS_chdir, AT("nothing"))); }
+PROBE(chdir_unchecked) {
+  char dir[200] = "";
+  chdir("/tmp");
+  show("chdir to nothing", syscall(SYS_chdir, "not/../nothing/there"));
+  syscall(SYS_getcwd, dir, sizeof dir);
+  printf("then getcwd says %s\n", dir);
+  show("open of a file there", open("file", O_CREAT | O_WRONLY, 0600));
+  unlink("file");
+  show("chdir to the directory above both", syscall(SYS_chdir, "../.."));
+  syscall(SYS_getcwd, dir, sizeof dir);
+  printf("then getcwd says %s\n", dir);
+}
 
 PROBE(mkdir_eperm) { show("mkdir below nothing", syscall(SYS_mkdirat, AT_FDCWD, AT("nothing/d"), 0777)); }
 
@@ -135,6 +147,24 @@ PROBE(lseek_einval) {
 }
 
 static char block[70000];
+PROBE(sendfile_unseekable_panic) {
+  int p[2], fd = made(AT("out"), "");
+  unlink(AT("out"));
+  pipe(p);
+  show("sendfile from a pipe", sendfile(fd, p[0], NULL, 10));
+}
+
+PROBE(sendfile_loses_rest) {
+  static char much[100000];
+  int p[2], fd = made(AT("much"), "");
+  unlink(AT("much"));
+  show("write", write(fd, much, sizeof much));
+  lseek(fd, 0, SEEK_SET);
+  pipe2(p, O_NONBLOCK);
+  show("sendfile into a pipe", sendfile(p[1], fd, NULL, sizeof much));
+  show("the position", lseek(fd, 0, SEEK_CUR));
+}
+
 PROBE(pipe_16k) {
   int p[2];
   pipe2(p, O_NONBLOCK);

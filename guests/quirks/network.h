@@ -103,6 +103,28 @@ PROBE(shutdown_resets) {
   show("the peer reads", read(s[1], &b, 1));
 }
 
+PROBE(bind_compares_addresses) {
+  struct sockaddr_in a = local(0);
+  socklen_t n = sizeof a;
+  bind(socket(AF_INET, SOCK_DGRAM, 0), (void *)&a, n);
+  show("bind to another port of the address", bind(socket(AF_INET, SOCK_DGRAM, 0), (void *)&a, n));
+}
+
+PROBE(udp_first_socket) {
+  struct sockaddr_in a = local(0);
+  socklen_t n = sizeof a;
+  int on = 1, first = socket(AF_INET, SOCK_DGRAM, 0), second = socket(AF_INET, SOCK_DGRAM, 0);
+  char b;
+  setsockopt(first, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  setsockopt(second, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  bind(first, (void *)&a, n);
+  getsockname(first, (void *)&a, &n);
+  bind(second, (void *)&a, n);
+  sendto(socket(AF_INET, SOCK_DGRAM, 0), "x", 1, 0, (void *)&a, n);
+  show("the first socket has it", recv(first, &b, 1, MSG_DONTWAIT));
+  show("the second socket has it", recv(second, &b, 1, MSG_DONTWAIT));
+}
+
 PROBE(bind_failure_eperm) {
   struct sockaddr_in a;
   listener(&a);

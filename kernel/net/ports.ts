@@ -46,6 +46,8 @@ export class PortTable {
   /** TCP: SO_REUSEADDR does not help against a listener. */
   private readonly tcp: boolean;
   private readonly now: () => number;
+  /** A foreign kernel's: whoever was bound first to a port takes what comes for it, whatever its address says beyond that it fits. */
+  firstTakesAll = false;
 
   constructor(tcp: boolean, now: () => number) {
     this.tcp = tcp;
@@ -138,6 +140,7 @@ export class PortTable {
     let bestScore = -1;
     for (const b of this.ports.get(port) ?? []) {
       if (b.socket === null || !covers(b, ip) || !accepts(b.socket)) continue;
+      if (this.firstTakesAll) return b.socket;
       const score = (isAny(b.ip) ? 0 : 2) + (b.inet4 ? 1 : 0) + b.socket.score(ip);
       if (score > bestScore) {
         best = [b];

@@ -46,6 +46,8 @@ export interface Behaviour {
   readonly jobControl: boolean;
   /** A write nobody can read raises SIGPIPE. */
   readonly sigpipe: boolean;
+  /** Of several UDP sockets on a port the one bound first takes every datagram. */
+  readonly udpFirst: boolean;
   /** A number without a name panics. */
   readonly unknownPanics: boolean;
   /** What poll and epoll see of a file; null: what it says itself. */
@@ -75,6 +77,7 @@ export const LINUX: Behaviour = {
   leaderOnly: false,
   jobControl: true,
   sigpipe: true,
+  udpFirst: false,
   unknownPanics: false,
   readiness: null,
 };

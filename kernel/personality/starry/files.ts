@@ -2,11 +2,13 @@
 import {
   EACCES, EAGAIN, EBADF, EEXIST, EFAULT, EINVAL, EMFILE, ENOENT, ENOTDIR, EOPNOTSUPP, EPERM, EPIPE, ESPIPE,
 } from '../../abi/errno.ts'; // prettier-ignore
-import { O_APPEND, O_CREAT, O_NONBLOCK, O_TRUNC, O_WRONLY, type File } from '../../fs/file.ts';
+import { Socket } from '../../net/socket.ts';
+import { O_ACCMODE, O_APPEND, O_CREAT, O_NONBLOCK, O_TRUNC, O_WRONLY, type File } from '../../fs/file.ts';
 import { PipeFile } from '../../fs/pipe/pipe-file.ts';
 import { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFL, F_SETFD, F_SETFL } from '../../fs/syscalls-fcntl.ts';
 import { creat, open } from '../../fs/syscalls-open.ts';
 import { stat } from '../../fs/syscalls-stat.ts';
+import { S_IFMT, S_IFREG } from '../../fs/inode.ts';
 import { AT_FDCWD, LOOKUP_FOLLOW } from '../../fs/vfs.ts';
 import type { Args } from '../../syscall/args.ts';
 import type { Task } from '../../task/task.ts';
@@ -14,6 +16,7 @@ import { panic } from '../panic.ts';
 import type { Quirk, Wrap } from '../quirk.ts';
 import { after, answers, argument, before, both, each, errno, withArg } from '../wrap.ts';
 import { isKnown } from './known-calls.ts';
+import { pathByName } from './nowhere.ts';
 
 const IO = 'linux_syscall_api src/syscall_fs/imp/io.rs';
 const CTL = 'linux_syscall_api src/syscall_fs/imp/ctl.rs';
@@ -74,6 +77,8 @@ const fcntlPerFile: Wrap = (linux) => (t, a) => {
   return r;
 };
 
+const isRegular = (file: File): boolean => file.inode !== null && (file.inode.mode & S_IFMT) === S_IFREG;
+
 const flagsReplaced: Wrap = (linux) => (t, a) => {
   const d = t.fds.descriptor(a.i32(0));
   if (!d) return linux(t, a);
@@ -81,7 +86,38 @@ const flagsReplaced: Wrap = (linux) => (t, a) => {
   if (a.u32(1) !== F_SETFL) return linux(t, a);
   if (a.u32(2) & ~OPEN_FLAGS) return -EINVAL;
   const r = linux(t, a);
-  if (r === 0) d.file.shownFlags = a.u32(2);
+  if (r !== 0) return r;
+  const { file } = d;
+  // A socket keeps that it does not block; of a file the access mode is replaced too, and is what read and write go by.
+  file.shownFlags = file instanceof Socket ? a.u32(2) & O_NONBLOCK : a.u32(2);
+  if (isRegular(file)) file.flags = (file.flags & ~O_ACCMODE) | (a.u32(2) & O_ACCMODE);
+  return r;
+};
+
+/** Where the input is, is asked first: pipes, sockets and terminals have no such place. */
+const sendfilePanics = before((t, a) => {
+  const input = t.fds.opened(a.i32(1));
+  return input === undefined || isRegular(input)
+    ? undefined
+    : panic(
+        t,
+        'linux_syscall_api/src/syscall_fs/imp/io.rs',
+        'called `Result::unwrap()` on an `Err` value: Unsupported',
+      );
+});
+
+/** What the output does not take of a piece that was read is lost: it is one read and one write. */
+const sendfileOnce: Wrap = (linux) => (t, a) => {
+  const out = t.fds.opened(a.i32(0));
+  const input = t.fds.opened(a.i32(1));
+  if (out === undefined || input === undefined) return linux(t, a);
+  const end = Math.min(input.pos + a.size(3), input.inode?.size ?? 0);
+  const { flags } = out;
+  out.flags |= O_NONBLOCK;
+  let r = linux(t, a);
+  out.flags = flags;
+  if (r === -EAGAIN && !out.nonblocking) r = linux(t, a); // it waits for the first byte's room
+  if (typeof r === 'number' && r >= 0 && a.ptr(2) === 0) input.pos = Math.max(input.pos, end);
   return r;
 };
 
@@ -109,6 +145,14 @@ const exists = (t: Task, at: number): boolean => {
     typeof name !== 'number' && typeof t.kernel.vfs.lookup(t, AT_FDCWD, name, LOOKUP_FOLLOW) !== 'number'
   );
 };
+
+function unchecked(t: Task, a: Args, r: number): number {
+  const name = r === -ENOENT || r === -ENOTDIR ? t.mm.cstring(a.ptr(0), 4096) : r;
+  const at = typeof name === 'string' ? pathByName(t, name) : null;
+  if (at === null) return r;
+  t.fs.cwd = at;
+  return 0;
+}
 
 const unlinkPanics = (removes: (a: Args) => boolean): Wrap =>
   after((t, a, r) =>
@@ -224,7 +268,8 @@ export const fileQuirks: readonly Quirk[] = [
   {
     name: 'setfl-replaces',
     group: 'files',
-    symptom: 'F_SETFL replaces all flags, the access mode too; with O_APPEND it is EINVAL',
+    symptom:
+      'F_SETFL replaces all flags, the access mode too (a file becomes read-only); with O_APPEND it is EINVAL',
     linux: 'it changes O_APPEND, O_NONBLOCK and the like only',
     source: `${CTL} syscall_fcntl64 (OpenFlags::from_bits)`,
     calls: { fcntl: flagsReplaced },
@@ -340,10 +385,11 @@ export const fileQuirks: readonly Quirk[] = [
   {
     name: 'chdir-unchecked',
     group: 'files',
-    symptom: 'chdir to what is not there returns 0',
+    symptom:
+      'chdir to what is not there returns 0, and is where the process is from then on: no name is found there',
     linux: 'ENOENT, ENOTDIR',
     source: `${CTL} syscall_chdir`,
-    calls: { chdir: after((_t, _a, r) => (r === -ENOENT || r === -ENOTDIR ? 0 : r)) },
+    calls: { chdir: after(unchecked) },
   },
   {
     name: 'mkdir-eperm',
@@ -381,6 +427,23 @@ export const fileQuirks: readonly Quirk[] = [
         before((_t, a) => (a.i32(0) < 3 ? -EBADF : undefined)),
       ),
     },
+  },
+  {
+    name: 'sendfile-unseekable-panic',
+    group: 'files',
+    symptom: 'sendfile from what has no position (a pipe, a socket, a terminal) panics',
+    linux: 'EINVAL',
+    source: `${IO} syscall_sendfile64 (in_file.seek(…).unwrap())`,
+    calls: { sendfile: sendfilePanics },
+  },
+  {
+    name: 'sendfile-loses-rest',
+    group: 'files',
+    symptom:
+      'sendfile is one read and one write: what the output (a pipe) had no room for is lost, for the position is behind it',
+    linux: 'the position is behind what was written; a blocking output is waited for',
+    source: `${IO} syscall_sendfile64`,
+    calls: { sendfile: sendfileOnce },
   },
   {
     name: 'pipe-16k',

@@ -107,6 +107,17 @@ const abortive: Wrap = (linux) => (t, a) => {
   return r === -ENOTCONN ? 0 : r;
 };
 
+/** bind_check looks at the address alone, and an unspecified one is none. */
+const addressTaken = before((t, a) => {
+  const s = socketOf(t, a);
+  const v = t.mm.viewIn(a.ptr(1), 8);
+  if (s === null || v === null || v.getUint16(0, true) !== AF_INET || s.options.reuseAddr) return undefined;
+  const ip = v.getUint32(4);
+  const { tcp, udp } = t.kernel.net;
+  const same = [...tcp.list(), ...udp.list()].some((b) => b.socket !== null && b.socket !== s && b.ip === ip);
+  return ip !== 0 && same ? -EADDRINUSE : undefined;
+});
+
 const anyFailure = after((_t, _a, r) => (r < 0 && r !== -EBADF && r !== -ENOTSOCK ? -EPERM : r));
 
 const REFUSED_BUT = [EINPROGRESS, EINTR, EISCONN, EBADF, ENOTSOCK];
@@ -218,6 +229,15 @@ export const networkQuirks: readonly Quirk[] = [
     calls: { shutdown: abortive },
   },
   {
+    name: 'bind-compares-addresses',
+    group: 'network',
+    symptom:
+      'bind to an address that any socket is bound to is EADDRINUSE, whatever the port; to 0.0.0.0 it never is',
+    linux: 'address and port are compared',
+    source: `${AXNET}/mod.rs bind_check`,
+    calls: { bind: addressTaken },
+  },
+  {
     name: 'bind-failure-eperm',
     group: 'network',
     symptom: 'bind and listen fail with −1, which reads as EPERM',
@@ -248,6 +268,14 @@ export const networkQuirks: readonly Quirk[] = [
         return port !== 0 && t.kernel.net.listensOn(port) ? -EADDRINUSE : undefined;
       }),
     },
+  },
+  {
+    name: 'udp-first-socket',
+    group: 'network',
+    symptom: 'of several UDP sockets on a port the one bound first gets every datagram',
+    linux: 'with SO_REUSEPORT they are shared out; an exact address comes before 0.0.0.0',
+    source: `${AXNET}/mod.rs (smoltcp asks its sockets in order)`,
+    behaviour: { udpFirst: true },
   },
   {
     name: 'listener-has-peer',

@@ -1,14 +1,14 @@
 /** AF_UNIX sockets (net/unix/af_unix.c): stream, datagram and sequenced-packet, named by path or abstract name. */
 import {
-  EACCES, EADDRINUSE, EAGAIN, ECONNREFUSED, ECONNRESET, EEXIST, EINVAL, EISCONN, EMSGSIZE, ENOBUFS, ENOMEM, ENOTCONN, EOPNOTSUPP,
-  EPERM, EPIPE, EPROTOTYPE,
+  EADDRINUSE, EAGAIN, ECONNREFUSED, ECONNRESET, EEXIST, EINVAL, EISCONN, EMSGSIZE, ENOBUFS, ENOMEM, ENOTCONN, EOPNOTSUPP,
+  EPERM, EPIPE,
 } from '../abi/errno.ts'; // prettier-ignore
 import {
   POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
 } from '../fs/file.ts'; // prettier-ignore
 import type { File } from '../fs/file.ts';
 import type { Inode } from '../fs/inode.ts';
-import { S_IFMT, S_IFSOCK } from '../fs/inode.ts';
+import { S_IFSOCK } from '../fs/inode.ts';
 import { mknodAt } from '../fs/names.ts';
 import { sendSigurg } from '../fs/sigio.ts';
 import { AT_FDCWD } from '../fs/vfs.ts';
@@ -30,8 +30,8 @@ import { Socket, WAKE_READABLE } from './socket.ts';
 import type { Received, Sending } from './socket.ts';
 import type { NetStack } from './stack.ts';
 import { DATAGRAM_HEAD, truesize } from './truesize.ts';
+import { findUnix, isAbstract, unixAddress, unixName } from './unix-names.ts';
 
-const SUN_PATH = 108;
 /** net.unix.max_dgram_qlen. */
 const MAX_DGRAM_QLEN = 10;
 /** Largest part of a stream write that becomes one message: SKB_MAX_HEAD(0) + 32 KiB of fragments. */
@@ -119,32 +119,12 @@ export class UnixSocket extends Socket {
     return this.state === TCP_LISTEN;
   }
 
-  private static address(path: Uint8Array | null): Uint8Array {
-    const out = new Uint8Array(2 + (path?.length ?? 0));
-    out[0] = AF_UNIX;
-    if (path) out.set(path, 2);
-    return out;
-  }
-
-  /** The path or abstract name a sockaddr gives; null for the bare family (autobind); -errno. */
-  private parse(raw: Uint8Array): string | null | number {
-    if (raw.length < 2 || raw.length > 2 + SUN_PATH) return -EINVAL;
-    if (familyOf(raw) !== AF_UNIX) return -EINVAL;
-    if (raw.length === 2) return null;
-    let text = '';
-    for (let i = 2; i < raw.length; i++) {
-      if (raw[i] === 0 && raw[2] !== 0) break;
-      text += String.fromCharCode(raw[i]);
-    }
-    return text;
-  }
-
   bind(t: Task, raw: Uint8Array): number {
-    const name = this.parse(raw);
+    const name = unixName(raw);
     if (typeof name === 'number') return name;
     if (name === null) return this.autobind();
     if (this.bound) return -EINVAL;
-    if (name.charCodeAt(0) === 0) {
+    if (isAbstract(name)) {
       const key = this.net.abstractKey(this.type, name);
       if (this.net.abstract.has(key)) return -EADDRINUSE;
       this.net.abstract.set(key, this);
@@ -168,28 +148,10 @@ export class UnixSocket extends Socket {
     return 0;
   }
 
-  /** The socket a sockaddr leads to (unix_find_other). */
-  private find(t: Task, raw: Uint8Array): UnixSocket | number {
-    const name = this.parse(raw);
-    if (typeof name === 'number') return name;
-    if (name === null) return -EINVAL;
-    let other: UnixSocket | undefined;
-    if (name.charCodeAt(0) === 0) other = this.net.abstract.get(this.net.abstractKey(this.type, name));
-    else {
-      const at = t.kernel.vfs.lookup(t, AT_FDCWD, name);
-      if (typeof at === 'number') return at;
-      if (at.inode.access(t, 2) < 0) return -EACCES;
-      if ((at.inode.mode & S_IFMT) !== S_IFSOCK) return -ECONNREFUSED;
-      other = this.net.unixNodes.get(at.inode);
-    }
-    if (!other) return -ECONNREFUSED;
-    return other.type === this.type ? other : -EPROTOTYPE;
-  }
-
   connect(t: Task, raw: Uint8Array, _nonblock: boolean): number {
     if (!this.connected) return this.connectDatagram(t, raw);
     if (this.wantsSender && !this.bound) this.autobind();
-    const other = this.find(t, raw);
+    const other = findUnix(this.net, t, this.type, raw);
     if (typeof other === 'number') return other;
     if (other.state !== TCP_LISTEN || other.down & RCV_SHUTDOWN) return -ECONNREFUSED;
     if (other.queue.length > other.backlog) {
@@ -223,7 +185,7 @@ export class UnixSocket extends Socket {
       this.state = TCP_CLOSE;
       return 0;
     }
-    const other = this.find(t, raw);
+    const other = findUnix(this.net, t, this.type, raw);
     if (typeof other === 'number') return other;
     if (this.wantsSender && !this.bound) this.autobind();
     this.peer = other;
@@ -276,8 +238,8 @@ export class UnixSocket extends Socket {
   }
 
   getname(peer: boolean): Uint8Array | number {
-    if (!peer) return UnixSocket.address(this.bound);
-    return this.peer ? UnixSocket.address(this.peer.bound) : -ENOTCONN;
+    if (!peer) return unixAddress(this.bound);
+    return this.peer ? unixAddress(this.peer.bound) : -ENOTCONN;
   }
 
   /** Puts one message into `to`'s queue, charged to this socket; -ENOBUFS when the machine has no memory for it. */
@@ -290,7 +252,7 @@ export class UnixSocket extends Socket {
     const data = part.bytes();
     const sender = control?.creds ? processOf(t, control.creds.pid) : t.group;
     to.rx.push({
-      data, at: 0, charge, sender: this, from: this.bound ? UnixSocket.address(this.bound) : null,
+      data, at: 0, charge, sender: this, from: this.bound ? unixAddress(this.bound) : null,
       creds: control?.creds ?? ucredOf(t), process: sender, control: files.length ? control : null,
     }); // prettier-ignore
     to.waiters.wake(WAKE_READABLE);
@@ -375,7 +337,7 @@ export class UnixSocket extends Socket {
       if (this.error) return -this.takeError();
       if (this.state !== TCP_ESTABLISHED) return -ENOTCONN;
     } else if (s.to) {
-      const other = this.find(t, s.to);
+      const other = findUnix(this.net, t, this.type, s.to);
       if (typeof other === 'number') return other;
       to = other;
     } else if (!to) return -ENOTCONN;

@@ -1,7 +1,8 @@
 /** Retired instructions, fuel and preemption: however a program is cut into runs, it does and counts the same. */
 import { describe, expect, it } from 'vitest';
 import { definitions } from '../../cpu/isa/x86_64/instructions.ts';
-import { casesOf, drawX86, Sequences, testable, type X86Case } from '../differential/x86-generate.ts';
+import { casesOf, Sequences, testable, type X86Case } from '../differential/x86-generate.ts';
+import { drawX86 } from '../differential/x86-states.ts';
 import { X86_STATE_BYTES } from '../differential/layouts.ts';
 import { Random } from '../support/random.ts';
 import { bytes, CODE, DATA, PAGE, R, Rig } from './rig.ts';

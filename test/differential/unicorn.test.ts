@@ -16,6 +16,7 @@ import type { Case } from './runner.ts';
 import { A64_DEVIATIONS, X86_DEVIATIONS, type Deviation } from './unicorn-deviations.ts';
 import { a64Tandem, x86Tandem, type Difference, type Tandem } from './unicorn-run.ts';
 import * as x86 from './x86-generate.ts';
+import { drawX86 } from './x86-states.ts';
 
 const SEED = Number(process.env['RING3_DIFF_SEED'] ?? 1);
 /** Instances of each encoding or definition, and states each is run from. */
@@ -70,7 +71,7 @@ describe.skipIf(!unicorn)('Unicorn', () => {
       tandem,
       cases,
       (s, c) => {
-        x86.drawX86(c, s, 0, r);
+        drawX86(c, s, 0, r);
         s[X86_AT.fx / 4] = 0x37f; // TOP 0
         s[X86_AT.fx / 4 + 1] = 0xff;
       },

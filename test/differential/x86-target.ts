@@ -6,7 +6,8 @@ import { listing } from './iced.ts';
 import { FX, X86_AT as AT, X86_STATE_BYTES as STATE_BYTES } from './layouts.ts';
 import type { Field, Target } from './runner.ts';
 import { DataPages, PATIENT, runToExit, signalOf, type Core } from './sandbox.ts';
-import { drawX86, LANDING_B, type X86Case } from './x86-generate.ts';
+import { LANDING_B, type X86Case } from './x86-generate.ts';
+import { drawX86 } from './x86-states.ts';
 
 const NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15']; // prettier-ignore
 

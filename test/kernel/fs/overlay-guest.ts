@@ -26,6 +26,30 @@ export function newFolder(): string {
   return dir;
 }
 
+/** When what `fill` makes was changed last, seconds. */
+export const START = 1_000_000_000;
+
+/** A little of everything, in `dir`/w. */
+export function fill(dir: string): void {
+  const w = join(dir, 'w');
+  const file = (name: string, text: string, mode = 0o644): void => {
+    fs.writeFileSync(join(w, name), text);
+    fs.chmodSync(join(w, name), mode);
+    fs.utimesSync(join(w, name), START, START);
+  };
+  fs.mkdirSync(join(w, 'a/b/c'), { recursive: true });
+  fs.mkdirSync(join(w, 'd'));
+  file('a/a', 'first');
+  file('a/b/a', 'second '.repeat(2000), 0o755);
+  file('a/b/c/d', '');
+  file('b', 'linked');
+  fs.linkSync(join(w, 'b'), join(w, 'a/d'));
+  fs.linkSync(join(w, 'b'), join(w, 'd/b'));
+  fs.symlinkSync('a/b', join(w, 'c'));
+  fs.symlinkSync('../b', join(w, 'd/c'));
+  fs.symlinkSync('nothing', join(w, 'd/d'));
+}
+
 export interface Seen {
   readonly ino: number;
   readonly dev: number;

@@ -10,16 +10,26 @@ const FRAMES = 256;
 /** Frames it claims: 4 GiB. */
 const CLAIMED = 2 ** 20;
 
-class ModelRam implements Ram {
-  readonly u8 = new Uint8Array(FRAMES * PAGE_SIZE);
-  readonly i32 = new Int32Array(this.u8.buffer);
-  readonly view = new DataView(this.u8.buffer);
-  readonly total = CLAIMED;
+export class ModelRam implements Ram {
+  readonly u8: Uint8Array;
+  readonly i32: Int32Array;
+  readonly view: DataView;
+  readonly total: number;
   used = 0;
-  private readonly counts = new Int32Array(FRAMES);
+  private readonly counts: Int32Array;
 
+  /** `claimed`: frames it says it has; the first of them is never handed out, so that 0 is no frame. */
+  constructor(frames: number, claimed = frames) {
+    this.u8 = new Uint8Array(frames * PAGE_SIZE);
+    this.i32 = new Int32Array(this.u8.buffer);
+    this.view = new DataView(this.u8.buffer);
+    this.counts = new Int32Array(frames);
+    this.total = claimed;
+  }
+
+  /** What is asked for together lies together, first fit. */
   alloc(count: number): number {
-    for (let at = 1; at + count <= FRAMES; at++) {
+    for (let at = 1; at + count <= this.counts.length; at++) {
       let n = 0;
       while (n < count && this.counts[at + n] === 0) n++;
       if (n < count) {
@@ -36,22 +46,26 @@ class ModelRam implements Ram {
   place(): number {
     return -1;
   }
-  unplace(): void {}
+  unplace(): void {
+    throw new Error('there are no places');
+  }
   retain(frame: number): void {
     this.counts[frame / PAGE_SIZE]++;
   }
   release(frame: number): void {
-    if (--this.counts[frame / PAGE_SIZE] === 0) this.used--;
+    const left = --this.counts[frame / PAGE_SIZE];
+    if (left < 0) throw new Error('frame released twice');
+    if (left === 0) this.used--;
   }
   refs(frame: number): number {
     return this.counts[frame / PAGE_SIZE];
   }
 }
 
-class ModelPageTable implements PageTable {
+export class ModelPageTable implements PageTable {
   prefault: PageTable['prefault'] = null;
   writers: PageTable['writers'] = null;
-  private readonly pages = new Map<number, { frame: number; prot: number }>();
+  readonly pages = new Map<number, { frame: number; prot: number }>();
 
   set(page: number, frame: number, prot: number): void {
     this.pages.set(page, { frame, prot });
@@ -73,16 +87,16 @@ class ModelPageTable implements PageTable {
     const list = [...this.pages].filter(([page]) => page >= start && page < end).sort((a, b) => a[0] - b[0]);
     for (const [page, { frame, prot }] of list) fn(page, frame, prot);
   }
-  written(): void {}
+  written(_address: number, _length: number): void {}
   abandon(): void {}
   destroy(): void {
     this.pages.clear();
   }
 }
 
-class ModelRegs implements Regs {
+export class ModelRegs implements Regs {
   readonly arch: Arch;
-  private readonly r = new BigUint64Array(40);
+  readonly r = new BigUint64Array(40);
   private readonly halves = new Int32Array(this.r.buffer);
 
   constructor(arch: Arch) {
@@ -118,10 +132,10 @@ class ModelRegs implements Regs {
   set sp(v: number) {
     this.setNum(this.arch === 'x86_64' ? 4 : 31, v);
   }
-  saveFp(): void {}
-  loadFp(): void {}
+  saveFp(_out: Uint8Array): void {}
+  loadFp(_image: Uint8Array): void {}
   copyFrom(other: Regs): void {
-    for (let i = 0; i < 36; i++) this.set(i, other.get(i));
+    this.r.set((other as ModelRegs).r);
   }
   reset(): void {
     this.r.fill(0n);
@@ -142,7 +156,7 @@ const cpu: CpuFactory = {
 };
 
 export const modelPorts = () => ({
-  ram: new ModelRam(),
+  ram: new ModelRam(FRAMES, CLAIMED),
   cpu,
   clock,
   entropy,

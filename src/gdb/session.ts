@@ -53,6 +53,8 @@ export class GdbSession {
   /** How processes ended that did. */
   private readonly ends = new Map<number, { code: number | null; signo: number }>();
   private stop: Stop | null;
+  /** Stops of the same moment, which gdb is told of next. */
+  private readonly later: TaskStop[] = [];
   /** The stop gdb was told of last. */
   private told: Stop | null;
   interrupted = false;
@@ -141,7 +143,9 @@ export class GdbSession {
   /** Something to stop at; false when gdb is on its way elsewhere, in the past. */
   private noticed(stop: Stop): boolean {
     if (this.filter !== null && !('t' in stop && this.filter(stop))) return false;
-    if (this.stop === null && 't' in stop) this.history?.place(stop, stop.t);
+    if ('t' in stop) this.history?.place(stop, stop.t);
+    // A fork is a stop, and so is the return of its call.
+    if (this.stop !== null && this.filter === null && isOfCall(stop)) this.later.push(stop);
     this.stop ??= stop;
     return true;
   }
@@ -169,7 +173,7 @@ export class GdbSession {
     const mine = (t: Task): boolean => this.inferiors.has(t);
     const wanted = (t: Task): boolean => {
       const { calls } = this.queries;
-      return calls !== null && (calls.size === 0 || calls.has(t.nr));
+      return calls !== null && (calls.size === 0 || calls.has(callNumber(t)));
     };
     const ended = (t: Task, code: number | null, signo: number): void => {
       if (!mine(t)) return;
@@ -184,7 +188,7 @@ export class GdbSession {
         this.points.look(t, (stop) => this.halt(stop));
         if (/^execve(at)?$/.test(t.row?.name ?? '') && result === 0) this.execed(t);
         else if (this.vforks.delete(t)) this.halt({ kind: 'vforkdone', t });
-        else if (wanted(t)) this.halt({ kind: 'call', t, nr: t.nr, returned: true });
+        else if (wanted(t)) this.halt({ kind: 'call', t, nr: callNumber(t), returned: true });
       },
       signal: () => undefined,
       exited: (t, code) => {
@@ -237,6 +241,8 @@ export class GdbSession {
       }),
     );
     if (chosen.size === 0) return 'N';
+    for (let next = this.later.shift(); next; next = this.later.shift())
+      if (all.includes(next.t) && actions.every(([{ signo }]) => signo === 0)) return this.tell(next);
     // gdb would pass on the signal it was told the end with.
     const ending = this.told?.kind === 'last';
     for (const [t, { signo }] of chosen) {
@@ -322,6 +328,7 @@ export class GdbSession {
   rewound(): void {
     this.vforks.clear();
     this.ends.clear();
+    this.later.length = 0;
     const { kernel } = this.machine.internals;
     kernel.signalGate = this.signals;
     kernel.scheduler.only = null; // it may have been saved while one thread ran alone
@@ -482,6 +489,13 @@ export class GdbSession {
     this.end('killed');
   }
 }
+
+/** What happens in a call, or ends it. */
+const isOfCall = (stop: Stop): stop is TaskStop =>
+  ['call', 'fork', 'vfork', 'vforkdone', 'exec'].includes(stop.kind);
+
+/** Of the call a task makes or made: rt_sigreturn leaves none in the task. */
+const callNumber = (t: Task): number => (t.nr >= 0 ? t.nr : (t.row?.[t.regs.arch] ?? t.nr));
 
 /** The call a task is about to make ends its process. */
 const endsProcess = (t: Task): boolean => {

@@ -80,7 +80,8 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
       const s = await session(program!, [
         'break add', 'continue', 'backtrace', 'info threads', 'print counter', 'finish',
         'continue', 'delete 1', `print ${pc}`, 'stepi', `print ${pc} - $1`, 'watch counter', 'continue', 'next', 'delete 2',
-        'catch syscall futex', 'continue', 'delete 3', 'info auxv', 'monitor when', 'kill',
+        'catch syscall futex', 'continue', 'delete 3', 'info auxv', 'monitor when',
+        'handle SIGUSR1 nostop noprint', 'catch syscall rt_sigreturn', 'continue', 'continue', 'kill',
       ]); // prettier-ignore
       inOrder(s.gdb, [
         /Thread \d.* hit Breakpoint 1, add \(by=(by@entry=)?[12]\) at .*debugged\.c:\d+/,
@@ -95,6 +96,9 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
         /Catchpoint 3 \(syscall 'futex' \[\d+\]\)/,
         /hit Catchpoint 3 \((call to|returned from) syscall futex\)/,
         /AT_ENTRY +Entry point of program/,
+        /call to syscall rt_sigreturn/,
+        /returned from syscall rt_sigreturn/,
+        // What monitor prints comes on the other stream.
         /^round \d+, \d+ instructions, /,
       ]);
       expect(s.status).toBe(137);

@@ -3,7 +3,8 @@ import { IoBuf } from '../mm/iobuf.ts';
 import type { Endpoint } from './address.ts';
 import { ByteQueue } from './byte-queue.ts';
 import type { NetStack } from './stack.ts';
-import type { StreamPeer, TcpSocket } from './tcp.ts';
+import type { StreamPeer } from './stream-peer.ts';
+import type { TcpSocket } from './tcp.ts';
 
 /** Outgoing traffic, given only with `--net=host`. */
 export interface HostNet {

@@ -14,9 +14,8 @@ import type { IoBuf } from '../mm/iobuf.ts';
 import type { Task } from '../task/task.ts';
 import type { Endpoint } from './address.ts';
 import { BROADCAST4, familyOf, isMulticast } from './address.ts';
-import { ByteQueue } from './byte-queue.ts';
 import {
-  AF_INET, AF_UNSPEC, IPPROTO_TCP, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_OOB, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN, SEND_SHUTDOWN,
+  AF_INET, AF_UNSPEC, IPPROTO_TCP, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_OOB, MSG_PEEK, RCV_SHUTDOWN, SEND_SHUTDOWN,
   SHUTDOWN_MASK, SOCK_STREAM, SOL_SOCKET, SOMAXCONN, SO_OOBINLINE, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_FIN_WAIT2, TCP_LISTEN,
   TCP_SYN_SENT,
 } from './constants.ts'; // prettier-ignore
@@ -27,49 +26,25 @@ import type { PortTable } from './ports.ts';
 import { WAKE_READABLE } from './socket.ts';
 import type { Received, Sending } from './socket.ts';
 import type { NetStack } from './stack.ts';
+import type { StreamPeer } from './stream-peer.ts';
+import { Inbound } from './tcp-inbound.ts';
 import { tcpInfo } from './tcp-info.ts';
 import { getTcpOption, setTcpOption, TCP_CM_INQ, TCP_INQ } from './tcp-options.ts';
-import { Urgent } from './urgent.ts';
 
 /** net.ipv4.tcp_wmem and tcp_rmem defaults, and what autotuning makes of the send buffer once connected on loopback. */
 const TCP_WMEM_DEFAULT = 16384;
 const TCP_RMEM_DEFAULT = 131072;
-const TCP_MEM_MIN = 4096;
 const TCP_WMEM_CONNECTED = 2626560;
 const TIME_WAIT_NS = 60e9;
 /** Six SYN retransmissions: 1 + 2 + 4 + … + 64 s. */
 const SYN_TIMEOUT_NS = 127e9;
 
+const OOBINLINE = optionKey(SOL_SOCKET, SO_OOBINLINE);
 const WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND;
-
-/** The other end of a stream as a TCP socket sees it. */
-export interface StreamPeer {
-  /** Bytes it holds that its reader has not taken. */
-  readonly queued: number;
-  /** Of these, how many count as received (the rest is in flight: the sender's send queue). */
-  readonly window: number;
-  /** Takes bytes [from, to) of `src`. */
-  push(src: IoBuf, from: number, to: number): void;
-  /** The last byte pushed is urgent. */
-  urgent?(): void;
-  /** FIN. */
-  fin(): void;
-  /** RST. */
-  reset(): void;
-  /** The socket took bytes off its queue: the peer may send again. */
-  drained(): void;
-  /** The handshake is done, or was refused. */
-  established(by: TcpSocket): void;
-  refused(): void;
-  /** Its own address, and the one it connects to. */
-  readonly address: Endpoint;
-  readonly target: Endpoint;
-}
 
 type Phase = 'unconnected' | 'connecting' | 'connected';
 
 export class TcpSocket extends InetSocket implements StreamPeer {
-  readonly rx = new ByteQueue();
   peer: StreamPeer | null = null;
   /** struct socket's state, beside sk_state. */
   private phase: Phase = 'unconnected';
@@ -86,18 +61,15 @@ export class TcpSocket extends InetSocket implements StreamPeer {
   private readonly acceptQueue: TcpSocket[] = [];
   /** Connection attempts that found the accept queue full: their SYNs are being repeated. */
   private readonly syns: StreamPeer[] = [];
-  /** Bytes of the receive queue that count (sk_rmem_alloc). */
-  private paid = 0;
-  bytesSent = 0;
-  bytesReceived = 0;
-  /** Writes of the peer and of this side: what would be segments with data. */
-  private segmentsIn = 0;
+  private readonly rx: Inbound;
+  private bytesSent = 0;
+  /** Writes: what would be segments with data. */
   private segmentsOut = 0;
-  private readonly oob = new Urgent();
   fastOpenKey = new Uint8Array(0);
 
   constructor(net: NetStack, family: number) {
     super(net, family, SOCK_STREAM, IPPROTO_TCP);
+    this.rx = new Inbound(net.kmem, () => this.options.values.get(OOBINLINE) === 1);
     this.options.sndbuf = TCP_WMEM_DEFAULT;
     this.options.rcvbuf = TCP_RMEM_DEFAULT;
   }
@@ -117,8 +89,8 @@ export class TcpSocket extends InetSocket implements StreamPeer {
   }
   /** TCP_INFO as getsockopt and `ss` tell it. */
   info(): Uint8Array {
-    const { state, window, backlog, bytesSent, bytesReceived } = this;
-    const { segmentsIn, segmentsOut } = this;
+    const { state, window, backlog, bytesSent, segmentsOut } = this;
+    const { received: bytesReceived, segments: segmentsIn } = this.rx;
     const queued = this.acceptQueue.length;
     const peerWindow = this.peer?.window ?? 0;
     return tcpInfo({
@@ -284,9 +256,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     this.hangUp();
     this.unbind();
     this.local = this.remote = null;
-    this.rx.clear();
-    this.oob.clear();
-    this.settle();
+    this.rx.restart();
     this.state = TCP_CLOSE;
     this.phase = 'unconnected';
     this.down = 0;
@@ -368,38 +338,18 @@ export class TcpSocket extends InetSocket implements StreamPeer {
       return;
     }
     this.rx.push(src, from, to);
-    this.settle();
-    this.bytesReceived += to - from;
-    this.segmentsIn++;
     this.waiters.wake(WAKE_READABLE);
   }
 
-  /** The receive queue changed: what it holds counts against what the kernel may. */
-  private settle(): void {
-    this.net.kmem.uncharge(this.paid - this.rx.memory);
-    this.paid = this.rx.memory;
-  }
-
-  /** Bytes that memory leaves room for: under pressure a queue is only what the smallest buffer is (tcp_rmem[0]). */
   get roomInMemory(): number {
-    const { kmem } = this.net;
-    if (kmem.tight) return Math.max(0, TCP_MEM_MIN - this.rx.length);
-    return kmem.max - kmem.used;
+    return this.rx.roomInMemory;
   }
 
   urgent(): void {
-    if (this.orphan || this.rx.length === 0) return;
-    // An urgent byte the reader stands at is lost to the next one.
-    if (this.oob.atMark && !this.inline && this.rx.length > 1) this.rx.skip(1);
-    this.oob.arrived(this.rx.length, this.rx.last);
-    this.waiters.wake(POLLPRI);
+    if (!this.orphan && this.rx.lastIsUrgent()) this.waiters.wake(POLLPRI);
   }
   override get atMark(): boolean {
-    return this.oob.atMark;
-  }
-  /** SO_OOBINLINE: the urgent byte is read in its place. */
-  private get inline(): boolean {
-    return this.options.values.get(optionKey(SOL_SOCKET, SO_OOBINLINE)) === 1;
+    return this.rx.atMark;
   }
 
   fin(): void {
@@ -421,9 +371,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     const errno =
       this.state === TCP_SYN_SENT ? ECONNREFUSED : this.state === TCP_CLOSE_WAIT ? EPIPE : ECONNRESET;
     // What was still on its way is lost; what had arrived can be read.
-    const inFlight = this.rx.length - this.window;
-    if (inFlight > 0) this.rx.truncate(this.window);
-    this.settle();
+    this.rx.truncate(this.window);
     this.done();
     this.fail(errno);
   }
@@ -491,29 +439,17 @@ export class TcpSocket extends InetSocket implements StreamPeer {
   receive(_t: Task, buf: IoBuf, flags: number, r: Received): number {
     if (flags & MSG_ERRQUEUE) return -EAGAIN;
     if (this.state === TCP_LISTEN) return -ENOTCONN;
-    if (flags & MSG_OOB) return this.inline ? -EINVAL : this.oob.receive(buf, flags, r);
+    if (flags & MSG_OOB) return this.rx.readUrgent(buf, flags, r);
     if (buf.length === 0) return 0;
-    const peek = (flags & MSG_PEEK) !== 0;
-    // The urgent byte is left out of the stream.
-    let hole = this.oob.atMark && !this.inline ? 1 : 0;
-    if (hole > 0 && !peek) {
-      this.rx.skip(1);
-      this.oob.advance(1);
-      hole = 0;
-    }
-    if (this.rx.length <= hole) {
+    const n = this.rx.read(buf, flags);
+    if (n < 0) {
       if (this.finReceived) return 0;
       if (this.error) return -this.takeError();
       if (this.down & RCV_SHUTDOWN) return 0;
       if (this.state === TCP_CLOSE) return -ENOTCONN;
       return -EAGAIN;
     }
-    const n = Math.min(buf.length, this.rx.length - hole, this.oob.before);
-    if (flags & MSG_TRUNC && !peek) this.rx.skip(n);
-    else this.rx.pull(n < buf.length ? buf.slice(0, n) : buf, peek, hole);
-    if (!peek) this.oob.advance(n);
-    this.settle();
-    if (!peek) this.peer?.drained();
+    if (!(flags & MSG_PEEK)) this.peer?.drained();
     if (this.options.values.get(optionKey(IPPROTO_TCP, TCP_INQ))) this.tellRest(r);
     return n;
   }
@@ -527,8 +463,7 @@ export class TcpSocket extends InetSocket implements StreamPeer {
 
   override inq(): number {
     if (this.state === TCP_LISTEN) return -EINVAL;
-    const urgent = this.inline ? Infinity : this.oob.atMark ? 0 : this.oob.before;
-    return Math.min(this.rx.length, Math.max(this.window, 1), urgent);
+    return this.rx.available(Math.max(this.window, 1));
   }
   override outq(): number {
     return this.state === TCP_LISTEN ? -EINVAL : this.inFlight;
@@ -577,7 +512,6 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     const peer = this.peer;
     this.done();
     this.rx.clear();
-    this.settle();
     this.unbind();
     peer?.reset();
   }
@@ -605,7 +539,6 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     const active = this.state === TCP_ESTABLISHED || this.closedFirst;
     this.orphan = true;
     this.rx.clear();
-    this.settle();
     this.sendFin();
     if (active && this.binding && this.peer) {
       this.net.tcp.timeWait(this.binding, this.net.now() + TIME_WAIT_NS);
@@ -619,9 +552,8 @@ export class TcpSocket extends InetSocket implements StreamPeer {
     if (this.down === SHUTDOWN_MASK || this.state === TCP_CLOSE) mask |= POLLHUP;
     if (this.down & RCV_SHUTDOWN) mask |= POLLIN | POLLRDNORM | POLLRDHUP;
     if (this.state !== TCP_SYN_SENT) {
-      const hole = this.oob.atMark && !this.inline ? 1 : 0;
-      if (this.rx.length >= Math.min(this.options.rcvlowat, this.window) + hole) mask |= POLLIN | POLLRDNORM;
-      if (this.oob.waiting) mask |= POLLPRI;
+      if (this.rx.has(Math.min(this.options.rcvlowat, this.window))) mask |= POLLIN | POLLRDNORM;
+      if (this.rx.urgentWaiting) mask |= POLLPRI;
       if (this.down & SEND_SHUTDOWN || this.writableNow) mask |= POLLOUT | POLLWRNORM;
       else this.nospace = true;
     }

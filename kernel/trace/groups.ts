@@ -90,7 +90,8 @@ export function parseCallSet(
       const group = SYSCALL_GROUPS[ALIASES[key] ?? key];
       if (group === undefined) return { error: `invalid system call '${item}'` };
       for (const name of group) names.add(name);
-    } else if (numbered && /^\d+$/.test(item) && (optional || Number(item) < NUMBERS)) numbers.add(Number(item));
+    } else if (numbered && /^\d+$/.test(item) && (optional || Number(item) < NUMBERS))
+      numbers.add(Number(item));
     else if (item === '' || (!known(item) && !optional)) return { error: `invalid system call '${item}'` };
     else names.add(item);
   }

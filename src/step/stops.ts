@@ -74,12 +74,7 @@ abstract class CallStop<N extends SyscallName, A> {
 
   /** The arguments as values, by the names of the manual page: `call.args.op.FUTEX_WAIT`, `call.args.buf`. */
   get args(): A {
-    return (this.decoded ??= decodeArguments(
-      this.task,
-      this.row,
-      this.words,
-      this.resultForArgs(),
-    ) as A);
+    return (this.decoded ??= decodeArguments(this.task, this.row, this.words, this.resultForArgs()) as A);
   }
 
   protected abstract resultForArgs(): number | null;

@@ -172,42 +172,31 @@ export function linkAt(
 }
 
 /** unlink(2). */
-export function unlinkAt(vfs: Vfs, t: Task | null, dirfd: number, path: string): number {
-  const w = vfs.walk(t, dirfd, path);
-  if (typeof w === 'number') return w;
-  let err = w.toParent();
-  if (err < 0) return err;
-  if (w.kind !== 'name') return -EISDIR;
-  if (w.mnt.readOnly) return -EROFS;
-  const dir = w.dentry;
-  const victim = lookupChild(dir, w.name, t);
-  if (typeof victim === 'number') return victim;
-  if (w.slash) return isDir(victim.inode) ? -EISDIR : -ENOTDIR;
-  err = mayDelete(t, dir, victim, false);
-  if (err < 0) return err;
-  if (vfs.isMountPoint(victim)) return -EBUSY;
-  err = dir.inode.unlink(w.name, t);
-  if (err < 0) return err;
-  victim.drop();
-  removed(t, dir, w.name, victim.inode);
-  return 0;
-}
+export const unlinkAt = (vfs: Vfs, t: Task | null, dirfd: number, path: string): number =>
+  removeAt(vfs, t, dirfd, path, false);
 
 /** rmdir(2). */
-export function rmdirAt(vfs: Vfs, t: Task | null, dirfd: number, path: string): number {
+export const rmdirAt = (vfs: Vfs, t: Task | null, dirfd: number, path: string): number =>
+  removeAt(vfs, t, dirfd, path, true);
+
+function removeAt(vfs: Vfs, t: Task | null, dirfd: number, path: string, directory: boolean): number {
   const w = vfs.walk(t, dirfd, path);
   if (typeof w === 'number') return w;
   let err = w.toParent();
   if (err < 0) return err;
-  if (w.kind !== 'name') return w.kind === 'dotdot' ? -ENOTEMPTY : w.kind === 'dot' ? -EINVAL : -EBUSY;
+  if (w.kind !== 'name') {
+    if (!directory) return -EISDIR;
+    return w.kind === 'dotdot' ? -ENOTEMPTY : w.kind === 'dot' ? -EINVAL : -EBUSY;
+  }
   if (w.mnt.readOnly) return -EROFS;
   const dir = w.dentry;
   const victim = lookupChild(dir, w.name, t);
   if (typeof victim === 'number') return victim;
-  err = mayDelete(t, dir, victim, true);
+  if (w.slash && !directory) return isDir(victim.inode) ? -EISDIR : -ENOTDIR;
+  err = mayDelete(t, dir, victim, directory);
   if (err < 0) return err;
   if (vfs.isMountPoint(victim)) return -EBUSY;
-  err = dir.inode.rmdir(w.name, t);
+  err = directory ? dir.inode.rmdir(w.name, t) : dir.inode.unlink(w.name, t);
   if (err < 0) return err;
   victim.drop();
   removed(t, dir, w.name, victim.inode);

@@ -29,7 +29,7 @@ export function resetAltStack(t: Task): void {
 }
 
 /** Installs a stack (do_sigaltstack). 0, -EPERM while on it, -EINVAL, -ENOMEM when too small. */
-export function setAltStack(t: Task, sp: number, size: number, flags: number, userSp: number): number {
+function setAltStack(t: Task, sp: number, size: number, flags: number, userSp: number): number {
   if (onAltStack(t, userSp)) return -EPERM;
   const mode = (flags & ~SS_AUTODISARM) >>> 0;
   if (mode !== SS_DISABLE && mode !== SS_ONSTACK && mode !== 0) return -EINVAL;
@@ -42,4 +42,18 @@ export function setAltStack(t: Task, sp: number, size: number, flags: number, us
   if (size < MINSIGSTKSZ[t.regs.arch]) return -ENOMEM;
   t.altstack = { sp, size, flags };
   return 0;
+}
+
+/** The same as a stack_t in memory says, at `at` of `v`. */
+export function setAltStackFrom(t: Task, v: DataView, at: number, userSp: number): number {
+  const sp = Number(v.getBigUint64(at, true));
+  return setAltStack(t, sp, Number(v.getBigUint64(at + 16, true)), v.getUint32(at + 8, true), userSp);
+}
+
+/** Writes what is set as a stack_t. */
+export function putAltStack(t: Task, v: DataView, at: number): void {
+  const { sp, flags, size } = t.altstack;
+  v.setBigUint64(at, BigInt(sp), true);
+  v.setUint32(at + 8, flags, true);
+  v.setBigUint64(at + 16, BigInt(size), true);
 }

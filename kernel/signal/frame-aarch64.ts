@@ -5,7 +5,7 @@
 import { vdsoSymbol } from '../../loader/vdso.ts';
 import type { Task } from '../task/task.ts';
 import type { SignalAbi } from './abi.ts';
-import { altStackState, resetAltStack, setAltStack } from './altstack.ts';
+import { altStackState, putAltStack, resetAltStack, setAltStackFrom } from './altstack.ts';
 import {
   SA_ONSTACK, SA_RESTORER, SA_SIGINFO, SEGV_ACCERR, SEGV_MAPERR, SIGSEGV, SS_AUTODISARM,
 } from './numbers.ts'; // prettier-ignore
@@ -74,9 +74,7 @@ function setupFrame(t: Task, info: SigInfo, action: SigAction, mask: bigint): bo
   const bytes = new Uint8Array(terminator + HEAD_SIZE);
   const v = new DataView(bytes.buffer);
   v.setBigUint64(UC_LINK, 0n, true);
-  v.setBigUint64(UC_STACK, BigInt(t.altstack.sp), true);
-  v.setUint32(UC_STACK + 8, t.altstack.flags, true);
-  v.setBigUint64(UC_STACK + 16, BigInt(t.altstack.size), true);
+  putAltStack(t, v, UC_STACK);
   v.setBigUint64(UC_SIGMASK, mask, true);
   v.setBigUint64(MCONTEXT, BigInt.asUintN(64, t.trap.address), true);
   for (let i = 0; i <= LR; i++) {
@@ -147,13 +145,7 @@ function restoreFrame(t: Task): bigint | null {
   image.copyWithin(0, 8, 16);
   regs.loadFp(image);
   // Errors are squashed, as Linux does: a handler may have left nonsense there.
-  setAltStack(
-    t,
-    Number(v.getBigUint64(UC_STACK, true)),
-    Number(v.getBigUint64(UC_STACK + 16, true)),
-    v.getUint32(UC_STACK + 8, true),
-    regs.sp,
-  );
+  setAltStackFrom(t, v, UC_STACK, regs.sp);
   return mask;
 }
 

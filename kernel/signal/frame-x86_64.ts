@@ -5,7 +5,14 @@
 import { REG } from '../ports.ts';
 import type { Task } from '../task/task.ts';
 import type { SignalAbi } from './abi.ts';
-import { altStackState, inAltStack, onAltStack, resetAltStack, setAltStack } from './altstack.ts';
+import {
+  altStackState,
+  inAltStack,
+  onAltStack,
+  putAltStack,
+  resetAltStack,
+  setAltStackFrom,
+} from './altstack.ts';
 import { SA_ONSTACK, SA_RESTORER, SA_SIGINFO, SIGSEGV, SI_KERNEL, SS_AUTODISARM } from './numbers.ts';
 import { forceSignal } from './send.ts';
 import { encodeSigInfo } from './siginfo.ts';
@@ -83,9 +90,7 @@ function setupFrame(t: Task, info: SigInfo, action: SigAction, mask: bigint): bo
   v.setBigUint64(0, BigInt(action.restorer), true);
   v.setBigUint64(UC, BigInt(UC_FLAGS), true);
   v.setBigUint64(UC_LINK, 0n, true);
-  v.setBigUint64(UC_STACK, BigInt(t.altstack.sp), true);
-  v.setUint32(UC_STACK + 8, t.altstack.flags, true);
-  v.setBigUint64(UC_STACK + 16, BigInt(t.altstack.size), true);
+  putAltStack(t, v, UC_STACK);
   for (let i = 0; i < GREGS.length; i++) {
     v.setInt32(MCONTEXT + 8 * i, regs.lo(GREGS[i]), true);
     v.setInt32(MCONTEXT + 8 * i + 4, regs.hi(GREGS[i]), true);
@@ -140,13 +145,7 @@ function restoreFrame(t: Task): bigint | null {
   regs.set(REG.rflags, (flags & ~FIX_EFLAGS) | (wanted & FIX_EFLAGS) | FLAGS_FIXED);
   regs.loadFp(fp);
   // Errors are squashed, as Linux does: a handler may have left nonsense there.
-  setAltStack(
-    t,
-    Number(v.getBigUint64(UC_STACK, true)),
-    Number(v.getBigUint64(UC_STACK + 16, true)),
-    v.getUint32(UC_STACK + 8, true),
-    regs.sp,
-  );
+  setAltStackFrom(t, v, UC_STACK, regs.sp);
   return mask;
 }
 

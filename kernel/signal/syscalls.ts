@@ -8,7 +8,7 @@ import { returnKept } from '../personality/signal-ways.ts';
 import type { Task } from '../task/task.ts';
 import { KEEP_REGS, park, type SysResult } from '../wait.ts';
 import { signalAbi } from './abi.ts';
-import { altStackState, setAltStack } from './altstack.ts';
+import { altStackState, setAltStackFrom } from './altstack.ts';
 import { dequeueSignal } from './deliver.ts';
 import {
   NSIG, SA_EXPOSE_TAGBITS, SA_NOCLDSTOP, SA_NOCLDWAIT, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_RESTORER,
@@ -162,8 +162,7 @@ export function sigaltstack(t: Task, a: Args): SysResult {
   out.setUint32(8, (altStackState(t, sp) | (t.altstack.flags & SS_AUTODISARM)) >>> 0, true);
   out.setBigUint64(16, BigInt(t.altstack.size), true);
   if (v !== null) {
-    const size = Number(v.getBigUint64(16, true));
-    const r = setAltStack(t, Number(v.getBigUint64(0, true)), size, v.getUint32(8, true), sp);
+    const r = setAltStackFrom(t, v, 0, sp);
     if (r !== 0) return r;
   }
   return oss === 0 ? 0 : t.mm.copyOut(oss, new Uint8Array(out.buffer));

@@ -1,7 +1,7 @@
 /** The machine's own terminal: a Tty whose other side is the host's, behind a port that src/host implements. */
 import type { Kernel } from '../../kernel.ts';
 import { makedev } from '../dev/devices.ts';
-import { ByteQueue } from './byte-queue.ts';
+import { BufferedOutput } from './buffered-output.ts';
 import { PTS_MAJOR } from './devpts.ts';
 import type { WinSize } from './termios.ts';
 import { Tty, type TtyDriver } from './tty.ts';
@@ -33,15 +33,14 @@ export interface HostTerminalEnd {
 /** Output held back while the host's terminal is slow; beyond it writers wait. */
 const OUTPUT_LIMIT = 65536;
 
-export class HostTty implements TtyDriver, HostTerminalEnd {
+export class HostTty extends BufferedOutput implements TtyDriver, HostTerminalEnd {
   readonly tty: Tty;
   readonly pty = false;
   onSpace: (() => void) | null = null;
   private readonly port: HostTerminal;
-  private readonly output = new ByteQueue();
-  private readonly fresh = new ByteQueue();
 
   constructor(kernel: Kernel, port: HostTerminal, index: number) {
+    super(OUTPUT_LIMIT);
     this.port = port;
     this.tty = new Tty(kernel, this, makedev(PTS_MAJOR, index), `/dev/pts/${index}`);
     this.tty.winsize = port.size();
@@ -62,18 +61,7 @@ export class HostTty implements TtyDriver, HostTerminalEnd {
     this.tty.hangup();
   }
 
-  room(): number {
-    return Math.max(0, OUTPUT_LIMIT - this.output.length - this.fresh.length);
-  }
-  put(bytes: Uint8Array): void {
-    this.fresh.push(bytes);
-  }
-  flush(): void {
-    this.fresh.clear();
-  }
-  deliver(): void {
-    if (this.fresh.length === 0) return;
-    this.output.push(this.fresh.take(this.fresh.length));
+  protected delivered(): void {
     this.send();
   }
   private send(): void {

@@ -8,7 +8,7 @@ import {
   File, installFile, O_CLOEXEC, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM,
 } from '../file.ts'; // prettier-ignore
 import type { Inode } from '../inode.ts';
-import { ByteQueue } from './byte-queue.ts';
+import { BufferedOutput } from './buffered-output.ts';
 import * as io from './ioctls.ts';
 import { ttyIoctl, type TtySide } from './tty-ioctl.ts';
 import { TIOCPKT_START, TIOCPKT_STOP, TIOCPKT_DOSTOP, TIOCPKT_NOSTOP, Tty, type TtyDriver } from './tty.ts';
@@ -18,7 +18,7 @@ import { TtyFile } from './tty-file.ts';
 const OUTPUT_LIMIT = 12288;
 
 /** Both sides of one pseudo-terminal. */
-export class Pty implements TtyDriver {
+export class Pty extends BufferedOutput implements TtyDriver {
   readonly kernel: Kernel;
   readonly index: number;
   readonly tty: Tty;
@@ -32,28 +32,16 @@ export class Pty implements TtyDriver {
   /** TIOCPKT, and the status bits its next read shows. */
   packetMode = false;
   packetStatus = 0;
-  /** Output the master can read, and what the operation under way adds to it. */
-  readonly output = new ByteQueue();
-  private readonly fresh = new ByteQueue();
 
   constructor(kernel: Kernel, index: number, rdev: number) {
+    super(OUTPUT_LIMIT);
     this.kernel = kernel;
     this.index = index;
     this.tty = new Tty(kernel, this, rdev, `/dev/pts/${index}`);
   }
 
-  room(): number {
-    return Math.max(0, OUTPUT_LIMIT - this.output.length - this.fresh.length);
-  }
-  put(bytes: Uint8Array): void {
-    this.fresh.push(bytes);
-  }
-  flush(): void {
-    this.fresh.clear();
-  }
-  deliver(): void {
-    if (this.fresh.length === 0) return;
-    this.output.push(this.fresh.take(this.fresh.length));
+  /** The master can read `output`. */
+  protected delivered(): void {
     this.master.waiters.wake(POLLIN | POLLRDNORM);
   }
   inputDrained(): void {

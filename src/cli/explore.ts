@@ -35,7 +35,7 @@ export function exploreOptions(): OptionSpec<ExploreArgs>[] {
   ]; // prettier-ignore
   const machine = machineOptions(true);
   const timeout = machine.find((s) => s.names.includes('--timeout'))!;
-  own.push({ ...timeout, help: 'a run hangs that takes longer than TIME of its own, virtual time\n(ten times the first run, and 1 s)' }); // prettier-ignore
+  own.push({ ...timeout, help: 'a run hangs that takes longer than TIME of its own, virtual time\n(ten times the first run, and 1 s, at most a minute)' }); // prettier-ignore
   const rest = machine
     .filter((s) => !s.names.some((n) => WITHOUT.has(n)))
     .map((s): OptionSpec<ExploreArgs> => {

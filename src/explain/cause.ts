@@ -12,10 +12,11 @@ export interface Cause {
   readonly involved: readonly number[];
 }
 
-export function findCause(tasks: readonly TaskReport[], livelock: Livelock | null): Cause {
+/** `closed`: nobody is outside. */
+export function findCause(tasks: readonly TaskReport[], livelock: Livelock | null, closed = false): Cause {
   const live = tasks.filter((t) => t.state !== 'zombie');
   if (livelock !== null) return livelockCause(livelock, live);
-  const stuck = stuckTasks(live);
+  const stuck = stuckTasks(live, closed);
   const found = stuck.size > 0 ? stuckCause(stuck) : null;
   const active = live.filter((t) => t.state === 'running' || t.state === 'runnable');
   // Threads that wait for each other are worth telling whatever else goes on; one that could be woken by nobody is often a
@@ -26,10 +27,10 @@ export function findCause(tasks: readonly TaskReport[], livelock: Livelock | nul
 }
 
 /** The largest set of waiting tasks all of whose wakers are in it. */
-function stuckTasks(live: readonly TaskReport[]): Map<number, TaskReport> {
+function stuckTasks(live: readonly TaskReport[], closed: boolean): Map<number, TaskReport> {
   const stuck = new Map<number, TaskReport>();
   for (const t of live) {
-    if (t.state !== 'waiting' || t.timeLeft !== null || t.outside !== null) continue;
+    if (t.state !== 'waiting' || t.timeLeft !== null || (t.outside !== null && !closed)) continue;
     if (
       t.waits.length === 0 ||
       t.waits.some((w) => w.type === 'time' || (w.type === 'signal' && !t.complete))
@@ -71,6 +72,12 @@ function stuckCause(stuck: Map<number, TaskReport>): Cause {
   const components = sinks(stuck);
   const circle = components.find((c) => c.length > 1);
   if (circle) return circleCause(circle.map((tid) => stuck.get(tid)!));
+  // What is idle, and not in anybody's way, waits for the outside: others wait for it to have something to do.
+  const idle = [...stuck.values()].filter((t) => t.outside !== null);
+  if (idle.length > 0) {
+    const waiting = `${outsideText(idle)}, where nobody is`;
+    return { verdict: 'outside', cause: waiting, involved: idle.map((t) => t.tid) };
+  }
   const roots = components.map((c) => stuck.get(c[0])!);
   const rank = (t: TaskReport): number =>
     changedWord(t) ? 0 : t.waits.some((w) => w.type === 'futex') ? 1 : 2;
@@ -333,26 +340,25 @@ function running(active: readonly TaskReport[], live: readonly TaskReport[]): Ca
   };
 }
 
+const outsideText = (tasks: readonly TaskReport[]): string =>
+  `waiting for the outside: ${tasks.slice(0, 4).map((t) => `${who(t)} for ${t.outside}`).join('; ')}`; // prettier-ignore
+
 function nothingRuns(live: readonly TaskReport[]): Cause {
   if (live.every((t) => t.state === 'stopped'))
     return { verdict: 'stopped', cause: `stopped: ${list(live.map(who))} until SIGCONT`, involved: live.map((t) => t.tid) }; // prettier-ignore
   const timed = live.filter((t) => t.timeLeft !== null);
+  const outside = live.filter((t) => t.outside !== null);
   if (timed.length > 0) {
     const next = timed.reduce((a, b) => (a.timeLeft! <= b.timeLeft! ? a : b));
     return {
       verdict: 'sleeping',
-      cause: `sleeping: ${who(next)} goes on in ${durationText(next.timeLeft!)} at the latest, ${timed.length} of ${live.length} tasks have a timeout`,
+      cause: `sleeping: ${who(next)} goes on in ${durationText(next.timeLeft!)} at the latest, ${timed.length} of ${live.length} tasks have a timeout${outside.length > 0 ? `; ${outsideText(outside)}` : ''}`,
       involved: timed.map((t) => t.tid),
     };
   } // prettier-ignore
-  const outside = live.filter((t) => t.outside !== null);
   if (outside.length > 0) {
-    return {
-      verdict: 'outside',
-      cause: `waiting for the outside: ${outside.slice(0, 4).map((t) => `${who(t)} for ${t.outside}`).join('; ')}`,
-      involved: outside.map((t) => t.tid),
-    };
-  } // prettier-ignore
+    return { verdict: 'outside', cause: outsideText(outside), involved: outside.map((t) => t.tid) };
+  }
   const waiting = live.map((t) => `${who(t)} for ${t.waits.length > 0 ? waitText(t) : 'nothing known'}`);
   return {
     verdict: live.some((t) => t.waits.some((w) => w.type === 'signal')) ? 'outside' : 'abandoned',

@@ -8,7 +8,7 @@ import { World } from './world.ts';
 export interface ExplainOptions {
   /** Where connections could come from beside the guest itself: "connections from outside". Default: nowhere. */
   readonly connects?: string | null;
-  /** Nobody outside sends signals. Default: anybody may. */
+  /** Nobody is outside who would send signals or connect. Default: anybody may. */
   readonly closed?: boolean;
   /** What a watch over the calls found (LivelockDetector). */
   readonly livelock?: Livelock | null;
@@ -22,5 +22,5 @@ export function explain(kernel: Kernel, options: ExplainOptions = {}): Explanati
   const world = new World(kernel, options.connects ?? null, options.closed ?? false);
   const tasks = [...kernel.processes.tasks.values()].map((t) => explainTask(world, t));
   const livelock = options.livelock ?? null;
-  return { ...findCause(tasks, livelock), time: kernel.clock.monotonic(), tasks, livelock };
+  return { ...findCause(tasks, livelock, world.closed), time: kernel.clock.monotonic(), tasks, livelock };
 }

@@ -285,7 +285,7 @@ function tcpSocket(
 ): Part {
   // prettier-ignore
   if (file.listening) {
-    return { kind: 'listener', ready: file.pending.length > 0, why: ACCEPTING, outside: world.connects };
+    return { kind: 'listener', ready: file.pending.length > 0, why: ACCEPTING, outside: world.connects === null ? null : `${world.connects} to ${file.traceName()}` };
   }
   if (want === 'connect') return { kind: 'socket', why: 'the connection is not established' };
   if (file.peer !== null && !(file.peer instanceof TcpSocket)) {

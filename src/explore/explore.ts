@@ -84,7 +84,8 @@ interface Run {
 export async function explore(run: Runner, options: ExploreOptions): Promise<Exploration> {
   const roomy: RunLimits = { time: options.time ?? 60e9, livelock: LIVELOCK_CALLS };
   const plain = await run('none', roomy);
-  const limits = { ...roomy, time: options.time ?? LEAST_TIME + 10 * plain.time };
+  // One that never ends is not waited for longer still.
+  const limits = { ...roomy, time: options.time ?? Math.min(LEAST_TIME + 10 * plain.time, roomy.time) };
   const length = Math.max(1, plain.contention ?? plain.instructions);
   const runs: Run[] = [{ seed: 0, outcome: plain }];
   let next = options.first ?? 1;

@@ -32,7 +32,7 @@ export class Diagnosis {
   explain(): Explanation {
     const { kernel, network } = this.assembly;
     const { closed } = this;
-    const reached = network.live || (!closed && this.assembly.reachable());
+    const reached = network.live || this.assembly.reachable();
     return explain(kernel, {
       connects: reached ? 'a connection from outside' : null,
       closed,

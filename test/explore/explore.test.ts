@@ -135,7 +135,7 @@ describe.skipIf(races === null)('explore', () => {
     expect(text(again)).toBe(text(f.outcome));
   }, 60_000); // prettier-ignore
 
-  it.each([['serve', /^deadlock: 1000 \(program\) waits for a connection to TCP:\[0\.0\.0\.0:8000\] \(fd 3\), and nobody is left/]])(
+  it.each([['serve', /^waiting for the outside: 1000 \(program\) for a connection from outside to TCP:\[0\.0\.0\.0:8000\], where nobody is$/]])(
     'does not wait for the outside: %s',
     async (how, what) => {
       const { usual } = await explore(runner(how), { seeds: 1, jobs: 1 });

@@ -11,15 +11,27 @@ const DT_DEBUG = 21;
 /** A list longer than this is no list. */
 const MOST = 4096;
 
-interface Loaded {
+/** struct link_map: an object that is loaded. */
+export interface LinkMap {
   readonly name: string;
+  /** Where the structure is. */
   readonly map: number;
   readonly base: number;
   readonly dynamic: number;
 }
 
+/** Where the program's own headers are in memory, how many, and how far from where they are linked. */
+export interface Headers {
+  readonly at: number;
+  readonly size: number;
+  readonly count: number;
+  readonly bias: number;
+}
+
 export function librariesXml(t: Task): string {
-  const { list, main } = loaded(t);
+  const [first, ...others] = linkMaps(t);
+  const main = (first as LinkMap | undefined)?.map ?? 0;
+  const list = others.filter(({ name }) => name !== '');
   const items = list.map(
     ({ name, map, base, dynamic }) =>
       `<library name="${escape(name)}" lm="0x${map.toString(16)}" l_addr="0x${base.toString(16)}" l_ld="0x${dynamic.toString(16)}" lmid="0x0"/>`,
@@ -28,43 +40,42 @@ export function librariesXml(t: Task): string {
   return `<library-list-svr4 version="1.0"${head}>${items.join('')}</library-list-svr4>`;
 }
 
-function loaded(t: Task): { list: Loaded[]; main: number } {
-  const list: Loaded[] = [];
-  const none = { list, main: 0 };
+/** All there are, the program first; none: the program is static, or its loader has not begun. */
+export function linkMaps(t: Task): LinkMap[] {
+  const list: LinkMap[] = [];
   const debug = debugOf(t);
-  if (debug === 0) return none;
   // struct r_debug: version, r_map, …
-  const main = word(t, debug + 8);
-  for (let map = main, n = 0; map !== 0 && n < MOST; n++) {
+  for (let map = debug === 0 ? 0 : word(t, debug + 8); map !== 0 && list.length < MOST; map = word(t, map + 24))
     // struct link_map: l_addr, l_name, l_ld, l_next, l_prev
-    const next = word(t, map + 24);
-    if (map !== main) {
-      const name = text(t, word(t, map + 8));
-      if (name !== '') list.push({ name, map, base: word(t, map), dynamic: word(t, map + 16) });
-    }
-    map = next;
-  }
-  return { list, main };
+    list.push({ name: textAt(t, word(t, map + 8)), map, base: word(t, map), dynamic: word(t, map + 16) });
+  return list;
+} // prettier-ignore
+
+/** The program's headers, as the kernel told it (AT_PHDR); null: it was not told. */
+export function programHeaders(t: Task): Headers | null {
+  const aux = new DataView(t.mm.auxv.buffer, t.mm.auxv.byteOffset, t.mm.auxv.byteLength);
+  const values = new Map<number, number>();
+  for (let i = 0; i + 16 <= aux.byteLength; i += 16)
+    values.set(Number(aux.getBigUint64(i, true)), Number(aux.getBigUint64(i + 8, true)));
+  const at = values.get(AT_PHDR) ?? 0;
+  if (at === 0) return null;
+  const headers = { at, size: values.get(AT_PHENT) ?? 56, count: Math.min(values.get(AT_PHNUM) ?? 0, 64), bias: 0 };
+  const own = findHeader(t, headers, PT_PHDR);
+  return own === 0 ? headers : { ...headers, bias: at - word(t, own + 16) };
+} // prettier-ignore
+
+/** Address of the first header of a type, 0: there is none. */
+export function findHeader(t: Task, { at, size, count }: Headers, type: number): number {
+  for (let i = 0; i < count; i++) if (word(t, at + i * size) % 4294967296 === type) return at + i * size;
+  return 0;
 }
 
 /** Address of r_debug, 0: the program has none (yet). */
 function debugOf(t: Task): number {
-  const aux = new DataView(t.mm.auxv.buffer, t.mm.auxv.byteOffset, t.mm.auxv.byteLength);
-  const values = new Map<number, number>();
-  for (let at = 0; at + 16 <= aux.byteLength; at += 16)
-    values.set(Number(aux.getBigUint64(at, true)), Number(aux.getBigUint64(at + 8, true)));
-  const headers = values.get(AT_PHDR) ?? 0;
-  const size = values.get(AT_PHENT) ?? 56;
-  let bias = 0;
-  let dynamic = 0;
-  for (let i = 0; headers !== 0 && i < Math.min(values.get(AT_PHNUM) ?? 0, 64); i++) {
-    const at = headers + i * size;
-    const type = word(t, at) % 4294967296;
-    if (type === PT_PHDR) bias = headers - word(t, at + 16);
-    if (type === PT_DYNAMIC) dynamic = word(t, at + 16);
-  }
-  if (dynamic === 0) return 0;
-  for (let at = bias + dynamic, n = 0; n < 256; at += 16, n++) {
+  const headers = programHeaders(t);
+  const dynamic = headers === null ? 0 : findHeader(t, headers, PT_DYNAMIC);
+  if (headers === null || dynamic === 0) return 0;
+  for (let at = headers.bias + word(t, dynamic + 16), n = 0; n < 256; at += 16, n++) {
     const tag = word(t, at);
     if (tag === 0) return 0;
     if (tag === DT_DEBUG) return word(t, at + 8);
@@ -72,12 +83,14 @@ function debugOf(t: Task): number {
   return 0;
 }
 
-function word(t: Task, address: number): number {
+/** 64 bits; 0 when they are not mapped. */
+export function word(t: Task, address: number): number {
   const b = peek(t, address, 8);
   return b === null ? 0 : Number(new DataView(b.buffer, b.byteOffset, 8).getBigUint64(0, true));
 }
 
-function text(t: Task, address: number): string {
+/** Up to its NUL. */
+export function textAt(t: Task, address: number): string {
   let out = '';
   for (let i = 0; address !== 0 && i < 4096; i++) {
     const b = peek(t, address + i, 1);

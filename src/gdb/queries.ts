@@ -11,10 +11,12 @@ import { librariesXml } from './libraries.ts';
 import { monitor } from './monitor.ts';
 import { binaryOf, hexText, PACKET_SIZE, type PacketLink, slice, textOfHex } from './packets.ts';
 import type { GdbRegisters } from './registers.ts';
+import { threadLocal } from './thread-local.ts';
 
 const SIGINFO_SIZE = 128;
 const OK = 'OK';
 const ESRCH = 'E03';
+const NO_STORAGE = 'the thread has no memory for it (yet)';
 
 /** What a session's queries are about. */
 export interface QuerySubject {
@@ -76,10 +78,20 @@ export class Queries {
           const t = inferiors.find(p.slice(17));
           return t ? hexText(extra(t)) : ESRCH;
         }
+        if (p.startsWith('qGetTLSAddr:')) return this.threadLocal(p.slice(12));
         if (p.startsWith('qRcmd,')) return hexText(monitor(machine, fromBinary(textOfHex(p.slice(6)))));
         return '';
     }
   } // prettier-ignore
+
+  /** thread-id,offset,link_map */
+  private threadLocal(what: string): string {
+    const [thread, offset, map] = what.split(',');
+    const t = this.subject.inferiors.find(thread);
+    if (!t) return ESRCH;
+    const address = threadLocal(t, parseInt(offset, 16), parseInt(map, 16));
+    return address === null ? `E.${NO_STORAGE}` : address.toString(16);
+  }
 
   private transfer(what: string): string {
     const m = /^([a-z0-9-]+):read:([^:]*):([0-9a-f]+,[0-9a-f]+)$/.exec(what);

@@ -78,7 +78,8 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
     'stops threads at breakpoints, steps, watches, shows where they are and catches futex calls',
     async () => {
       const s = await session(program!, [
-        'break add', 'continue', 'backtrace', 'info threads', 'print counter', 'finish',
+        'break add', 'continue', 'backtrace', 'info threads', 'print counter',
+        'set var *(int *)&errno = 77', 'thread apply all -q printf "errno %d\\n", (int)errno', 'finish',
         'continue', 'delete 1', `print ${pc}`, 'stepi', `print ${pc} - $1`, 'watch counter', 'continue', 'next', 'delete 2',
         'catch syscall futex', 'continue', 'delete 3', 'info auxv', 'monitor when',
         'handle SIGUSR1 nostop noprint', 'catch syscall rt_sigreturn', 'continue', 'continue', 'kill',
@@ -101,6 +102,8 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
         // What monitor prints comes on the other stream.
         /^round \d+, \d+ instructions, /,
       ]);
+      expect(s.gdb).toMatch(/^errno 77$/m);
+      expect(s.gdb).toMatch(/^errno 0$/m);
       expect(s.status).toBe(137);
     },
     60_000,

@@ -61,6 +61,8 @@ export type FsFactory = (t: Task, source: string, data: string) => FileSystem | 
 export class Vfs {
   /** /proc/sys/fs/lease-break-time, in seconds. */
   leaseBreakTime = 45;
+  /** Stands around what the machine's owner reads of files, when the machine is recorded or replayed: no guest asked for it. */
+  aside: ((path: string, read: () => Uint8Array) => Uint8Array) | null = null;
   /** What mount(2) can mount besides tmpfs and bind mounts, by type. */
   readonly fsTypes = new Map<string, FsFactory>();
   private readonly tmpfsDeps: TmpfsDeps;

@@ -25,6 +25,10 @@ export async function recordCommand(argv: readonly string[]): Promise<number> {
   const specs = recordOptions();
   const command = parseOptions(specs, argv, args, 'record');
   if (args.help) return help(recordHelp(specs));
+  if (args.gdb !== null)
+    throw new UsageError(
+      'what gdb does is not recorded; record without --gdb, then debug the recording: ring3 replay --gdb PORT FILE',
+    );
   needProgram(command, 'record -o FILE', args);
   const { output } = args;
   if (output === null)

@@ -249,6 +249,7 @@ export async function assemble(given: BootOptions, replayer: Replayer | null = n
   stdio.started(first);
   const network = new HostNetwork(kernel.net, onInput);
   tape?.network(kernel.net);
+  if (tape) kernel.vfs.aside = (path, read) => tape.reading(path, read);
   if (options.hostNetwork && !replayer) network.openOutside();
   await network.publish(replayer ? [] : (options.publish ?? [])).catch((e: unknown) => {
     stdio.close();

@@ -84,6 +84,12 @@ export function writeGuestFile(vfs: Vfs, t: Task | null, path: string, content: 
 
 /** A whole file's bytes. Works on /proc and devices too, up to their end. */
 export function readGuestFile(vfs: Vfs, t: Task | null, path: string): Uint8Array {
+  const read = (): Uint8Array => readAsGuest(vfs, t, path);
+  return vfs.aside === null ? read() : vfs.aside(path, read);
+}
+
+/** The same as if a guest had asked for it. */
+export function readAsGuest(vfs: Vfs, t: Task | null, path: string): Uint8Array {
   const file = open(vfs, path, O_RDONLY, 0);
   try {
     const parts: Uint8Array[] = [];

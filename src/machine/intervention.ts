@@ -15,7 +15,7 @@ import { setWords } from '../step/arguments.ts';
 import type { Tampering } from '../step/tampering.ts';
 import type { Assembly } from './assemble.ts';
 import type { Driver } from './driver.ts';
-import { writeGuestFile } from './guest-files.ts';
+import { GuestFileError, readAsGuest, writeGuestFile } from './guest-files.ts';
 import type { Inspector } from './inspector.ts';
 import type { FileContent } from './options.ts';
 import { registerIndex, type RegisterName } from './registers.ts';
@@ -214,6 +214,14 @@ export class Intervention {
       only: (tid) => {
         const t = tid === null ? null : task(tid);
         kernel.scheduler.only = t && ((other) => other === t);
+      },
+      look: (path) => {
+        try {
+          const bytes = readAsGuest(kernel.vfs, kernel.processes.first?.leader ?? null, path);
+          this.assembly.replayer!.wasRead(path, bytes);
+        } catch (e) {
+          if (!(e instanceof GuestFileError)) throw e;
+        }
       },
       time: (to) => virtual!.skipTo(to),
       stop: () => (loop.stop = true),

@@ -2,6 +2,7 @@
 import type {
   HostDir, HostEntry, HostFs, HostHandle, HostOpen, HostStat,
 } from '../../kernel/fs/host-port.ts'; // prettier-ignore
+import { EIO } from '../../kernel/abi/errno.ts';
 import type { Reader, Writer } from './bytes.ts';
 import { RECORD } from './format.ts';
 import type { Recorder } from './recorder.ts';
@@ -146,7 +147,8 @@ export class ReplayedFiles implements HostFs {
     this.from = from;
   }
 
-  private answer<T>(call: Call, read: (r: Reader) => T): T {
+  private answer<T>(call: Call, read: (r: Reader) => T, none: T): T {
+    if (this.from.aside) return none;
     return this.from.answer(RECORD.files, `${call} in folder ${this.id}`, (r) => {
       const id = r.uint();
       const n = r.u8();
@@ -158,13 +160,17 @@ export class ReplayedFiles implements HostFs {
     });
   }
   private number(call: Call): number {
-    return this.answer(call, (r) => r.int());
+    return this.answer(call, (r) => r.int(), -EIO);
   }
   private result<T>(call: Call, read: (r: Reader) => T): T | number {
-    return this.answer(call, (r) => {
-      const n = r.int();
-      return n < 0 ? n : read(r);
-    });
+    return this.answer<T | number>(
+      call,
+      (r) => {
+        const n = r.int();
+        return n < 0 ? n : read(r);
+      },
+      -EIO,
+    );
   }
 
   openDir(): HostDir {
@@ -193,13 +199,18 @@ export class ReplayedFiles implements HostFs {
     return this.result('fstat', readStat);
   }
   read(_file: HostHandle, into: Uint8Array): number {
-    return this.answer('read', (r) => {
-      const n = r.int();
-      if (n <= 0) return n;
-      if (n > into.length) this.from.diverged(`${into.length} bytes of a file are asked for, and ${n} came`);
-      this.from.content(r, into.subarray(0, n));
-      return n;
-    });
+    return this.answer(
+      'read',
+      (r) => {
+        const n = r.int();
+        if (n <= 0) return n;
+        if (n > into.length)
+          this.from.diverged(`${into.length} bytes of a file are asked for, and ${n} came`);
+        this.from.content(r, into.subarray(0, n));
+        return n;
+      },
+      -EIO,
+    );
   }
   write(): number {
     return this.number('write');

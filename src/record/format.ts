@@ -101,6 +101,8 @@ export const INPUT = {
   uninject: 21,
   /** One task runs alone; 0: all may again. */
   only: 22,
+  /** The owner reads a file of the guest: what the host is asked for then follows. */
+  look: 23,
 } as const;
 
 /** Why a recording ended. */

@@ -24,6 +24,7 @@ export interface ReplayActions {
   uninject(id: number): void;
   /** Null: all may run. */
   only(tid: number | null): void;
+  look(path: string): void;
   time(to: number): void;
 }
 
@@ -125,6 +126,10 @@ export function readInput(kind: number, r: Reader, to: InputTargets, site: Site 
     case INPUT.only: {
       const tid = r.uint();
       return () => actions.only(tid === 0 ? null : tid);
+    }
+    case INPUT.look: {
+      const path = r.text();
+      return () => actions.look(path);
     }
     case INPUT.time: {
       const time = r.uint();

@@ -45,6 +45,8 @@ export class Recorder implements Tape, EventReader {
   /** What has to wait for the end of the round, and where that is while it is done. */
   private deferred: (() => void)[] = [];
   private arriving: Place | null = null;
+  /** Somebody reads a file, at a moment that has no place. */
+  private unplaced = false;
   /** Called when nothing more comes. */
   ended: () => void = () => {};
 
@@ -151,9 +153,27 @@ export class Recorder implements Tape, EventReader {
     this.sink.close();
   }
 
+  reading(path: string, read: () => Uint8Array): Uint8Array {
+    if (this.early !== null || this.done) return read();
+    if (this.placed) {
+      this.inputOf(INPUT.look, (w) => w.text(path));
+      return read();
+    }
+    this.unplaced = true;
+    try {
+      return read();
+    } finally {
+      this.unplaced = false;
+    }
+  }
+
   /** The answer to what the guest asked for just now. (Whatever is written, room for events is left behind it.) */
   answer(kind: number, fill: (w: Writer) => void): void {
     if (this.done) return;
+    if (this.unplaced)
+      throw new Error(
+        'cannot read a file of a host folder here: the machine is being recorded, and this moment has no place in a recording; do it at a stop of step or nextSyscall, in a hook, or in a listener of on()',
+      );
     const { at } = this.records;
     this.records.u8(kind);
     fill(this.records);

@@ -91,6 +91,7 @@ export class Replayer implements Tape, EventReader {
     },
   };
   private tampers = false;
+  private changing = false;
   private queue: InputQueue | null = null;
   private terminalEnd: HostTerminalEnd | null = null;
   private net: NetStack | null = null;
@@ -191,6 +192,7 @@ export class Replayer implements Tape, EventReader {
 
   restoreState(state: ReplayState): void {
     this.contents.count = state.contents;
+    this.changing = false;
     const { block, lastRound, nextPlace, folders, ended, damage, spaces, compared } = state;
     Object.assign(this, { block, lastRound, nextPlace, folders, ended, damage, spaces, compared });
     const bytes = block === 0 ? null : this.recording.block(block - 1);
@@ -212,7 +214,10 @@ export class Replayer implements Tape, EventReader {
     if (done === null) return;
     const { buffer: mine, at: n } = done.out;
     if (n === 0) return;
-    while (this.change(SITE.event)); // before the event that this is
+    if (this.changing) return;
+    this.changing = true; // what it asks of the host comes before the event that this is, as it does
+    while (this.change(SITE.event));
+    this.changing = false;
     const { current } = this;
     const { reader } = current;
     const { buffer, at } = reader;
@@ -409,6 +414,29 @@ export class Replayer implements Tape, EventReader {
   /** Contents of a file, where an answer has them. */
   content(r: Reader, into: Uint8Array): void {
     this.contents.read(r, this.block - 1, into);
+  }
+
+  /** Nobody in the guest asked: what the host would say is not in the recording. */
+  aside = false;
+  /** What the owner of the recorded machine read, by path. */
+  private readonly looked = new Map<string, Uint8Array>();
+
+  reading(path: string, read: () => Uint8Array): Uint8Array {
+    this.aside = true;
+    try {
+      return read();
+    } catch (e) {
+      const known = this.looked.get(path);
+      if (known === undefined) throw e;
+      return known;
+    } finally {
+      this.aside = false;
+    }
+  }
+
+  /** The owner of the recorded machine read a file here, with this result. */
+  wasRead(path: string, bytes: Uint8Array): void {
+    this.looked.set(path, bytes);
   }
 
   // Ports.

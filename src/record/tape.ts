@@ -42,4 +42,6 @@ export interface Tape {
   terminal(real: HostTerminal): HostTerminal;
   core(real: CorePort): CorePort;
   network(net: NetStack): void;
+  /** What the machine's owner reads (Vfs.aside). */
+  reading(path: string, read: () => Uint8Array): Uint8Array;
 }

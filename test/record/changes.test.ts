@@ -1,8 +1,11 @@
 /** What a test or another owner of a machine does to it is in a recording, at the moment it was done. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type BootOptions, Machine, MemoryRecording, NotReachedError, Strace } from '../../src/index.ts';
 import { SeededEntropy } from '../../src/host/entropy.ts';
 import { guestPath } from '../support/guests.ts';
+import { withFolder } from '../support/run.ts';
 
 interface Ran {
   status: number | null;
@@ -256,6 +259,39 @@ describe('a recording has', () => {
     },
   );
 });
+
+const busybox = existsSync('/usr/bin/busybox') ? '/usr/bin/busybox' : null;
+it.skipIf(busybox === null)(
+  'files of host folders that the owner reads are in a recording, too',
+  async () => {
+    await withFolder(async (dir) => {
+      writeFileSync(join(dir, 'a'), 'read by both\n');
+      writeFileSync(join(dir, 'b'), 'read by nobody\n');
+      const recording = new MemoryRecording();
+      const m = await Machine.boot({
+        program: busybox!,
+        argv: ['sh', '-c', 'cat /data/a /data/a'],
+        mounts: [{ host: dir, guest: '/data' }],
+        record: recording,
+      });
+      await m.nextSyscall(['open', 'openat'], { where: (c) => c.args.pathname === '/data/a' });
+      expect(m.readText('/data/a')).toBe('read by both\n');
+      m.on('syscall', (e) => {
+        if (e.type === 'enter' && e.name === 'exit_group') m.readFile('/data/a');
+      });
+      await m.run();
+      m.dispose();
+      const r = await Machine.replay(recording);
+      await r.nextSyscall('exit_group');
+      expect(r.readText('/data/a')).toBe('read by both\n');
+      expect(() => r.readFile('/data/b')).toThrow(/EIO|Input\/output error/);
+      await r.run();
+      expect(r.stdout).toBe(m.stdout);
+      expect(r.position).toBe(m.position);
+      r.dispose();
+    });
+  },
+);
 
 describe('a replay', () => {
   it('takes no changes', async () => {

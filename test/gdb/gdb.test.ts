@@ -237,4 +237,23 @@ describe('--gdb', () => {
     expect(run('--gdb', 'x', hello)).toMatchObject({ status: 2, stderr: "ring3: option '--gdb': 'x' is no port; write PORT or ADDRESS:PORT, as 1234\n" }); // prettier-ignore
     expect(run('--gdb', '0', '--cpu', 'lockstep:jit', hello)).toMatchObject({ status: 125, stderr: 'ring3: --gdb needs --cpu jit or interp\n' }); // prettier-ignore
   });
+
+  it('ends by a signal while the guest stands still, and has its port alone', async () => {
+    const hello = guestPath('hello')!;
+    const server = spawn(process.execPath, [CLI, 'run', '--gdb', '0', hello]);
+    let text = '';
+    const ended = new Promise<number | null>((resolve) => server.on('close', resolve));
+    const port = await new Promise<string>((resolve) => {
+      server.stderr.on('data', (d: Buffer) => {
+        text += d.toString();
+        const m = /target remote 127\.0\.0\.1:(\d+)\n/.exec(text);
+        if (m) resolve(m[1]);
+      });
+    });
+    const second = run('--gdb', port, hello);
+    expect(second).toMatchObject({ status: 125, stderr: `ring3: cannot wait for gdb on 127.0.0.1:${port}: it is in use\n` }); // prettier-ignore
+    server.kill('SIGTERM');
+    expect(await ended).toBe(137);
+    expect(text).toContain('ring3: SIGTERM while gdb held the guest: it is killed\n');
+  });
 });

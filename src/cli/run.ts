@@ -24,6 +24,8 @@ import { type StraceArgs, straceDefaults, straceOptions } from './strace-options
 const TIMED_OUT = 124;
 export const FAILED = 125;
 
+/** ^C */
+const INTERRUPT_KEY = 3;
 /** Signals that are passed on to the guest's foreground. */
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGCONT'] as const;
 
@@ -255,7 +257,17 @@ export async function execute(
         m.stop();
       }, args.timeout / 1e6);
     }
-    if (args.gdb !== null) await serveGdb(m, { ...args.gdb, report: note });
+    if (args.gdb !== null) {
+      const onInterruptKey = (pressed: () => void): void => {
+        const typed = terminal?.onTyped;
+        if (!terminal) return;
+        terminal.onTyped = (bytes): void => {
+          typed?.(bytes);
+          if (bytes.includes(INTERRUPT_KEY)) pressed();
+        };
+      };
+      await serveGdb(m, { ...args.gdb, onInterruptKey, report: note });
+    }
     const end = await m.run();
     flush();
     return end.status;

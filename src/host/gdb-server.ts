@@ -10,6 +10,8 @@ export interface GdbServerOptions {
   readonly port: number;
   /** The machine replays a recording: it is not killed. */
   readonly recorded?: boolean;
+  /** Told whom to call at ^C on a terminal that sends no signal for it. */
+  readonly onInterruptKey?: (pressed: () => void) => void;
   /** Takes lines for the person at the terminal. */
   readonly report: (line: string) => void;
 }
@@ -75,8 +77,9 @@ export async function serveGdb(machine: Machine, options: GdbServerOptions): Pro
   const where = at.family === 'IPv6' ? `[${at.address}]:${at.port}` : `${at.address}:${at.port}`;
   report(`waiting for gdb: target remote ${where}`);
   // A guest that stands still hears no signals: they are for who makes it stand still.
-  const stopped = (signal: NodeJS.Signals): void => {
-    if (current?.running) return;
+  let serving = true;
+  const stopped = (signal: string): void => {
+    if (!serving || current?.running) return;
     report(`${signal} while gdb held the guest: it is killed`);
     if (current) current.kill();
     else {
@@ -85,9 +88,13 @@ export async function serveGdb(machine: Machine, options: GdbServerOptions): Pro
     }
   };
   for (const signal of ENDING) process.on(signal, stopped);
+  options.onInterruptKey?.(() => {
+    stopped('^C');
+  });
   try {
     return await ended;
   } finally {
+    serving = false;
     for (const signal of ENDING) process.off(signal, stopped);
     server.close();
     (socket as net.Socket | null)?.end();

@@ -1,4 +1,5 @@
 // Runs commands in turn and takes their times.
+import { parseArgs } from 'node:util';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -78,4 +79,17 @@ export function peakMemory(command) {
   const file = scratchFile('peak');
   const r = spawnSync('/usr/bin/time', ['-f', '%M', '-o', file, ...command], { cwd: INPUTS });
   return r.status === 0 ? Number(readFileSync(file, 'latin1')) / 1024 : null;
+}
+
+/** A script's options as util.parseArgs has them; `usage` for --help, and for what it does not know. */
+export function options(usage, known) {
+  try {
+    const { values } = parseArgs({ options: { ...known, help: { type: 'boolean', short: 'h' } } });
+    if (!values.help) return values;
+  } catch (e) {
+    console.error(e.message);
+    process.exitCode = 2;
+  }
+  console.error(`usage: ${usage}`);
+  process.exit();
 }

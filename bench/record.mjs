@@ -1,18 +1,19 @@
 #!/usr/bin/env node
 // What recording and replaying cost: each program run, run with a seed, recorded, and replayed, in turn. Times are those of the whole
 // command. Of a server the client's rate counts, and of its replay the time of the command against the recording's.
-// Usage: node bench/record.mjs [--runs N] [--only NAME,NAME…]
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { median, once, scratchFile } from './measure.mjs';
+import { median, once, options, scratchFile } from './measure.mjs';
 import { INPUTS } from './programs.mjs';
 import { CLI } from './sides.mjs';
 
-const args = process.argv.slice(2);
-const option = (name) => (args.includes(name) ? args[args.indexOf(name) + 1] : undefined);
-const RUNS = Number(option('--runs') ?? 5);
-const only = option('--only')?.split(',');
+const given = options('node bench/record.mjs [--runs N] [--only NAME,NAME…]', {
+  runs: { type: 'string', default: '5' },
+  only: { type: 'string' },
+});
+const RUNS = Number(given.runs);
+const only = given.only?.split(',');
 
 mkdirSync(INPUTS, { recursive: true });
 const guest = (name) => new URL(`../build/guests/x86_64/${name}`, import.meta.url).pathname;

@@ -3,24 +3,30 @@
 // bench/RESULTS.md; --quick is one run of each without Unicorn and the interpreter. With --keep the results go into a file of rows,
 // in the place of what it had for the same program and side, and bench/RESULTS.md is made of all it has: hours of
 // measuring can be done in parts.
-// Usage: node bench/run.mjs [--quick] [--only NAME,NAME…] [--sides native,qemu,unicorn,core,interp,jit] [--arch ARCH]
-//                           [--runs N] [--unicorn FILE.js] [--keep FILE.json] [--no-write]
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fetchDebian } from './debian.mjs';
-import { LONG_MS, inTurn, once, peakMemory, scratchFile } from './measure.mjs';
+import { LONG_MS, inTurn, once, options, peakMemory, scratchFile } from './measure.mjs';
 import { PROGRAMS, makeInputs } from './programs.mjs';
 import { line, report } from './report.mjs';
 import { ALL_SIDES, ARCHES, commandOf, sides } from './sides.mjs';
 
-const args = process.argv.slice(2);
-const flag = (name) => args.includes(name);
-const option = (name) => (flag(name) ? args[args.indexOf(name) + 1] : undefined);
-const quick = flag('--quick');
-const RUNS = Number(option('--runs') ?? (quick ? 1 : 5));
-const only = option('--only')?.split(',');
-const arches = ARCHES.filter((a) => (option('--arch') ?? a) === a);
+const given = options(
+  'node bench/run.mjs [--quick] [--only NAME,NAME…] [--sides native,qemu,unicorn,core,interp,jit] [--arch ARCH]\n' +
+    '       [--runs N] [--unicorn FILE.js] [--keep FILE.json] [--no-write]',
+  {
+    quick: { type: 'boolean', default: false },
+    'no-write': { type: 'boolean', default: false },
+    ...Object.fromEntries(
+      ['only', 'sides', 'arch', 'runs', 'unicorn', 'keep'].map((name) => [name, { type: 'string' }]),
+    ),
+  },
+);
+const { quick } = given;
+const RUNS = Number(given.runs ?? (quick ? 1 : 5));
+const only = given.only?.split(',');
+const arches = ARCHES.filter((a) => (given.arch ?? a) === a);
 const standard = quick ? 'native,qemu,jit' : 'native,qemu,unicorn,core,interp,jit';
-const SIDES = sides((option('--sides') ?? standard).split(','), option('--unicorn'));
+const SIDES = sides((given.sides ?? standard).split(','), given.unicorn);
 
 for (const arch of arches) for (const p of fetchDebian(arch)) console.log(`left out: Debian package ${p}`);
 makeInputs();
@@ -39,7 +45,7 @@ const wanted = (p) =>
   only
     ? only.some((o) => p.name.startsWith(o) || p.name === `busybox ${o}`)
     : !quick || ['loop', 'real', 'start'].includes(p.kind);
-const keep = option('--keep');
+const keep = given.keep;
 /** By program: what was measured before, and now. */
 const kept = new Map(
   keep && existsSync(keep) ? JSON.parse(readFileSync(keep, 'utf8')).map((r) => [r.name, r]) : [],
@@ -90,5 +96,5 @@ if (keep) {
   process.exit();
 }
 const text = report(rows, SIDES, arches, RUNS);
-if (quick || only || flag('--no-write') || arches.length < ARCHES.length) console.log(`\n${text}`);
+if (quick || only || given['no-write'] || arches.length < ARCHES.length) console.log(`\n${text}`);
 else writeFileSync(new URL('RESULTS.md', import.meta.url), text);

@@ -46,6 +46,10 @@ export class HostNetwork {
 
   guestGone(): void {}
 
+  allSent(): Promise<void> {
+    return Promise.resolve();
+  }
+
   close(): void {
     for (const c of this.clients) if (!c.closed) c.abort();
     this.clients.clear();

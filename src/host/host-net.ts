@@ -11,6 +11,7 @@ import { ipText, parseIp } from '../../kernel/net/address.ts';
 import type { Endpoint } from '../../kernel/net/address.ts';
 import type { HostConnection, HostNet } from '../../kernel/net/host-port.ts';
 import type { NetStack } from '../../kernel/net/stack.ts';
+import { breathe, sleep } from './wait.ts';
 
 /** A guest port to be reachable on the host. */
 export interface Publication {
@@ -30,6 +31,8 @@ export class PublishError extends Error {
 /** Clients of one published UDP port that are remembered for answers. */
 const MAX_DATAGRAM_CLIENTS = 4096;
 const BACKLOG = 1024;
+/** How long a client may take nothing of what a guest that is over has sent. */
+const STUCK_MS = 5000;
 
 /**
  * How long a client of a published port waits for the guest to take it. The host has answered its SYN already; here goes what
@@ -54,7 +57,9 @@ export class HostNetwork implements HostNet {
   private readonly stack: NetStack;
   private readonly onActivity: () => void;
   private readonly servers: net.Server[] = [];
-  private readonly sockets = new Set<net.Socket>();
+  private readonly sockets = new Map<net.Socket, HostConnection>();
+  /** Datagrams on their way: a closed socket would lose them. */
+  private sending = 0;
   private readonly datagrams: dgram.Socket[] = [];
   /** Sockets for the guest's outgoing datagrams, by guest port. */
   private readonly outgoing = new Map<number, dgram.Socket>();
@@ -135,7 +140,7 @@ export class HostNetwork implements HostNet {
       const key = `${from.address} ${from.port}`;
       let port = clients.get(key);
       if (port === undefined) {
-        port = this.stack.addHostPeer({ send: (out) => socket.send(out, from.port, from.address, () => {}) });
+        port = this.stack.addHostPeer({ send: (out) => this.send(socket, out, from.port, from.address) });
         if (clients.size >= MAX_DATAGRAM_CLIENTS) {
           const [oldest, old] = clients.entries().next().value!;
           clients.delete(oldest);
@@ -197,7 +202,7 @@ export class HostNetwork implements HostNet {
   private join(socket: net.Socket, c: HostConnection): void {
     let full = false;
     let ended = false;
-    this.sockets.add(socket);
+    this.sockets.set(socket, c);
     const pump = (): void => {
       while (!full && c.pending > 0) full = !socket.write(c.take());
       if (c.ended && c.pending === 0 && !ended) {
@@ -269,7 +274,7 @@ export class HostNetwork implements HostNet {
       return;
     }
     const socket = net.connect({ host: ipText(to.ip), port: to.port, allowHalfOpen: true, noDelay: true });
-    this.sockets.add(socket);
+    this.sockets.set(socket, c);
     const failed = (e: NodeJS.ErrnoException): void => {
       this.sockets.delete(socket);
       c.fail(ERRNO_OF[e.code ?? ''] ?? EHOSTUNREACH);
@@ -300,12 +305,53 @@ export class HostNetwork implements HostNet {
         this.onActivity();
       });
     }
-    socket.send(data, to.port, ipText(to.ip), () => {});
+    this.send(socket, data, to.port, ipText(to.ip));
+  }
+
+  private send(socket: dgram.Socket, data: Uint8Array, port: number, address: string): void {
+    this.sending++;
+    socket.send(data, port, address, () => this.sending--);
   }
 
   datagramPortClosed(port: number): void {
-    this.outgoing.get(port)?.close();
+    const socket = this.outgoing.get(port);
     this.outgoing.delete(port);
+    // Behind what was just sent, which waits for its turn.
+    if (socket) void this.sent().then(() => socket.close());
+  }
+
+  private async sent(): Promise<void> {
+    for (let turns = 0; this.sending > 0 && turns < 1000; turns++) await breathe();
+  }
+
+  /**
+   * The guest is over, and what it sent is on its way: resolves when it has left, ends of connections with it. Whoever takes nothing
+   * for STUCK_MS does not get the rest.
+   */
+  async allSent(): Promise<void> {
+    await this.sent();
+    let least = Infinity;
+    let since = performance.now();
+    for (;;) {
+      this.flush();
+      const left = this.unsent;
+      if (left === 0 || performance.now() - since > STUCK_MS) return;
+      if (left < least) {
+        least = left;
+        since = performance.now();
+      }
+      await sleep(2).wait;
+    }
+  }
+
+  private get unsent(): number {
+    let n = 0;
+    for (const [socket, c] of this.sockets) {
+      if (socket.destroyed || socket.connecting) continue;
+      n += c.pending + socket.writableLength;
+      if (c.ended && !socket.writableFinished) n++;
+    }
+    return n;
   }
 
   /** The guest is over: nobody will take a client any more. What it said on its connections still leaves. */
@@ -321,7 +367,7 @@ export class HostNetwork implements HostNet {
     this.closed = true;
     this.guestGone();
     if (this.timer) clearInterval(this.timer);
-    for (const s of this.sockets) s.destroy();
+    for (const s of this.sockets.keys()) s.destroy();
     this.sockets.clear();
     for (const s of [...this.datagrams.splice(0), ...this.outgoing.values()]) {
       try {

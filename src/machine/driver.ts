@@ -183,6 +183,7 @@ export class Driver {
     if (kernel.exitStatus !== null) {
       recorder?.end('exited');
       network.guestGone();
+      await network.allSent();
       this.port.ended(this.status!);
     }
   }

@@ -336,6 +336,53 @@ describe('a client nobody takes', () => {
   });
 });
 
+describe('what a guest sent before it ended', () => {
+  it('reaches a client that reads slowly, and the end behind it', async () => {
+    const n = network();
+    const { t } = n;
+    const l = t.socket(AF_INET, STREAM);
+    t.bind(l, '0.0.0.0', 90);
+    t.call(rows.listen, l, 5);
+    const data = t.bytes(new Uint8Array(100_000).fill(7));
+    let sent = 0;
+    const h = host(n, () => {
+      if (sent > 0 || (t.at(l).poll() & 1) === 0) return;
+      const fd = t.call(rows.accept4, l, 0, 0, NONBLOCK) as number;
+      for (let r = 1; r > 0; sent += Math.max(r, 0))
+        r = t.call(rows.sendto, fd, data, 100_000, 0, 0, 0) as number;
+      t.close(fd);
+    });
+    await h.publish([{ hostPort: 0, guestPort: 90 }]);
+    const c = nodeNet.connect(h.ports[0], '127.0.0.1');
+    c.pause();
+    while (sent === 0) await new Promise((r) => setImmediate(r));
+    let got = 0;
+    let ended = false;
+    c.on('data', (d) => (got += d.length));
+    c.on('end', () => (ended = true));
+    h.guestGone();
+    c.resume();
+    await h.allSent();
+    h.close();
+    while (!ended) await new Promise((r) => setImmediate(r));
+    expect(got).toBe(sent);
+  });
+
+  it('leaves as datagrams, too', async () => {
+    const outside = dgram.createSocket('udp4').bind(0, '127.0.0.1');
+    await new Promise((r) => outside.once('listening', r));
+    const heard = new Promise<string>((r) => outside.once('message', (m) => r(m.toString())));
+    const h = host(network(), () => {});
+    const from = { ip: 0x7f000001, port: 5000 };
+    h.sendDatagram(from, { ip: 0x7f000001, port: outside.address().port }, Buffer.from('the last word'));
+    h.datagramPortClosed(from.port);
+    await h.allSent();
+    h.close();
+    expect(await heard).toBe('the last word');
+    outside.close();
+  });
+});
+
 describe('the way out', () => {
   it('is closed unless it was opened', async () => {
     const outside = nodeNet.createServer((c) => c.end('from outside')).listen(0, '127.0.0.1');

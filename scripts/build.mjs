@@ -110,9 +110,12 @@ function makeCodeCache(args) {
   if (made.status !== 0) console.warn(`no code cache: ${made.stderr}`);
 }
 
+/** Names stay: they are in the stack traces of those whose tests use the library. */
+const named = { ...minified, minify: false, minifySyntax: true };
+
 async function buildLibrary() {
   await build({
-    ...minified,
+    ...named,
     entryPoints: ['src/index.ts'],
     outfile: 'dist/index.js',
     banner: { js: banner },
@@ -122,7 +125,7 @@ async function buildLibrary() {
 /** What tests import beside the library: matchers and assertions. */
 async function buildTesting() {
   const entryPoints = ['src/testing/vitest.ts', 'src/testing/node-test.ts'];
-  await build({ ...minified, entryPoints, outdir: 'dist', external: ['vitest'] });
+  await build({ ...named, entryPoints, outdir: 'dist', external: ['vitest'] });
 }
 
 async function buildBundles(ifStale) {

@@ -75,11 +75,12 @@ export class Intervention {
     }
   }
 
-  setReg(name: RegisterName, value: bigint, tid?: number): void {
+  setReg(name: RegisterName, value: number | bigint, tid?: number): void {
     const task = this.inspector.task(tid);
     const index = registerIndex(task.regs.arch, name);
-    this.now('set a register')?.register(task.tid, index, value);
-    task.regs.set(index, value);
+    const bits = BigInt.asUintN(64, BigInt(value));
+    this.now('set a register')?.register(task.tid, index, bits);
+    task.regs.set(index, bits);
   }
 
   /** The call that begins has another argument: for those who tamper with it. */

@@ -50,6 +50,8 @@ export class Listening {
 
   /** Calls `listener` at each event of a kind. Returns what ends it. */
   on<K extends keyof Listeners>(kind: K, listener: Listeners[K]): () => void {
+    if (!Object.hasOwn(this.listeners, kind))
+      throw new RangeError(`no events '${kind}'; there are ${Object.keys(this.listeners).join(', ')}`);
     const set = this.listeners[kind] as Set<Listeners[K]>;
     set.add(listener);
     this.update();

@@ -18,8 +18,10 @@ import type { EnterStop, ExitStop, ParkStop } from '../step/stops.ts';
 import { Tampering } from '../step/tampering.ts';
 import { Snapshots, type Snapshot } from '../timeline/snapshots.ts';
 import { assemble, type Assembly, policyNamed } from './assemble.ts';
+import { checkOptions } from './check-options.ts';
 import { Diagnosis } from './diagnosis.ts';
 import { Driver } from './driver.ts';
+import { BootError } from './errors.ts';
 import type { Listeners, MachineEvent, SignalEvent } from './events.ts';
 import { Inspector, type MachineStats, statsLines, type TaskInfo } from './inspector.ts';
 import { Intervention } from './intervention.ts';
@@ -52,6 +54,7 @@ export class Machine {
    * port cannot be had.
    */
   static async boot(options: BootOptions): Promise<Machine> {
+    checkOptions(options);
     return new Machine(await assemble(options), options);
   }
 
@@ -60,6 +63,8 @@ export class Machine {
    * DivergenceError where it does not, and RecordingEndError where the recording ends before the guest does.
    */
   static async replay(recording: Recording, options: ReplayOptions = {}): Promise<Machine> {
+    if (typeof recording !== 'object')
+      throw new BootError('setup', 'a replay takes a recording: await Machine.replay(openRecording(path))');
     const boot = replayOptions(recording.header.options, options);
     return new Machine(await assemble(boot, new Replayer(recording)), boot);
   }
@@ -362,7 +367,7 @@ export class Machine {
     return this.inspector.regs(tid);
   }
 
-  setReg(name: RegisterName, value: bigint, tid?: number): void {
+  setReg(name: RegisterName, value: number | bigint, tid?: number): void {
     this.intervention.setReg(name, value, tid);
     this.debugging?.moved(this.inspector.task(tid));
   }
@@ -455,5 +460,11 @@ export class Machine {
     if (!this.driver.dispose()) return;
     for (const p of this.assembly.pumps) p.stop();
     this.assembly.close();
+  }
+
+  /** What console.log shows of it in Node: not the thousand fields it is made of. */
+  [Symbol.for('nodejs.util.inspect.custom')](): object {
+    const { arch, status, tasks, stdout, stderr } = this;
+    return { machine: arch, status, tasks: tasks.map((t) => t.waiting), stdout, stderr };
   }
 }

@@ -13,7 +13,7 @@ export function describeTask(t: Task): string {
     on.push(`the futex at 0x${futex.toString(16)}, which holds ${t.mm.i32(futex) ?? 'nothing readable'}`);
   }
   const shown = on.length > 4 ? [...on.slice(0, 4), `${on.length - 4} more`] : on;
-  return `${who} in ${t.row?.name ?? 'a system call'} for ${shown.length > 0 ? shown.join(', ') : 'a signal'}`;
+  return `${who} in ${t.row?.name ?? 'a system call'} for ${shown.length > 0 ? shown.join(', ') : t.parked.deadline < Infinity ? 'its time to pass' : 'a signal'}`;
 }
 
 /** It sleeps until a signal comes (pause, sigsuspend) or job control lets it go on: a host can always do that. */

@@ -5,6 +5,7 @@ import type { SyscallName } from '../../kernel/syscall/table.ts';
 import type { Tamperer } from '../../kernel/syscall/tamper.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { callEntry, callExit, unknownRow } from '../../kernel/trace/call-text.ts';
+import { signalName, signalNumber } from '../../kernel/trace/tables.ts';
 import type { ExitEvent, MachineEvent, SignalEvent } from '../machine/events.ts';
 import type { Loop } from '../machine/loop.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -116,7 +117,9 @@ export class Stepper {
   }
 
   async nextSignal(signal: string | undefined, who: TaskChoice = {}): Promise<SignalEvent> {
-    const full = signal === undefined || signal.startsWith('SIG') ? signal : `SIG${signal}`;
+    const signo = signal === undefined ? 0 : signalNumber(signal);
+    if (signal !== undefined && !(signo >= 1)) throw new RangeError(`no such signal: ${signal}`);
+    const full = signal === undefined ? undefined : signalName(signo);
     const other = (e: MachineEvent): boolean =>
       e.type === 'signal' &&
       (full === undefined || e.signal === full) &&

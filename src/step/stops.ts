@@ -95,7 +95,7 @@ abstract class CallStop<N extends SyscallName, A> {
   get regs(): Registers {
     return this.machine.regs(this.tid);
   }
-  setReg(name: RegisterName, value: bigint): void {
+  setReg(name: RegisterName, value: number | bigint): void {
     this.edit.check('set a register');
     this.machine.setReg(name, value, this.tid);
   }

@@ -31,7 +31,7 @@ describe('matchers', () => {
       'the trace reads otherwise in line 2:\n  expected close(3) = 0\n  found    nothing more',
     );
     expect(message(() => expect(exit).not.toTrace(/read/))).toBe('the trace is not to read /read/');
-    expect(message(() => expect(5).toTrace('x'))).toBe('5 is no call of a trace');
+    expect({ lines: ['close(3) = 0'] }).toTrace(['close(3) = 0']); // a TraceRecorder
   });
 
   it('toPark', () => {
@@ -55,6 +55,9 @@ describe('matchers', () => {
     expect(message(() => expect(failed).toHaveReturned(3))).toMatch(
       /expected 3\n {2}found {4}-11 \(EAGAIN\)$/,
     );
+    expect(message(() => expect(park).toHaveReturned(3))).toBe(
+      "expected a call that has returned; found 'read(3, ' (park): the task sleeps in it",
+    );
     expect(message(() => expect(failed).toHaveReturned('EFOO'))).toBe(
       "'EFOO' is no error's name; write EAGAIN, or a number",
     );
@@ -62,6 +65,22 @@ describe('matchers', () => {
     expect(spy).not.toHaveReturned();
     spy();
     expect(spy).toHaveReturned();
+  });
+
+  it('say what to give instead of what no check can be made of, negated too', async () => {
+    const machine = await Machine.boot({ program: stdio, seed: 1 });
+    const write = machine.nextSyscall('writev');
+    expect(message(() => expect(machine).toPark('futex'))).toBe(
+      "expected a task to sleep in a call; found a Machine.\nWhat to give: await (await machine.nextSyscall('read')).serve()",
+    );
+    expect(message(() => expect(machine).not.toPark('futex'))).toMatch(/found a Machine/);
+    expect(message(() => expect(write).toHaveReturned(3))).toMatch(/found a promise: await it\./);
+    expect(message(() => expect(undefined).not.toTrace('x'))).toMatch(/found undefined\./);
+    expect(message(() => expect(failed).not.toHaveReturned('ENONET!'))).toMatch(/no error's name/);
+    const call = await write;
+    expect(message(() => expect(call).toHaveReturned(3))).toMatch(/await call\.finish\(\)/);
+    expect(message(() => expect(call).toPark())).toMatch(/await call\.serve\(\)/);
+    machine.dispose();
   });
 
   it('the same as assertions', () => {

@@ -57,7 +57,7 @@ ${optionHelp(specs)}
 ${RULES}`;
 
 export const replayHelp = (specs: readonly OptionSpec<ReplayArgs>[]): string =>
-  `Usage: ring3 replay [OPTIONS] FILE
+  `Usage: ring3 replay [OPTIONS] FILE      (- for FILE: standard input)
 
 Runs what 'ring3 record' wrote to FILE again, without touching the host: no file, port or input. What the guest does is
 compared with the recording event by event. Exit status: the guest's own; 0 when the replay stops before the guest does

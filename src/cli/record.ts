@@ -24,7 +24,7 @@ export async function recordCommand(argv: readonly string[]): Promise<number> {
   const args: RecordArgs = { ...machineDefaults(), output: null };
   const specs = recordOptions();
   const command = parseOptions(specs, argv, args, 'record');
-  if (args.help) return help(recordHelp(specs));
+  if (args.help) return help(recordHelp(specs.filter((s) => !s.names.includes('--gdb'))));
   if (args.gdb !== null)
     throw new UsageError(
       'what gdb does is not recorded; record without --gdb, then debug the recording: ring3 replay --gdb PORT FILE',

@@ -35,7 +35,7 @@ export function replayOptionSpecs(): OptionSpec<ReplayArgs>[] {
     },
     { names: ['--strace'], apply: (o) => (o.strace = true), help: "show the system calls, with strace's options and text" },
     { names: ['--info'], apply: (o) => (o.info = true), help: 'say what was recorded, and do not replay it' },
-    ...trace.map((s) => ({ ...s, apply: (o: ReplayArgs, v: string) => { o.strace = true; s.apply(o, v); } })),
+    ...trace.map((s) => ({ ...s, help: s.help.replace(/;\ninject=[^]*$/, ''), apply: (o: ReplayArgs, v: string) => { o.strace = true; s.apply(o, v); } })),
     ...kept,
     { names: ['-h'], apply: (o) => (o.help = true), help: 'as --help' },
   ]; // prettier-ignore

@@ -1,5 +1,5 @@
 /** Recordings as files: written frame by frame, read by number. */
-import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import { deflateSync, inflateSync } from 'node:zlib';
 import { BootError } from '../machine/errors.ts';
@@ -17,7 +17,7 @@ const reason = (e: unknown): string => {
 };
 
 /** Throws BootError when the file cannot be made. `failed` is told once when it cannot be written any more. */
-export function recordTo(path: string, failed: (why: string) => void): RecordingSink {
+export function recordTo(path: string, failed: (why: string) => void = () => {}): RecordingSink {
   let fd: number;
   try {
     fd = openSync(path, 'w', 0o666);
@@ -51,23 +51,26 @@ export function recordTo(path: string, failed: (why: string) => void): Recording
   };
 }
 
-/** Opens a recording. Throws BootError for what is none, or of another format. */
+/** Opens a recording; "-" and what has no size (a pipe) are read to their end first. Throws BootError for what is none, or of another format. */
 export function openRecording(path: string): Recording {
   const no = (why: string): never => {
     throw new BootError('setup', `${path} ${why}`);
   };
   let fd: number;
   let size: number;
+  let whole: Uint8Array | null = null;
   try {
-    fd = openSync(path, 'r');
+    fd = path === '-' ? 0 : openSync(path, 'r');
     const st = fstatSync(fd);
     if (st.isDirectory()) return no('is a directory; name a recording');
-    size = st.size;
+    if (!st.isFile()) whole = readFileSync(fd);
+    size = whole?.length ?? st.size;
   } catch (e) {
     if (e instanceof BootError) throw e;
     throw new BootError('setup', `cannot read the recording ${path}: ${reason(e)}`);
   }
   const read = (at: number, n: number): Uint8Array => {
+    if (whole !== null) return whole.subarray(at, at + n);
     const bytes = new Uint8Array(n);
     let done = 0;
     while (done < n) {

@@ -22,7 +22,7 @@ const racy = guestPath('racy-musl')!;
 let dir: string;
 const at = (name: string): string => join(dir, name);
 
-function ring3(args: readonly string[], stdin = ''): Promise<RunResult> {
+function ring3(args: readonly string[], stdin: string | Uint8Array = ''): Promise<RunResult> {
   const child = spawn(process.execPath, [CLI, ...args], { cwd: dir, stdio: 'pipe' });
   return new Promise((resolve, reject) => {
     let [stdout, stderr] = ['', ''];
@@ -46,6 +46,16 @@ describe('ring3 replay', () => {
   it('does what the run did, without its input', async () => {
     const r = await ring3(['replay', 'run.r3']);
     expect(r).toEqual({ stdout: '   1 one\n   2 two\n', stderr: '2 lines, 8 bytes, tty 0\n', status: 2 });
+  });
+
+  it('reads a recording from a pipe', async () => {
+    const r = await ring3(['replay', '-'], readFileSync(at('run.r3')));
+    expect(r).toMatchObject({ stdout: '   1 one\n   2 two\n', status: 2 });
+    const none = await ring3(['replay', '-'], 'text');
+    expect(none).toMatchObject({
+      status: 125,
+      stderr: expect.stringContaining('- is no recording') as string,
+    });
   });
 
   it('shows the calls, with the options of strace', async () => {
@@ -166,6 +176,7 @@ describe('ring3 replay', () => {
       const r = await ring3([command, '--help']);
       expect(r).toMatchObject({ stderr: '', status: 0 });
       expect(r.stdout).toContain(`Usage: ring3 ${command} `);
+      expect(r.stdout).not.toMatch(command === 'record' ? /--gdb/ : /inject=/);
     }
   });
 

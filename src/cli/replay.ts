@@ -122,7 +122,12 @@ function infoText(path: string, r: Recording): string {
   const lines = [
     `${path}: ${o.argv.join(' ')}`,
     `  recorded ${new Date(header.recorded).toISOString()} by ring3 ${header.ring3}`,
-    `  ${o.arch}, seed ${o.seed}`,
+    `  ${o.arch}, seed ${o.seed}${o.cpus > 1 ? `, ${o.cpus} processors` : ''}`,
+    ...(o.schedule ? [`  schedule ${o.schedule}`] : []),
+    ...(o.personality && o.personality !== 'linux' ? [`  personality ${o.personality}`] : []),
+    ...(o.quirks.length > 0 ? [`  quirks ${o.quirks.join(', ')}`] : []),
+    ...(o.noQuirks.length > 0 ? [`  without ${o.noQuirks.join(', ')}`] : []),
+    ...o.inject.map((what) => `  inject ${typeof what === 'string' ? what : JSON.stringify(what)}`),
     ...(o.root ? [`  root ${o.root.path}`] : []),
     ...o.mounts.map((m) => `  mount ${m.host} at ${m.guest}`),
     end

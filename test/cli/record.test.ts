@@ -81,6 +81,10 @@ describe('ring3 replay', () => {
     expect(r.stdout).toMatch(
       /^run\.r3: .*stdio-musl\n {2}recorded 20.*\n {2}x86_64, seed \w+\n {2}\d+ events, \d+ rounds; the guest ended\n$/,
     );
+    const how = ['--schedule', 'none', '--personality', 'starry', '--fault', 'write:error=EIO:when=9'];
+    await ring3(['record', '-o', 'how.r3', ...how, stdio]);
+    const told = (await ring3(['replay', '--info', 'how.r3'])).stdout;
+    expect(told).toMatch(/\n {2}schedule none\n {2}personality starry\n {2}inject write:error=EIO:when=9\n/);
   });
 
   it('refuses what is no recording, in one line', async () => {

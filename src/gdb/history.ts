@@ -68,7 +68,7 @@ export class History<S extends PastStop> {
   /** Something was changed: what was to come will not, and what comes is no past of the program's own. */
   changed(): void {
     this.changedAt = Math.min(this.changedAt, this.instructions);
-    this.timeline.forget();
+    this.timeline.forget(false);
   }
 
   /** Instructions done by all tasks, up to now. */

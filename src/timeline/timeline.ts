@@ -25,6 +25,8 @@ interface Save {
   readonly instructions: number;
   /** Taken when event `position` had just happened, and not on the way to the next. */
   readonly exact: boolean;
+  /** It holds a change, which running there from an earlier moment would not make again. */
+  readonly changed: boolean;
   /** Host milliseconds of running that led here, about. */
   readonly at: number;
 }
@@ -102,12 +104,14 @@ export class Timeline {
    * and what Machine.runTo throws.
    */
   async goto(n: number): Promise<number> {
+    if (!Number.isInteger(n) && n !== Infinity) throw new RangeError(`no number of an event: ${n}`);
     if (n < this.start)
       throw new RangeError(`event ${n} is before the timeline, which begins at event ${this.start}`);
     const { machine } = this;
     if (machine.position !== n || !this.isExact) {
       const from = this.before(n);
-      if (machine.position >= n || from.instructions > this.here.instructions) this.restore(from);
+      const { instructions, position } = this.here;
+      if (position >= n || from.instructions > instructions || from.position > position) this.restore(from);
       if (machine.position < n) await machine.runTo(n);
     }
     return this.arrived();
@@ -138,10 +142,17 @@ export class Timeline {
     this.restore(found);
   }
 
-  /** What comes after this moment will be otherwise, for something was changed: it is forgotten. */
-  forget(): void {
+  /**
+   * What comes after this moment will be otherwise, for something was changed: it is forgotten. What leads there from an earlier
+   * moment later takes the change with it. `kept` false: it does not, for a caller that sees to that. Throws Error while the machine
+   * runs.
+   */
+  forget(kept = true): void {
     const { instructions, position } = this.here;
-    for (let i = this.saves.length - 1; i > 0 && this.saves[i].instructions > instructions; i--) this.drop(i);
+    const later = (s: Save): boolean =>
+      s.instructions > instructions || (kept && s.instructions === instructions && s.position >= position);
+    for (let i = this.saves.length - 1; i > 0 && later(this.saves[i]); i--) this.drop(i);
+    if (kept) this.save(this.isExact, true);
     for (const n of this.reached.keys()) if (n > position) this.reached.delete(n);
     this.furthest = position;
     this.end = null;
@@ -218,19 +229,19 @@ export class Timeline {
     return this.at - this.savedAt >= Math.min(Math.max(LEAST_MS, this.cost * TIMES_COST), MOST_MS);
   }
 
-  private save(exact: boolean): void {
+  private save(exact: boolean, changed = false): void {
     const { position, instructions } = this.here;
     this.savedAt = this.at;
     // Its place among those there are.
     let i = this.saves.length;
     while (i > 0 && this.saves[i - 1].instructions > instructions) i--;
-    if (i > 0 && this.saves[i - 1].instructions === instructions && this.saves[i - 1].position === position)
-      return;
+    const before = this.saves[i - 1] as Save | undefined;
+    if (!changed && before?.instructions === instructions && before.position === position) return;
     const began = performance.now();
     const snapshot = this.machine.snapshot();
     // A host that is busy with other things for once makes nothing of it.
     this.cost = Math.min(performance.now() - began, this.cost * 1.5 + 1);
-    this.saves.splice(i, 0, { snapshot, position, instructions, exact, at: this.at });
+    this.saves.splice(i, 0, { snapshot, position, instructions, exact, changed, at: this.at });
     this.bytes += snapshot.bytes;
     while (this.saves.length > MOST || (this.bytes > this.memory && this.saves.length > FEWEST)) this.thin();
   }
@@ -241,6 +252,7 @@ export class Timeline {
     let least = Infinity;
     let which = 1;
     for (let i = 1; i < saves.length - 1; i++) {
+      if (saves[i].changed) continue;
       const away = Math.abs(saves[i].at - this.at);
       const missed = (saves[i + 1].at - saves[i - 1].at) / (NEAR_MS + away);
       if (missed < least) [least, which] = [missed, i];

@@ -107,6 +107,28 @@ describe('a timeline', () => {
     m.dispose();
   });
 
+  it('keeps a change for those who go back before it and on again', async () => {
+    const m = await boot('signals');
+    const timeline = new Timeline(m);
+    for (const at of [12, 20]) {
+      await timeline.goto(at);
+      m.writeFile(`/changed-${at}`, 'yes');
+      timeline.forget();
+    }
+    const there = (n: number): boolean => {
+      try {
+        return m.readText(`/changed-${n}`) === 'yes';
+      } catch {
+        return false;
+      }
+    };
+    const end = await timeline.goto(Infinity);
+    for (const n of [11, 12, 13, 19, 20, 5, 21, 3, 15, end])
+      expect([n, await timeline.goto(n), there(12), there(20)]).toEqual([n, n, n >= 12, n >= 20]);
+    for (const n of [NaN, 1.5]) await expect(timeline.goto(n)).rejects.toThrow(RangeError);
+    m.dispose();
+  });
+
   it('notices that a run is another one', async () => {
     const m = await boot('signals');
     const timeline = new Timeline(m);

@@ -171,7 +171,7 @@ export function machineOptions(short: boolean): OptionSpec<MachineArgs>[] {
     { names: ['--platform'], arg: 'linux/amd64|linux/arm64', apply: (o, v) => (o.platform = oneOf(v, '--platform', PLATFORMS)), help: "the machine's architecture: PROG's own unless given" },
     { names: ['--argv0'], arg: 'NAME', apply: (o, v) => (o.argv0 = v), help: 'what PROG sees as argv[0]' },
     { names: ['--hostname'], arg: 'NAME', apply: (o, v) => (o.hostname = v), help: 'the name uname gives (ring3)' },
-    { names: ['--net'], arg: 'none|host', apply: (o, v) => (o.hostNetwork = oneOf(v, '--net', ['none', 'host']) === 'host'), help: 'host: let the guest connect to the outside' },
+    { names: ['--net'], arg: 'none|host', apply: (o, v) => (o.hostNetwork = oneOf(v, '--net', ['none', 'host']) === 'host'), help: 'host: let the guest connect to the outside; 127.0.0.1 stays its own' },
     { names: ['--seed'], arg: 'N', apply: (o, v) => (o.seed = v), help: 'run on virtual time, every random choice drawn from N:\nthe same seed gives the same run' },
     { names: ['--schedule'], arg: 'SCHEDULE|FILE', apply: (o, v) => (o.schedule = v), help: 'run tasks in this order, as ring3 explore found it; everything else is drawn\nfrom --seed (0)' },
     { names: ['--timeout'], arg: 'TIME', apply: (o, v) => (o.timeout = parseDuration(v, '--timeout')), help: 'kill the guest after TIME (10, 500ms, 2m): status 124' },

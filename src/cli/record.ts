@@ -29,6 +29,8 @@ export async function recordCommand(argv: readonly string[]): Promise<number> {
     throw new UsageError(
       'what gdb does is not recorded; record without --gdb, then debug the recording: ring3 replay --gdb PORT FILE',
     );
+  if (args.output === '-')
+    throw new UsageError("option '-o': standard output is the guest's; name a file for the recording");
   needProgram(command, 'record -o FILE', args);
   const { output } = args;
   if (output === null)

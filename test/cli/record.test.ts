@@ -172,6 +172,10 @@ describe('ring3 replay', () => {
       [['replay', '-p', '1:1', 'run.r3'], "unknown option '-p'; 'ring3 replay --help' lists them"],
       [['replay', '--to', 'x', 'run.r3'], "option '--to': 'x' is no number between 1 and 9007199254740991"],
       [['record', stdio], 'no file for the recording given; write: ring3 record -o FILE PROG [ARGS...]'],
+      [
+        ['record', '-o', '-', stdio],
+        "option '-o': standard output is the guest's; name a file for the recording",
+      ],
       [['record', '-o', 'y'], 'no program given; write: ring3 record -o FILE PROG [ARGS...]'],
     ] as const) {
       expect(await ring3(args)).toEqual({ stdout: '', stderr: `ring3: ${line}\n`, status: 2 });

@@ -14,6 +14,7 @@ import { UnixSocket } from '../../kernel/net/unix.ts';
 import { PidFile } from '../../kernel/task/pidfd.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { signalName } from '../../kernel/trace/tables.ts';
+import { fromBinary } from '../machine/guest-files.ts';
 import type { FileWait, Holder, Waker } from './types.ts';
 import type { World } from './world.ts';
 
@@ -61,7 +62,7 @@ export function explainFile(world: World, t: Task, fd: number, file: File, want:
   const wait: FileWait = {
     type: 'file',
     fd,
-    name: file.traceName?.() ?? file.name,
+    name: fromBinary(file.traceName?.() ?? file.name),
     kind: part.kind,
     wants: wanted(want),
     ready: part.ready ?? false,
@@ -146,7 +147,7 @@ function pipe(world: World, t: Task, file: PipeFile, reads: boolean, writes: boo
   const reading = reads && file.readable;
   const other = [...shared.ends].filter((e) => (reading ? e.writable : e.readable));
   const holders = holdersOf(world, other);
-  const name = file.name;
+  const name = fromBinary(file.name);
   const inTransit = other.length > 0 && holders.length === 0;
   const base = {
     kind: 'pipe',

@@ -6,6 +6,7 @@ import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import { callEntry, callExit } from '../../kernel/trace/call-text.ts';
 import { DEFAULT_FORMAT, type TraceFormat, type Tracer } from '../../kernel/trace/tracer.ts';
+import { fromBinary } from '../machine/guest-files.ts';
 import type { Livelock } from './types.ts';
 
 /** Calls of a round, at most. */
@@ -168,7 +169,7 @@ export class LivelockDetector implements Tracer {
       // Where a round begins is anybody's choice: with what fails.
       const failing = round.findIndex((text) => text.includes(' = -1 '));
       if (failing > 0) round.push(...round.splice(0, failing));
-      loops.push({ tid: t.tid, name: t.comm, round, rounds, instructions });
+      loops.push({ tid: t.tid, name: fromBinary(t.comm), round, rounds, instructions });
     }
     if (loops.length === 0 || sleeps) return null;
     // Somebody got on without any call.

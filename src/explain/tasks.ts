@@ -11,6 +11,7 @@ import type { Task } from '../../kernel/task/task.ts';
 import type { ThreadGroup } from '../../kernel/task/thread-group.ts';
 import { callEntry } from '../../kernel/trace/call-text.ts';
 import type { Park } from '../../kernel/wait.ts';
+import { fromBinary } from '../machine/guest-files.ts';
 import { explainFile, explainSet, signalNames, together, type Found, type Want } from './files.ts';
 import { ownerOf } from './futex-owner.ts';
 import type { ChildWait, FutexWait, LockWait, TaskReport, Wait, Waker } from './types.ts';
@@ -44,7 +45,7 @@ export function explainTask(world: World, t: Task): TaskReport {
   return {
     tid: t.tid,
     pid: t.pid,
-    name: t.comm,
+    name: fromBinary(t.comm),
     state: state === 'dead' ? 'zombie' : state,
     call: row === null || gone || t.parked === null ? null : {
       name: row.name, nr: t.nr, args: [0, 1, 2, 3, 4, 5].map((i) => args.big(i)), text: callText(t),
@@ -183,7 +184,7 @@ function children(world: World, t: Task): Why {
     type: 'children',
     children: eligible.map((g) => ({
       pid: g.pid,
-      name: g.leader.comm,
+      name: fromBinary(g.leader.comm),
       state: g.stopped ? 'stopped' : 'alive',
     })),
   };
@@ -247,7 +248,7 @@ function lock(world: World, t: Task): Why {
       }
     }
   }
-  const wait: LockWait = { type: 'lock', fd, name: file?.name ?? '?', heldBy: [...pids] };
+  const wait: LockWait = { type: 'lock', fd, name: fromBinary(file?.name ?? '?'), heldBy: [...pids] };
   const wakers = [...pids].flatMap((pid) =>
     world.threadsOf(pid).filter((x) => x !== t).map((x) => ({ tid: x.tid, by: 'unlock the file' })),
   ); // prettier-ignore

@@ -104,6 +104,8 @@ export function fromHex(text: string): Uint8Array {
   return out;
 }
 
+/** Text for people, as UTF-8. */
+export const hexUtf8 = (text: string): string => toHex(new TextEncoder().encode(text));
 export const hexText = (binary: string): string => toHex(Array.from(binary, (c) => c.charCodeAt(0) & 255));
 export const textOfHex = (text: string): string => String.fromCharCode(...fromHex(text));
 

@@ -1,15 +1,14 @@
 /** q and Q packets: what both sides can do, and what gdb wants to know. */
 import { pathName } from '../../kernel/fs/dentry.ts';
 import { encodeSigInfo } from '../../kernel/signal/siginfo.ts';
-import type { Task } from '../../kernel/task/task.ts';
 import { fromBinary } from '../machine/guest-files.ts';
 import type { Machine } from '../machine/machine.ts';
-import { describeTask } from '../machine/waiting.ts';
+import { describeWait } from '../machine/waiting.ts';
 import type { HeldSignals } from './held-signals.ts';
 import type { Inferiors } from './inferiors.ts';
 import { librariesXml } from './libraries.ts';
 import { monitor } from './monitor.ts';
-import { binaryOf, hexText, PACKET_SIZE, type PacketLink, slice, textOfHex } from './packets.ts';
+import { binaryOf, hexUtf8, PACKET_SIZE, type PacketLink, slice, textOfHex } from './packets.ts';
 import type { GdbRegisters } from './registers.ts';
 import { threadLocal } from './thread-local.ts';
 
@@ -76,10 +75,10 @@ export class Queries {
       default:
         if (p.startsWith('qThreadExtraInfo,')) {
           const t = inferiors.find(p.slice(17));
-          return t ? hexText(extra(t)) : ESRCH;
+          return t ? hexUtf8(describeWait(t)) : ESRCH;
         }
         if (p.startsWith('qGetTLSAddr:')) return this.threadLocal(p.slice(12));
-        if (p.startsWith('qRcmd,')) return hexText(monitor(machine, fromBinary(textOfHex(p.slice(6)))));
+        if (p.startsWith('qRcmd,')) return hexUtf8(monitor(machine, fromBinary(textOfHex(p.slice(6)))));
         return '';
     }
   } // prettier-ignore
@@ -116,7 +115,7 @@ export class Queries {
         return slice(binaryOf(bytes), range);
       }
       case 'threads': {
-        const list = inferiors.tasks().map((x) => `<thread id="${inferiors.id(x)}" core="0" name="${escapeXml(x.comm)}">${escapeXml(extra(x))}</thread>`);
+        const list = inferiors.tasks().map((x) => `<thread id="${inferiors.id(x)}" core="0" name="${escapeXml(fromBinary(x.comm))}">${escapeXml(describeWait(x))}</thread>`);
         return slice(`<?xml version="1.0"?><threads>${list.join('')}</threads>`, range);
       }
       case 'libraries-svr4':
@@ -133,8 +132,5 @@ const numbers = (list: string): number[] =>
     .filter(Boolean)
     .map((x) => parseInt(x, 16));
 
-const extra = (t: Task): string =>
-  t.parked === null ? `${t.comm}: ${t.state}` : describeTask(t).replace(/^\d+ /, '');
-
 const escapeXml = (text: string): string =>
-  text.replace(/[^ -~]|[<>&"']/g, (c) => `&#${c.charCodeAt(0) < 32 ? 63 : c.charCodeAt(0)};`);
+  text.replace(/[^ -~]|[<>&"']/gu, (c) => `&#${c.codePointAt(0)! < 32 ? 63 : c.codePointAt(0)};`);

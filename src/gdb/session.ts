@@ -17,7 +17,7 @@ import { GdbFiles } from './files.ts';
 import { HeldSignals } from './held-signals.ts';
 import { History } from './history.ts';
 import { Inferiors } from './inferiors.ts';
-import { hexText, PacketLink } from './packets.ts';
+import { hexUtf8, PacketLink } from './packets.ts';
 import { Points } from './points.ts';
 import { Queries } from './queries.ts';
 import { gdbRegisters, type GdbRegisters, noteCall } from './registers.ts';
@@ -369,7 +369,7 @@ export class GdbSession {
 
   /** Text in gdb's console, while a command runs. */
   private console(text: string): void {
-    this.link.answer(`O${hexText(text)}`);
+    this.link.answer(`O${hexUtf8(text)}`);
   }
 
   // ---- commands

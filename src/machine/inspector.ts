@@ -3,7 +3,7 @@ import type { CompilerStats } from '../../cpu/index.ts';
 import type { Arch } from '../../kernel/ports.ts';
 import type { Task } from '../../kernel/task/task.ts';
 import type { Assembly } from './assemble.ts';
-import { readGuestFile } from './guest-files.ts';
+import { fromBinary, readGuestFile } from './guest-files.ts';
 import { readRegisters, type Registers } from './registers.ts';
 import { entryPoint, isPositionIndependent, readSymbols } from './symbols.ts';
 import { describeTask } from './waiting.ts';
@@ -43,7 +43,7 @@ export class Inspector {
 
   get tasks(): TaskInfo[] {
     return [...this.assembly.kernel.processes.tasks.values()].map((t) => ({
-      tid: t.tid, pid: t.pid, name: t.comm, state: t.state, waiting: describeTask(t), instructions: t.retired,
+      tid: t.tid, pid: t.pid, name: fromBinary(t.comm), state: t.state, waiting: describeTask(t), instructions: t.retired,
     })); // prettier-ignore
   }
 

@@ -95,6 +95,20 @@ describe.skipIf(hangs === null)('an explanation', () => {
     m.dispose();
   });
 
+  it('writes names as people do, whatever bytes they are', async () => {
+    const m = await Machine.boot({
+      program: readFileSync(hangs!),
+      path: '/größe',
+      argv: ['größe', 'busy'],
+      seed: 1,
+    });
+    await m.step();
+    expect(m.tasks[0].name).toBe('größe');
+    expect(m.tasks[0].waiting).toMatch(/^1000 \(größe\) /);
+    expect(explanationText(m.explain())).toMatch(/^ {2}1000 \(größe\) /m);
+    m.dispose();
+  });
+
   it('of one that has ended has no task to tell of', async () => {
     const m = await Machine.boot({ program: readFileSync(hangs!), argv: ['hangs', 'busy'], seed: 1 });
     await m.run();

@@ -1,5 +1,5 @@
 /** `ring3 check`: what in a log is not as Linux does it. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import { checkLog } from '../logs/check/check.ts';
 import { checkReport, replayReport } from '../logs/check/report.ts';
@@ -40,7 +40,7 @@ export function parseFormat(text: string): LogFormat {
 export const checkHelp = (): string =>
   `Usage: ring3 check [OPTIONS] LOG
 
-Reads a StarryOS log or strace's text (- is standard input) and names each call whose result Linux 6.1 would not give,
+Reads a StarryOS log or strace's text (- is standard input; FILE#3 is the third run in a file of several) and names each call whose result Linux 6.1 would not give,
 areas of memory that cannot be, and tasks that go round in circles. It needs no program and runs none. What a log cannot
 tell (what was mapped or open before it begins) is taken to be right.
 
@@ -67,6 +67,24 @@ export function loadLog(path: string, format: LogFormat | null): Log {
   }
 }
 
+/** FILE, or FILE#N: the Nth run in it, as reports number them. Throws UsageError. */
+export function loadRun(word: string, format: LogFormat | null): { log: Log; run: number | null } {
+  const m = /^(.+)#(\d+)$/.exec(word);
+  if (!m || existsSync(word)) return { log: loadLog(word, format), run: null };
+  const log = loadLog(m[1], format);
+  const run = Number(m[2]) - 1;
+  if (!log.runs[run]) throw new UsageError(`${log.name} has no run ${m[2]}; it has ${log.runs.length}`);
+  return { log, run };
+}
+
+/** A log of which only one run, or all (null), counts. */
+export function only(log: Log, run: number | null): Log {
+  if (run === null) return log;
+  const own = log.runs[run];
+  const unreadable = log.unreadable.filter((u) => u.line >= own.first && u.line <= own.last);
+  return { ...log, name: `${log.name}#${run + 1}`, runs: [own], unreadable, lines: own.last - own.first + 1 };
+}
+
 export function checkCommand(argv: readonly string[]): { text: string; status: number } {
   const args: Args = {
     brief: false, noRemarks: false, json: false, format: null, personality: null, quirks: [], noQuirks: [], help: false,
@@ -76,7 +94,8 @@ export function checkCommand(argv: readonly string[]): { text: string; status: n
   if (rest.length === 0) throw new UsageError('no log given; write: ring3 check LOG');
   if (rest.length > 1)
     throw new UsageError(`'ring3 check' takes one log; '${rest[1]}' is one too many (options come first)`);
-  const log = loadLog(rest[0], args.format);
+  const { log: whole, run } = loadRun(rest[0], args.format);
+  const log = only(whole, run);
   if (args.personality !== null || args.quirks.length > 0 || args.noQuirks.length > 0)
     return replay(log, args);
   const result = checkLog(log);

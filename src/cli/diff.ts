@@ -9,7 +9,7 @@ import { diffLogs } from '../logs/diff/diff.ts';
 import { diffReport } from '../logs/diff/report.ts';
 import type { Log, LogFormat } from '../logs/events.ts';
 import { readStrace } from '../logs/strace.ts';
-import { loadLog, parseFormat } from './check.ts';
+import { loadRun, parseFormat } from './check.ts';
 import { optionHelp, type OptionSpec, parseCount, parseOptions, UsageError } from './options.ts';
 
 interface Args {
@@ -118,9 +118,7 @@ function side(words: readonly string[], args: Args): Side {
   if (words[0] === '--run') return { log: liveRun(words.slice(1), args.output), run: null };
   if (words.length > 1)
     throw new UsageError(`'${words[1]}' is one too many; to compare with a run: ring3 diff A --run PROG`);
-  const m = /^(.+)#(\d+)$/.exec(words[0]);
-  if (!m) return { log: loadLog(words[0], args.format), run: null };
-  return { log: loadLog(m[1], args.format), run: Number(m[2]) - 1 };
+  return loadRun(words[0], args.format);
 }
 
 /** Runs `ring3 strace` with these words and reads its trace. */

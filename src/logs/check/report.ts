@@ -45,9 +45,9 @@ export function replayReport(log: Log, name: string, calls: readonly ReplayedCal
   return `${out}\n${same} of ${plural(calls.length, 'call')} return${same === 1 ? 's' : ''} what the log says.\n`;
 }
 
-/** Lines that could not be read, a few of them in full. */
-export function unreadableText(log: Log): string {
-  const { unreadable } = log;
+/** Lines that could not be read, a few of them in full; those between two lines, or all. */
+export function unreadableText(log: Log, within = { first: 0, last: Infinity }): string {
+  const unreadable = log.unreadable.filter((u) => u.line >= within.first && u.line <= within.last);
   if (unreadable.length === 0) return '';
   const lines = unreadable.slice(0, SHOWN).map((u) => `  line ${u.line}: ${u.why}\n    ${u.text}\n`);
   const more = unreadable.length > SHOWN ? `  and ${unreadable.length - SHOWN} more\n` : '';

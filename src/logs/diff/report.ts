@@ -16,7 +16,7 @@ const WIDTH = 150;
 export function diffReport(a: Log, b: Log, result: DiffResult, options: DiffReportOptions = {}): string {
   const { first, differences } = result;
   let out = `A  ${describeLog(a)}${runNote(a, result.a)}\nB  ${describeLog(b)}${runNote(b, result.b)}\n`;
-  out += unreadableText(a) + unreadableText(b);
+  out += unreadableText(a, result.a) + unreadableText(b, result.b);
   for (const { side, tid } of result.alone) {
     out += `task ${tid} of ${side.toUpperCase()} has no counterpart\n`;
   }

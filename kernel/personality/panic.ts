@@ -18,6 +18,14 @@ export function panicMachine(k: Kernel, where: string, message: string): void {
   k.exitStatus = PANIC_STATUS << 8;
 }
 
+/** A call StarryOS has no number for, or no handler: its panic, and how to run on. */
+export function unknownCall(t: Task, nr: number): Park {
+  const parked = panic(t, 'linux_syscall_api/src/syscall.rs', `unknown syscall id: ${nr}`);
+  const name = t.row === null ? 'a call Linux has not either' : t.row.name;
+  t.kernel.report(`${nr} is ${name}; without the quirk unknown-call-panic it is answered as Linux does`);
+  return parked;
+}
+
 /** The same from a call's handler: what it returns; the call is never heard of again. */
 export function panic(t: Task, where: string, message: string): Park {
   panicMachine(t.kernel, where, message);

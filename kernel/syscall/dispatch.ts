@@ -5,7 +5,7 @@
 import { ENOSYS, ERESTARTSYS, ERESTART_RESTARTBLOCK } from '../abi/errno.ts';
 import { REG } from '../ports.ts';
 import { checkCall } from '../seccomp/seccomp.ts';
-import { panic } from '../personality/panic.ts';
+import { unknownCall } from '../personality/panic.ts';
 import type { Task } from '../task/task.ts';
 import { KEEP_REGS, type SysResult } from '../wait.ts';
 import { Args } from './args.ts';
@@ -187,8 +187,7 @@ function noteRestart(t: Task, code: number): void {
 
 /** A call nobody implements. */
 function absent(t: Task): SysResult {
-  if (t.kernel.behaviour.unknownPanics)
-    return panic(t, 'linux_syscall_api/src/syscall.rs', `unknown syscall id: ${t.nr}`);
+  if (t.kernel.behaviour.unknownPanics) return unknownCall(t, t.nr);
   const what = t.row !== null ? t.row.name : `number ${t.nr}`;
   t.kernel.reportOnce(`syscall ${what}`, `system call ${what} is not implemented: returning ENOSYS`);
   return -ENOSYS;

@@ -280,9 +280,9 @@ export class Strace implements Tracer {
     this.flush();
   }
 
-  /** Ends the line that a call under way has begun, for somebody who is to write next. */
+  /** Ends the line that a call under way has begun, for somebody who is to write next; in a file of its own nobody is. */
   endLine(): void {
-    if (this.open) this.closeUnfinished();
+    if (this.open && !this.options.toFile) this.closeUnfinished();
     this.flush();
   }
 

@@ -238,7 +238,7 @@ export async function execute(
     ...(tracer === null ? {} : { tracer }),
     ...(record === null ? {} : { record }),
     report: (line) => {
-      flush();
+      tracer?.endLine();
       note(line);
     },
   };

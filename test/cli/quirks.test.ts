@@ -1,4 +1,5 @@
 /** `ring3 quirks`, the options that take them, and docs/starry.md, which is made from them. */
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { personality, PersonalityError, QUIRKS } from '../../kernel/personality/personality.ts';
@@ -8,9 +9,21 @@ import { parseOptions, UsageError } from '../../src/cli/options.ts';
 import { quirksCommand } from '../../src/cli/quirks.ts';
 import { Machine, BootError } from '../../src/index.ts';
 import { guestPath, rootPath } from '../support/guests.ts';
+import { CLI } from '../support/run.ts';
 
 const names = (p: string, add: string[] = [], remove: string[] = []): string[] =>
   personality(p, add, remove).quirks.map((q) => q.name);
+
+const quirks = guestPath('quirks');
+it.skipIf(quirks === null)('strace ends the line of a call whose panic is told, and says what helps', () => {
+  const { stderr, status } = spawnSync(
+    process.execPath,
+    [CLI, 'strace', '--personality', 'starry', quirks!, 'unknown-call-panic'],
+    { encoding: 'utf8', timeout: 60_000 },
+  );
+  expect(stderr).toMatch(/^timerfd_create\(.* <unfinished \.\.\.>\nring3: the guest's kernel panicked: .*id: 283\nring3: 283 is timerfd_create; without the quirk unknown-call-panic /m); // prettier-ignore
+  expect(status).toBe(101);
+});
 
 describe('personalities', () => {
   it('have the quirks of their date', () => {

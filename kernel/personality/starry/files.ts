@@ -12,7 +12,7 @@ import { S_IFMT, S_IFREG } from '../../fs/inode.ts';
 import { AT_FDCWD, LOOKUP_FOLLOW } from '../../fs/vfs.ts';
 import type { Args } from '../../syscall/args.ts';
 import type { Task } from '../../task/task.ts';
-import { panic } from '../panic.ts';
+import { panic, unknownCall } from '../panic.ts';
 import type { Quirk, Wrap } from '../quirk.ts';
 import { after, answers, argument, before, both, each, errno, withArg } from '../wrap.ts';
 import { isKnown } from './known-calls.ts';
@@ -510,9 +510,6 @@ export const fileQuirks: readonly Quirk[] = [
     every: (row) =>
       isKnown('x86_64', row.x86_64) && isKnown('aarch64', row.aarch64)
         ? undefined
-        : (linux) => (t, a) =>
-            isKnown(t.regs.arch, row[t.regs.arch])
-              ? linux(t, a)
-              : panic(t, 'linux_syscall_api/src/syscall.rs', `unknown syscall id: ${row[t.regs.arch]}`),
+        : (linux) => (t, a) => (isKnown(t.regs.arch, row[t.regs.arch]) ? linux(t, a) : unknownCall(t, t.nr)),
   },
 ];

@@ -22,7 +22,7 @@ export interface ExploreArgs extends MachineArgs {
 
 const SEEDS = 1000;
 /** Options of `run` that make no sense here. */
-const WITHOUT = new Set(['--schedule', '--livelock', '--dump-regions', '--stats', '--interactive', '--tty', '--timeout', '--publish', '--core']); // prettier-ignore
+const WITHOUT = new Set(['--schedule', '--livelock', '--dump-regions', '--stats', '--interactive', '--tty', '--timeout', '--publish', '--core', '--gdb']); // prettier-ignore
 /** Shown of an output that differs, and of seeds. */
 const MOST_SEEDS = 12;
 

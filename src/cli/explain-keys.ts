@@ -24,7 +24,7 @@ export class QuitKey {
 
   private typed(bytes: Uint8Array): void {
     const key = this.machine.quitKey;
-    if (key !== null && bytes.includes(key)) this.pressed();
+    if (key !== null) for (const byte of bytes) if (byte === key) this.pressed();
   }
 
   /**

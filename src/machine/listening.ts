@@ -163,9 +163,11 @@ export class Listening {
   }
 
   private tell(e: MachineEvent): void {
-    if (e.type === 'enter' || e.type === 'exit') for (const f of this.listeners.syscall) f(e);
-    else if (e.type === 'signal') for (const f of this.listeners.signal) f(e);
-    else for (const f of this.listeners.exit) f(e);
+    this.driver.owners(() => {
+      if (e.type === 'enter' || e.type === 'exit') for (const f of this.listeners.syscall) f(e);
+      else if (e.type === 'signal') for (const f of this.listeners.signal) f(e);
+      else for (const f of this.listeners.exit) f(e);
+    });
     if (this.stepping && e.type !== 'enter' && (this.wanted === null || this.wanted.other(e))) {
       this.steps.push(e);
       this.driver.pause();

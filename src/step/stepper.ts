@@ -31,6 +31,8 @@ export interface StepPort {
   readonly tampering: Tampering;
   /** All changes go through it, so that a recording has them. */
   readonly changes: Intervention;
+  /** Calls what the owner of the machine gave: what it throws is the owner's. */
+  owners<T>(f: () => T): T;
   /** Runs to the next wanted event; null: `done` said so, or nothing that may run can. */
   next(wanted: Wanted | null, done?: () => boolean): Promise<MachineEvent | null>;
 }
@@ -84,7 +86,8 @@ export class Stepper {
       enter: (t) => {
         if (!meant(t, nameOf(t))) return false;
         const s = new EnterStop(this.port.machine, t, rowOf(t), callEntry(t), this.held(t));
-        if (options.where && !(options.where as (s: unknown) => boolean)(s)) return false;
+        if (options.where && !this.port.owners(() => (options.where as (s: unknown) => boolean)(s)))
+          return false;
         stop = s;
         return true;
       },
@@ -106,7 +109,8 @@ export class Stepper {
       other: (e) => {
         if (e.type !== 'exit' || !meant(this.task(e.tid), e.name)) return false;
         const s = this.exitStop(e);
-        if (options.where && !(options.where as (s: unknown) => boolean)(s)) return false;
+        if (options.where && !this.port.owners(() => (options.where as (s: unknown) => boolean)(s)))
+          return false;
         stop = s;
         return true;
       },
@@ -166,14 +170,14 @@ export class Stepper {
           callEntry(t),
           this.atOnce(t, SITE.begin),
         );
-        changes.at(SITE.begin, () => handlers.enter?.(stop));
+        changes.at(SITE.begin, () => this.port.owners(() => handlers.enter?.(stop)));
       },
       exit: (t, result) => {
         if (!handlers.exit || !meant(t, nameOf(t))) return;
         const entry = callEntry(t);
         const text = entry + callExit(t, result, entry);
         const stop = new ExitStop<NamesIn<F>>(machine, t, rowOf(t), text, this.atOnce(t, SITE.leave), result);
-        changes.at(SITE.leave, () => handlers.exit?.(stop));
+        changes.at(SITE.leave, () => this.port.owners(() => handlers.exit?.(stop)));
       },
     };
     return this.port.tampering.add(tamperer);

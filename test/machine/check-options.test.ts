@@ -39,6 +39,21 @@ describe('options of Machine.boot as JavaScript may give them', () => {
     expect(await machine.run()).toMatchObject({ code: 0 });
   });
 
+  it('what a hook, a condition or a listener throws comes out as it is', async () => {
+    const mine = new Error('expected 1 to be 2');
+    const fail = (): never => {
+      throw mine;
+    };
+    for (const run of [
+      (m: Machine) => (m.hook('write', { enter: fail }), m.run()),
+      (m: Machine) => (m.hook('write', { exit: fail }), m.run()),
+      (m: Machine) => (m.on('syscall', fail), m.run()),
+      (m: Machine) => m.nextSyscall('write', { where: fail }),
+      (m: Machine) => m.nextExit('write', { where: fail }),
+    ])
+      expect(await run(await boot({ program: hello })).catch((e: unknown) => e)).toBe(mine);
+  });
+
   it('a path is no recording; there are no events of that name; a signal that there is not never comes', async () => {
     await expect(Machine.replay('run.r3' as never)).rejects.toThrow(/openRecording\(path\)/);
     const machine = await boot({ program: hello });

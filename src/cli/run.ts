@@ -225,7 +225,7 @@ export async function execute(
     throw new UsageError(`--dump-regions shows what is compiled, and --cpu ${args.cpu} compiles nothing`);
   const dump = args.dumpRegions === null ? null : openDump(args.dumpRegions);
   // gdb goes back in a run that is the same each time.
-  const reversible = args.gdb !== null && args.seed !== null;
+  const reversible = args.gdb !== null && (args.seed !== null || args.schedule !== null);
   const options: BootOptions = {
     ...bootOptions(args, command, terminal !== null),
     terminal,

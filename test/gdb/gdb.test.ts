@@ -187,6 +187,17 @@ describe.skipIf(!GDB).each(['x86_64', 'aarch64'])('gdb on %s', (arch) => {
 describe.skipIf(!GDB)('gdb', () => {
   const program = guestPath('debugged');
   it.skipIf(program === null)(
+    'goes back under a schedule that ring3 explore found, as with a seed',
+    async () => {
+      const again = ['run', '--gdb', '0', '--schedule', '1000@14000>1001', program!];
+      const s = await session(program!, ['handle SIGUSR1 nostop', 'continue', 'watch counter', 'reverse-continue', 'kill'], again);
+      inOrder(s.gdb, [/received signal SIGKILL/, /Hardware watchpoint 1: counter\s+Old value = 9\s+New value = /]);
+      expect(s.stderr).not.toMatch(/internal error/);
+    },
+    60_000,
+  ); // prettier-ignore
+
+  it.skipIf(program === null)(
     'goes back and forth in a recording, in a forked child to its beginning',
     async () => {
       const dir = mkdtempSync(join(tmpdir(), 'ring3-gdb-'));

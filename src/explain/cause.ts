@@ -344,6 +344,7 @@ const outsideText = (tasks: readonly TaskReport[]): string =>
   `waiting for the outside: ${tasks.slice(0, 4).map((t) => `${who(t)} for ${t.outside}`).join('; ')}`; // prettier-ignore
 
 function nothingRuns(live: readonly TaskReport[]): Cause {
+  if (live.length === 0) return { verdict: 'abandoned', cause: 'every task has ended', involved: [] };
   if (live.every((t) => t.state === 'stopped'))
     return { verdict: 'stopped', cause: `stopped: ${list(live.map(who))} until SIGCONT`, involved: live.map((t) => t.tid) }; // prettier-ignore
   const timed = live.filter((t) => t.timeLeft !== null);

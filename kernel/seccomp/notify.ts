@@ -73,7 +73,7 @@ export class Listener extends File {
   notify(task: Task, data: Uint8Array): SysResult {
     const { row } = task;
     const n: Notification = {
-      id: this.nextId++, task, data, row, listener: this, done: new WaitQueue('a seccomp supervisor'), state: 'new',
+      id: this.nextId++, task, data, row, listener: this, done: new WaitQueue('seccomp supervisor'), state: 'new',
       value: 0, goOn: false,
     }; // prettier-ignore
     this.waiting.push(n);

@@ -79,7 +79,7 @@ export function tamperText(t: Task): string {
 export function keepStill(t: Task, nanoseconds: number): void {
   t.kernel.scheduler.park(t, {
     park: true,
-    on: [new WaitQueue('the end of an injected delay')],
+    on: [new WaitQueue('end of an injected delay')],
     deadline: t.kernel.clock.monotonic() + nanoseconds,
     interrupted: 0,
     uninterruptible: true,

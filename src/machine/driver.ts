@@ -73,7 +73,7 @@ export class Driver {
       this.instructions += n;
       if (this.virtual === null) return;
       this.virtual.ran(n);
-      if (this.virtual.monotonic() > this.endOfTime) loop.stop = true;
+      if (this.virtual.monotonic() >= this.endOfTime) loop.stop = true;
     };
     if (options.report) loop.hooks.undefinedInstruction = undefinedInstructionReporter(options.report);
     const flush = (): boolean => network.flush();
@@ -169,7 +169,7 @@ export class Driver {
         if (this.resters.size > 0) this.rest();
         this.kicked = false;
         const end = this.slice(SLICE_MS);
-        if (this.virtual !== null && this.virtual.monotonic() > this.endOfTime) this.timeIsOver();
+        if (this.virtual !== null && this.virtual.monotonic() >= this.endOfTime) this.timeIsOver();
         if (this.livelocked) throw new LivelockError(this.port.explain());
         if (end === 'slice') await breathe();
         else if (end === 'idle' && !this.port.stuckAlone()) await this.idle();
@@ -277,7 +277,8 @@ export class Driver {
       // Let what the host already holds come in first; then time has nothing to wait for.
       if (live) await breathe();
       if (this.kicked) return;
-      if (deadline !== Infinity && !(recorder && live)) return this.skipTo(deadline);
+      if (deadline !== Infinity && !(recorder && live))
+        return this.skipTo(Math.min(deadline, this.endOfTime));
     }
     if (deadline === Infinity && !live && (this.closed || !this.waitsForSignals())) {
       if (this.closed || !this.assembly.reachable()) throw new DeadlockError(this.port.explain());
@@ -285,9 +286,9 @@ export class Driver {
     }
     if (this.allStopped()) this.whenStopped?.();
     if (this.kicked) return;
-    const { wait, cancel } = sleep(
-      deadline === Infinity ? Infinity : (deadline - kernel.clock.monotonic()) / 1e6,
-    );
+    // The clock of a recorded machine goes on with the host's.
+    const until = recorder ? Math.min(deadline, this.endOfTime) : deadline;
+    const { wait, cancel } = sleep(until === Infinity ? Infinity : (until - kernel.clock.monotonic()) / 1e6);
     this.idleSince = performance.now();
     await new Promise<void>((resolve) => {
       this.wakeUp = resolve;
@@ -299,7 +300,7 @@ export class Driver {
     this.wakeUp = null;
     cancel();
     // What lies in wait on a virtual clock has its moment: not after it.
-    if (recorder) this.skipTo(Math.min(deadline, kernel.clock.monotonic() + Math.floor(idle * 1e6)));
+    if (recorder) this.skipTo(Math.min(until, kernel.clock.monotonic() + Math.floor(idle * 1e6)));
     // What else came at the same time comes in first: the guest then sees all of it in one epoll_wait.
     if (this.kicked) await breathe();
   }

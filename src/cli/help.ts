@@ -51,7 +51,7 @@ export const recordHelp = (specs: readonly OptionSpec<RecordArgs>[]): string =>
 
 Runs PROG, and writes to FILE all that it takes to run it again: the program, a seed, and everything that comes from outside.
 Without --seed one is drawn. Time is virtual: it passes with instructions, and while the guest waits for something that may come
-from outside it passes as it does on the host.
+from outside it passes as it does on the host. When FILE cannot be written to its end, PROG goes on, and the exit status is 125.
 
 ${optionHelp(specs)}
 ${RULES}`;

@@ -4,7 +4,7 @@ import { FRAME, type RecordingSink } from '../record/format.ts';
 import { recordHelp } from './help.ts';
 import { type MachineArgs, machineDefaults, machineOptions } from './machine-options.ts';
 import { type OptionSpec, parseOptions, UsageError } from './options.ts';
-import { execute, help, needProgram, note } from './run.ts';
+import { execute, FAILED, help, needProgram, note } from './run.ts';
 
 export interface RecordArgs extends MachineArgs {
   output: string | null;
@@ -38,18 +38,23 @@ export async function recordCommand(argv: readonly string[]): Promise<number> {
   // The file is made when the machine is there: what goes wrong before must not cost an older recording.
   let sink: RecordingSink | null = null;
   let header: Uint8Array | null = null;
-  return await execute(args, command, null, {
+  let whole = true;
+  const status = await execute(args, command, null, {
     frame: (kind, bytes) => {
       if (header === null) {
         header = bytes.slice();
         return;
       }
       if (sink === null) {
-        sink = recordTo(output, note);
+        sink = recordTo(output, (why) => {
+          whole = false;
+          note(why);
+        });
         sink.frame(FRAME.header, header);
       }
       sink.frame(kind, bytes);
     },
     close: () => sink?.close(),
   });
+  return whole ? status : FAILED;
 }

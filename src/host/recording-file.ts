@@ -1,5 +1,14 @@
 /** Recordings as files: written frame by frame, read by number. */
-import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import { deflateSync, inflateSync } from 'node:zlib';
 import { BootError } from '../machine/errors.ts';
@@ -16,26 +25,61 @@ const reason = (e: unknown): string => {
   return known ? `${known[1]} (${known[0]})` : message;
 };
 
-/** Throws BootError when the file cannot be made. `failed` is told once when it cannot be written any more. */
+/**
+ * A file of the recorder's own: who still writes to one of that name, or reads it, keeps that. Devices, pipes, and what a link
+ * leads to are opened as they are.
+ */
+function create(path: string): number {
+  for (let tries = 0; tries < 10; tries++) {
+    try {
+      return openSync(path, 'wx', 0o666);
+    } catch (e) {
+      if ((e as NodeJS.ErrnoException).code !== 'EEXIST') throw e;
+    }
+    try {
+      if (!lstatSync(path).isFile()) break;
+      unlinkSync(path);
+    } catch (e) {
+      // Somebody else was faster; or the folder takes no changes, but perhaps the file does.
+      if ((e as NodeJS.ErrnoException).code !== 'ENOENT') break;
+    }
+  }
+  return openSync(path, 'w', 0o666);
+}
+
+/** Throws BootError when the file cannot be made. `failed` is told once when it cannot be written any more, or was lost. */
 export function recordTo(path: string, failed: (why: string) => void = () => {}): RecordingSink {
   let fd: number;
   try {
-    fd = openSync(path, 'w', 0o666);
+    fd = create(path);
   } catch (e) {
     throw new BootError('setup', `cannot write the recording to ${path}: ${reason(e)}`);
   }
   let open = true;
+  let written = 0;
   const close = (): void => {
-    if (open) closeSync(fd);
+    if (!open) return;
     open = false;
+    const st = fstatSync(fd);
+    closeSync(fd);
+    if (!st.isFile()) return;
+    if (st.nlink === 0)
+      failed(`the recording in ${path} is lost: the file was removed, or another begun there`);
+    else if (st.size !== written)
+      failed(`the recording in ${path} is damaged: something else wrote to the file`);
   };
   const write = (bytes: Uint8Array): void => {
     if (!open) return;
     try {
-      for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+      for (let at = 0; at < bytes.length;) {
+        const n = writeSync(fd, bytes, at);
+        written += n;
+        at += n;
+      }
     } catch (e) {
+      open = false;
+      closeSync(fd);
       failed(`the recording in ${path} is not whole: ${reason(e)}`);
-      close();
     }
   };
   let before = filePrefix();

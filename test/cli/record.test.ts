@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { Machine, openRecording } from '../../src/index.ts';
+import { Machine, openRecording, recordTo } from '../../src/index.ts';
 import { guestPath } from '../support/guests.ts';
 import { CLI, type RunResult } from '../support/run.ts';
 
@@ -159,6 +159,41 @@ describe('ring3 replay', () => {
     expect((await ring3(['replay', '--info', 'killed.r3'])).stdout).toContain(
       'cut off: the recorder was killed',
     );
+  });
+
+  it('of two recorders into one file the later has it, and the other says so', async () => {
+    copyFileSync(at('run.r3'), at('same.r3'));
+    const older = openRecording(at('same.r3'));
+    const said: string[][] = [[], []];
+    const machines = [];
+    for (const lines of said) {
+      const record = recordTo(at('same.r3'), (why) => lines.push(why));
+      machines.push(await Machine.boot({ program: racy, argv: ['racy'], record }));
+    }
+    await Promise.all(machines.map((m) => m.run()));
+    for (const m of machines) m.dispose();
+    expect(said).toEqual([
+      [
+        expect.stringMatching(
+          /^the recording in .*same\.r3 is lost: the file was removed, or another begun there$/,
+        ),
+      ],
+      [],
+    ]);
+    const again = await Machine.replay(openRecording(at('same.r3')));
+    expect(await again.run()).toEqual(machines[1].status);
+    // Who had opened what was there before still has that.
+    expect(await (await Machine.replay(older)).run()).toMatchObject({ code: 2 });
+  });
+
+  it.runIf(existsSync('/dev/full'))('is not whole: the guest goes on, and the status tells', async () => {
+    const r = await ring3(['record', '-o', '/dev/full', stdio], 'one\n');
+    expect(r).toMatchObject({ stdout: '   1 one\n', status: 125 });
+    expect(r.stderr).toContain(
+      'ring3: the recording in /dev/full is not whole: no space left on device (ENOSPC)\n',
+    );
+    expect(r.stderr).toContain('1 lines, 4 bytes, tty 0\n');
+    expect(statSync('/dev/full').isFile()).toBe(false);
   });
 
   it('takes one file and known options', async () => {

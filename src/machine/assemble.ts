@@ -33,6 +33,7 @@ import type { BootOptions, Output, OutputSink, TerminalPort } from './options.ts
 import { hostRoot, mountHost, type OpenFolder } from './mounts.ts';
 import { resolveOptions } from '../image/config.ts';
 import { openImage } from '../image/image.ts';
+import { Owners } from './owners.ts';
 import { chooseArch, platformArch } from './program-arch.ts';
 import { findInRoot, findProgram, type Program, spawnError } from './program.ts';
 import { populateRoot } from './root.ts';
@@ -46,6 +47,7 @@ import { Capture, InputQueue, MessageOutlet, Outlet, SinkPort } from './stdio.ts
 
 /** A machine's parts, and what only the host knows of them. */
 export interface Assembly {
+  readonly owners: Owners;
   readonly kernel: Kernel;
   readonly loop: Loop;
   readonly virtual: VirtualClock | null;
@@ -140,7 +142,8 @@ export async function assemble(given: BootOptions, replayer: Replayer | null = n
   const { program, arch } = parts;
   // A schedule says what happens when: nothing else may be left to chance.
   const seed = given.seed ?? (given.schedule !== undefined ? 0 : recorder ? drawSeed() : undefined);
-  const options = { ...parts.options, ...(seed === undefined ? {} : { seed }) };
+  const owners = new Owners();
+  const options = owners.options({ ...parts.options, ...(seed === undefined ? {} : { seed }) });
   const wanted = options.limits?.memory ?? DEFAULT_MEMORY;
   if (!(wanted >= LEAST_MEMORY && wanted <= GREATEST_MEMORY)) {
     throw new BootError('setup', `limits.memory: ${wanted} bytes is out of range; give 16 MiB to 4 GiB`);
@@ -259,6 +262,7 @@ export async function assemble(given: BootOptions, replayer: Replayer | null = n
   options.tracer?.start?.(first, toBinary(name), argv, envp, first.regs.sp + 8 * (argv.length + 2));
   recorder?.started();
   return {
+    owners,
     recorder,
     replayer,
     seed,

@@ -75,7 +75,8 @@ export class Driver {
       this.virtual.ran(n);
       if (this.virtual.monotonic() >= this.endOfTime) loop.stop = true;
     };
-    if (options.report) loop.hooks.undefinedInstruction = undefinedInstructionReporter(options.report);
+    const { report } = assembly.owners.options(options);
+    if (report) loop.hooks.undefinedInstruction = undefinedInstructionReporter(report);
     const flush = (): boolean => network.flush();
     loop.hooks.flush = recorder ? () => recorder.outside(flush) : flush;
     if (replayer) loop.hooks.input = (place) => replayer.deliver(place);
@@ -224,19 +225,6 @@ export class Driver {
     throw new TimeLimitError(limit, this.port.explainBusy());
   }
 
-  /** What a function of the machine's owner threw last: it is no fault of ring3's. */
-  private thrown: { readonly error: unknown } | null = null;
-
-  /** Calls a hook, a condition or a listener of the owner's: what it throws comes out of `run` as it is. */
-  owners<T>(f: () => T): T {
-    try {
-      return f();
-    } catch (error) {
-      this.thrown = { error };
-      throw error;
-    }
-  }
-
   private slice(milliseconds: number): LoopEnd {
     const { kernel, loop, recorder, replayer } = this.assembly;
     this.inLoop = true;
@@ -250,7 +238,7 @@ export class Driver {
       if (e instanceof MalformedError && replayer) throw replayer.malformed(e);
       if (e instanceof LockstepDifference || e instanceof DivergenceError || e instanceof RecordingEndError)
         throw e;
-      if (this.thrown?.error === e) throw e;
+      if (this.assembly.owners.threw(e)) throw e;
       const t = kernel.scheduler.current;
       const doing = t?.row
         ? `${t.row.name} was served for ${t.tid} (${t.comm})`

@@ -163,7 +163,7 @@ export class Listening {
   }
 
   private tell(e: MachineEvent): void {
-    this.driver.owners(() => {
+    this.assembly.owners.call(() => {
       if (e.type === 'enter' || e.type === 'exit') for (const f of this.listeners.syscall) f(e);
       else if (e.type === 'signal') for (const f of this.listeners.signal) f(e);
       else for (const f of this.listeners.exit) f(e);

@@ -97,7 +97,7 @@ export class Machine {
       loop,
       tampering: this.tampering,
       changes: this.intervention,
-      owners: (f) => this.driver.owners(f),
+      owners: (f) => assembly.owners.call(f),
       next: (wanted, done = never) => this.listening.next(wanted, done, () => this.stepper.stuckAlone()),
     });
     for (const what of options.inject ?? []) this.tampering.inject(what);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
-import { BootError, type BootOptions, Machine } from '../../src/index.ts';
+import { BootError, type BootOptions, Machine, MemoryRecording } from '../../src/index.ts';
 
 const hello = fileURLToPath(new URL('../../guests/prebuilt/x86_64/hello', import.meta.url));
 const boot = async (options: unknown): Promise<Machine> => await Machine.boot(options as BootOptions);
@@ -39,7 +39,7 @@ describe('options of Machine.boot as JavaScript may give them', () => {
     expect(await machine.run()).toMatchObject({ code: 0 });
   });
 
-  it('what a hook, a condition or a listener throws comes out as it is', async () => {
+  it('what a hook, a condition, a listener or an output throws comes out as it is', async () => {
     const mine = new Error('expected 1 to be 2');
     const fail = (): never => {
       throw mine;
@@ -52,6 +52,14 @@ describe('options of Machine.boot as JavaScript may give them', () => {
       (m: Machine) => m.nextExit('write', { where: fail }),
     ])
       expect(await run(await boot({ program: hello })).catch((e: unknown) => e)).toBe(mine);
+    const record = new MemoryRecording();
+    for (const more of [{}, { record }]) {
+      const machine = await boot({ program: hello, stdout: fail, ...more });
+      expect(await machine.run().catch((e: unknown) => e)).toBe(mine);
+      machine.dispose();
+    }
+    const again = await Machine.replay(record, { stdout: fail });
+    expect(await again.run().catch((e: unknown) => e)).toBe(mine);
   });
 
   it('a path is no recording; there are no events of that name; a signal that there is not never comes', async () => {

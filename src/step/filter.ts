@@ -20,6 +20,9 @@ export type NamesIn<F> = F extends SyscallName
     ? N
     : SyscallName;
 
+export const isOf = ({ tid, pid }: TaskChoice, t: Task): boolean =>
+  (tid === undefined || t.tid === tid) && (pid === undefined || t.pid === pid);
+
 /** Says whether a call of this name, made by this task, is meant. Throws RangeError for names there are none of. */
 export function callFilter(
   names: CallNames | undefined,
@@ -28,8 +31,7 @@ export function callFilter(
   const named = nameFilter(names);
   const known = new Map<string, boolean>();
   return (t, name) => {
-    if (who.tid !== undefined && t.tid !== who.tid) return false;
-    if (who.pid !== undefined && t.pid !== who.pid) return false;
+    if (!isOf(who, t)) return false;
     let is = known.get(name);
     if (is === undefined) known.set(name, (is = named(name, t.nr)));
     return is;

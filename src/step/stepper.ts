@@ -11,7 +11,8 @@ import type { Loop } from '../machine/loop.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Intervention } from '../machine/intervention.ts';
 import { SITE, type Site } from '../record/format.ts';
-import { callFilter, type CallNames, filterText, type NamesIn, type TaskChoice } from './filter.ts';
+import { CallsMade } from './calls-made.ts';
+import { callFilter, type CallNames, filterText, isOf, type NamesIn, type TaskChoice } from './filter.ts';
 import { type Editor, EnterStop, ExitStop, ParkStop } from './stops.ts';
 import type { Tampering } from './tampering.ts';
 
@@ -80,19 +81,24 @@ export class Stepper {
     options: StepOptions<NamesIn<F>, EnterStop<NamesIn<F>>> = {},
   ): Promise<EnterStop<NamesIn<F>>> {
     const meant = callFilter(names, options);
+    const made = new CallsMade();
     let stop: EnterStop | null = null;
     const wanted: Wanted = {
       ...NOTHING,
       enter: (t) => {
-        if (!meant(t, nameOf(t))) return false;
+        const name = nameOf(t);
+        if (isOf(options, t)) made.saw(name);
+        if (!meant(t, name)) return false;
         const s = new EnterStop(this.port.machine, t, rowOf(t), callEntry(t), this.held(t));
-        if (options.where && !this.port.owners(() => (options.where as (s: unknown) => boolean)(s)))
+        if (options.where && !this.port.owners(() => (options.where as (s: unknown) => boolean)(s))) {
+          made.refuse();
           return false;
+        }
         stop = s;
         return true;
       },
     };
-    await this.go(wanted, options, `calls ${filterText(names)}`);
+    await this.go(wanted, options, `calls ${filterText(names)}`, () => made.text(names));
     void stop!.args; // decoded now: memory will not stay as it is
     return stop! as unknown as EnterStop<NamesIn<F>>;
   }
@@ -102,20 +108,27 @@ export class Stepper {
     options: StepOptions<NamesIn<F>, ExitStop<NamesIn<F>>> = {},
   ): Promise<ExitStop<NamesIn<F>>> {
     const meant = callFilter(names, options);
+    const made = new CallsMade();
     let stop: ExitStop | null = null;
     const wanted: Wanted = {
       ...NOTHING,
+      enter: (t) => {
+        if (isOf(options, t)) made.saw(nameOf(t));
+        return false;
+      },
       exit: (t) => meant(t, nameOf(t)),
       other: (e) => {
         if (e.type !== 'exit' || !meant(this.task(e.tid), e.name)) return false;
         const s = this.exitStop(e);
-        if (options.where && !this.port.owners(() => (options.where as (s: unknown) => boolean)(s)))
+        if (options.where && !this.port.owners(() => (options.where as (s: unknown) => boolean)(s))) {
+          made.refuse();
           return false;
+        }
         stop = s;
         return true;
       },
     };
-    await this.go(wanted, options, `returns from ${filterText(names)}`);
+    await this.go(wanted, options, `returns from ${filterText(names)}`, () => made.text(names));
     void stop!.args;
     return stop! as unknown as ExitStop<NamesIn<F>>;
   }
@@ -208,10 +221,12 @@ export class Stepper {
     wanted: Wanted,
     options: TaskChoice & { alone?: boolean },
     what: string,
+    instead?: () => string,
   ): Promise<MachineEvent> {
+    const ended = this.port.machine.status !== null;
     const run = async (): Promise<MachineEvent> => {
       const e = await this.next(wanted);
-      if (e?.type === 'end') throw this.over(what);
+      if (e?.type === 'end') throw this.over(what, ended ? undefined : instead);
       if (e !== null) return e;
       const t = this.task(options.tid!);
       throw new NotReachedError(
@@ -235,10 +250,10 @@ export class Stepper {
     }
   }
 
-  private over(what: string): NotReachedError {
+  private over(what: string, instead?: () => string): NotReachedError {
     const { code, signal } = this.port.machine.status!;
     const how = signal === null ? `exited with ${code}` : `was killed by ${signal}`;
-    return new NotReachedError(`the program ${how} before it ${what}`);
+    return new NotReachedError(`the program ${how} before it ${what}${instead ? `; ${instead()}` : ''}`);
   }
 
   private task(tid: number): Task {

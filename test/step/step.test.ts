@@ -77,6 +77,32 @@ describe('filters', () => {
     m.dispose();
   });
 
+  it('whoever waited for a call that did not come hears what came instead', async () => {
+    const failure = async (wait: (m: Machine) => Promise<unknown>): Promise<string> => {
+      const m = await boot('hello');
+      const e = await wait(m).catch((error: unknown) => error);
+      expect(e).toBeInstanceOf(NotReachedError);
+      m.dispose();
+      return (e as Error).message;
+    };
+    const over = 'the program exited with 0 before it';
+    expect(await failure((m) => m.nextSyscall('writev'))).toBe(
+      `${over} calls writev; until then it called write once`,
+    );
+    expect(await failure((m) => m.nextExit(['fork', 'exit']))).toBe(
+      `${over} returns from fork or exit; until then it called exit_group once`,
+    );
+    expect(await failure((m) => m.nextSyscall('futex'))).toBe(
+      `${over} calls futex; the last it called: write, exit_group`,
+    );
+    expect(await failure((m) => m.nextSyscall('write', { where: () => false }))).toBe(
+      `${over} calls write; 'where' did not take the one there was`,
+    );
+    expect(await failure(async (m) => (await m.run(), await m.nextSyscall('write')))).toBe(
+      `${over} calls write`,
+    );
+  });
+
   it('names of calls there are none of are refused', async () => {
     const m = await boot('hello');
     const wrong = 'raed' as 'read';

@@ -1,9 +1,9 @@
 /** Hot code compiled in a thread beside the guest. */
-import { writeFileSync, mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { CompileJob } from '../../cpu/index.ts';
 import { Machine } from '../../src/index.ts';
 import { backgroundCompiler } from '../../src/host/background.ts';
@@ -30,7 +30,9 @@ describe.each(['x86_64', 'aarch64'] as const)('a guest of %s and its compiler', 
 
 describe('a thread that ends', () => {
   it('answers what it was asked and takes no more', async () => {
-    const thread = join(mkdtempSync(join(tmpdir(), 'ring3-')), 'thread.cjs');
+    const dir = mkdtempSync(join(tmpdir(), 'ring3-'));
+    onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+    const thread = join(dir, 'thread.cjs');
     writeFileSync(thread, 'throw new Error("out of order")');
     const compiler = backgroundCompiler({ thread, bundle: thread, tables: thread });
     const job: CompileJob = {

@@ -11,12 +11,14 @@ export function openHostFolder(
   if (!fs)
     throw new BootError(
       'setup',
-      `option '${option}': a browser has no folders; give an fs with it (a memfs volume), or BootOptions.files`,
+      'a browser has no folders; give an fs with it (a memfs volume), or BootOptions.files',
+      option,
     );
   if (typeof Buffer === 'undefined')
     throw new BootError(
       'setup',
-      `option '${option}': a volume needs Node's Buffer, as memfs does: put the npm package buffer in globalThis.Buffer`,
+      "a volume needs Node's Buffer, as memfs does: put the npm package buffer in globalThis.Buffer",
+      option,
     );
   return openFolder(path, option, fs);
 }

@@ -94,10 +94,17 @@ function describeFault(error: unknown): string {
   return `internal error: ${what}, ${where} (please report this with the program; RING3_DEBUG=1 shows the whole stack)`;
 }
 
+/** How the command line spells options of Machine.boot. */
+const SPELLED: Readonly<Record<string, string>> = { root: '--root', rootReadWrite: '--rw', mounts: '-v' };
+
+function bootText({ option, why, message }: BootError): string {
+  return option !== null && Object.hasOwn(SPELLED, option) ? `option '${SPELLED[option]}': ${why}` : message;
+}
+
 /** Says why and ends; leaving restores the terminal. */
 function fail(error: unknown): never {
   if (error instanceof UsageError) say(2, `ring3: ${error.message}\n`);
-  else if (error instanceof BootError) say(2, `ring3: ${error.message}\n`);
+  else if (error instanceof BootError) say(2, `ring3: ${bootText(error)}\n`);
   else say(2, `ring3: ${describeFault(error)}\n`);
   process.exit(statusOf(error));
 }

@@ -10,7 +10,11 @@ export type ThreadResult =
   | { readonly id: number; readonly outcome: Outcome }
   | {
       readonly id: number;
-      readonly error: { readonly boot: BootErrorKind | null; readonly message: string };
+      readonly error: {
+        readonly boot: { readonly kind: BootErrorKind; readonly option: string | null } | null;
+        /** Of a BootError: why. */
+        readonly message: string;
+      };
     };
 
 interface Pending {
@@ -64,7 +68,7 @@ export class ExplorePool {
     this.idle.push(worker);
     if ('outcome' in result) pending.resolve(result.outcome);
     else if (result.error.boot !== null)
-      pending.reject(new BootError(result.error.boot, result.error.message));
+      pending.reject(new BootError(result.error.boot.kind, result.error.message, result.error.boot.option));
     else pending.reject(new InternalError(result.error.message, `schedule ${pending.job.schedule} ran`));
     this.next();
   }

@@ -19,8 +19,8 @@ port.on('message', (job: ThreadJob) => {
     (outcome) => port.postMessage({ id: job.id, outcome } satisfies ThreadResult),
     (e: unknown) => {
       const error = {
-        boot: e instanceof BootError ? e.kind : null,
-        message: e instanceof Error ? e.message : String(e),
+        boot: e instanceof BootError ? { kind: e.kind, option: e.option } : null,
+        message: e instanceof BootError ? e.why : e instanceof Error ? e.message : String(e),
       };
       port.postMessage({ id: job.id, error } satisfies ThreadResult);
     },

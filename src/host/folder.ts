@@ -1,10 +1,10 @@
-/** Opens a folder named on the command line. */
+/** Opens a folder that an option names. */
 import * as nodeFs from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { BootError } from '../machine/errors.ts';
 import { NodeHostFs, type FsLike } from './host-fs.ts';
 
-/** `file`: the name in the folder, when the path was a file's. `option` is named in the error. */
+/** `file`: the name in the folder, when the path was a file's. `option`, one of BootOptions, is named in the error. */
 export function openHostFolder(
   path: string,
   option: string,
@@ -28,6 +28,6 @@ export function openHostFolder(
         : code === 'EACCES'
           ? 'cannot be read (permission denied)'
           : `cannot be opened (${code ?? String(e)})`;
-    throw new BootError('setup', `option '${option}': ${path} ${why}`);
+    throw new BootError('setup', `${path} ${why}`, option);
   }
 }

@@ -45,12 +45,12 @@ export async function openImage(path: string, arch: Arch | null): Promise<ImageF
   } catch (e) {
     blob.close();
     const code = (e as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT')
-      throw new BootError('setup', `option '--root': ${path} does not exist; create it first`);
+    if (code === 'ENOENT') throw new BootError('setup', `${path} does not exist; create it first`, 'root');
     const why = e instanceof Error ? e.message : String(e);
     throw new BootError(
       'setup',
-      `option '--root': ${path} is no folder, and no tar archive (plain, gzip, xz, zstd) or image: ${why}`,
+      `${path} is no folder, and no tar archive (plain, gzip, xz, zstd) or image: ${why}`,
+      'root',
     );
   }
 }

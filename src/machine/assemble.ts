@@ -116,7 +116,8 @@ async function findParts(given: BootOptions): Promise<Parts> {
   if (image && options.rootReadWrite)
     throw new BootError(
       'setup',
-      `option '--rw': ${options.root} is no folder; changes to an image stay in memory`,
+      `${options.root} is no folder; changes to an image stay in memory`,
+      'rootReadWrite',
     );
   return { options, program, image, arch: chooseArch(options, program, options.env.PATH ?? '', image) };
 }

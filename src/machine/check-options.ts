@@ -92,7 +92,7 @@ export function checkOptions(options: BootOptions): void {
     const [what, fits] = FITS[KINDS[name as keyof BootOptions]];
     if (!fits(value)) {
       const instead = name === 'record' ? 'what recordTo(path) gives, or a MemoryRecording' : what;
-      throw new BootError('setup', `option '${name}' of Machine.boot: give ${instead}`);
+      throw new BootError('setup', `give ${instead}`, name);
     }
   }
 }

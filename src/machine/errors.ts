@@ -12,10 +12,16 @@ export type BootErrorKind =
 
 export class BootError extends Error {
   readonly kind: BootErrorKind;
-  constructor(kind: BootErrorKind, message: string) {
-    super(message);
+  /** What is wrong with it, without its name. */
+  readonly why: string;
+  /** The one of BootOptions that is wrong; null: none, or the message says which. */
+  readonly option: string | null;
+  constructor(kind: BootErrorKind, why: string, option: string | null = null) {
+    super(option === null ? why : `option '${option}' of Machine.boot: ${why}`);
     this.name = 'BootError';
     this.kind = kind;
+    this.why = why;
+    this.option = option;
   }
 }
 

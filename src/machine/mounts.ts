@@ -12,7 +12,7 @@ import { BootError } from './errors.ts';
 import { makeDirs, toBinary, writeGuestFile } from './guest-files.ts';
 import type { MountSpec } from './options.ts';
 
-/** Opens what `option` names on the host. */
+/** Opens what `option`, one of BootOptions, names on the host. */
 export type OpenFolder = (path: string, option: string, fs?: MountSpec['fs']) => Folder;
 
 /** The guest's root file system in a host folder or an image; its changes go there with `readWrite`, else they stay in memory. */
@@ -30,8 +30,8 @@ export function hostRoot(
       steady,
     );
   }
-  const { host, file } = open(folder, '--root');
-  if (file !== null) throw new BootError('setup', `option '--root': ${folder} is no directory`);
+  const { host, file } = open(folder, 'root');
+  if (file !== null) throw new BootError('setup', `${folder} is no directory`, 'root');
   const fs = new HostFileSystem(host, {
     dev: vfs.newDev(),
     memory,
@@ -43,7 +43,7 @@ export function hostRoot(
 
 /** Shows a host folder, or a single file, at a place in the guest, which is made when it is missing. */
 export function mountHost(kernel: Kernel, spec: MountSpec, open: OpenFolder = openHostFolder): void {
-  const { host, file } = open(spec.host, '-v', spec.fs);
+  const { host, file } = open(spec.host, 'mounts', spec.fs);
   const { vfs, memory } = kernel;
   const fs = new HostFileSystem(host, { dev: vfs.newDev(), memory, readOnly: spec.readOnly ?? false });
   const flags = MNT_RELATIME | (spec.readOnly ? MNT_READONLY : 0);
@@ -51,7 +51,7 @@ export function mountHost(kernel: Kernel, spec: MountSpec, open: OpenFolder = op
   if (file === null) makeDirs(vfs, spec.guest);
   else {
     const inode = fs.root.lookup(toBinary(file));
-    if (typeof inode === 'number') throw new BootError('setup', `option '-v': ${spec.host} cannot be opened`);
+    if (typeof inode === 'number') throw new BootError('setup', `${spec.host} cannot be opened`, 'mounts');
     root = new Dentry('', null, inode);
     if (typeof vfs.find(toBinary(spec.guest)) === 'number') writeGuestFile(vfs, null, spec.guest, '');
   }
@@ -63,7 +63,8 @@ export function mountHost(kernel: Kernel, spec: MountSpec, open: OpenFolder = op
   if (typeof mounted === 'number') {
     throw new BootError(
       'setup',
-      `option '-v': ${spec.host} cannot be mounted at ${spec.guest}: that is ${file === null ? 'no' : 'a'} directory`,
+      `${spec.host} cannot be mounted at ${spec.guest}: that is ${file === null ? 'no' : 'a'} directory`,
+      'mounts',
     );
   }
 }

@@ -88,9 +88,9 @@ class GuestView {
   constructor(options: BootOptions, image: HostFs | null) {
     const { root } = options;
     if (image) this.layers.push({ at: [], host: image, file: null });
-    else if (root !== undefined) this.layers.push({ at: [], ...openHostFolder(root, '--root') });
+    else if (root !== undefined) this.layers.push({ at: [], ...openHostFolder(root, 'root') });
     for (const m of options.mounts ?? []) {
-      this.layers.push({ at: split(toBinary(m.guest)), ...openHostFolder(m.host, '-v', m.fs) });
+      this.layers.push({ at: split(toBinary(m.guest)), ...openHostFolder(m.host, 'mounts', m.fs) });
     }
     const files: [string, string | Uint8Array][] = [];
     for (const [path, c] of Object.entries(options.files ?? {})) {

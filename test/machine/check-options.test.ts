@@ -21,6 +21,12 @@ describe('options of Machine.boot as JavaScript may give them', () => {
     [{ program: hello, env: ['A=b'] }, "option 'env' of Machine.boot: give an object"],
     [{ program: hello, seed: NaN }, "option 'seed' of Machine.boot: give a number or a string"],
     [{ program: hello, inject: 'read:error=EIO' }, "option 'inject' of Machine.boot: give a list"],
+    [
+      { program: hello, mounts: [{ host: './none', guest: '/x' }] },
+      "option 'mounts' of Machine.boot: ./none does not exist; create it first",
+    ],
+    [{ program: hello, root: './none' }, "option 'root' of Machine.boot: ./none does not exist"],
+    [{ program: hello, root: hello }, "option 'root' of Machine.boot: "],
     [{ program: hello, record: 'run.r3' }, "option 'record' of Machine.boot: give what recordTo(path) gives"],
   ])('%j', async (options, message) => {
     const failure = await boot(options).catch((e: unknown) => e);

@@ -2,7 +2,8 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import { Strace } from '../../kernel/trace/strace.ts';
-import { signalNumber } from '../../kernel/trace/tables.ts';
+import { SIGINT } from '../../kernel/signal/numbers.ts';
+import { signalName, signalNumber } from '../../kernel/trace/tables.ts';
 import { syscalls } from '../../kernel/syscall/table.ts';
 import { serveGdb } from '../host/gdb-server.ts';
 import { HostTerminal } from '../host/terminal.ts';
@@ -19,6 +20,7 @@ import { runHelp, straceHelp } from './help.ts';
 import type { RecordingSink } from '../record/format.ts';
 import { type MachineArgs, machineDefaults, machineOptions } from './machine-options.ts';
 import { parseOptions, UsageError } from './options.ts';
+import { OverdueDeath } from './overdue.ts';
 import { type StraceArgs, straceDefaults, straceOptions } from './strace-options.ts';
 
 const TIMED_OUT = 124;
@@ -246,11 +248,13 @@ export async function execute(
   let machine: Machine | null = null;
   let timer: NodeJS.Timeout | undefined;
   let timedOut: Explanation | null = null;
+  let overdue: OverdueDeath | null = null;
   try {
     machine = await Machine.boot(options);
     const m = machine;
     const quit = new QuitKey(m, terminal, flush);
-    forwardSignals(m, terminal, quit);
+    overdue = new OverdueDeath(m);
+    forwardSignals(m, terminal, quit, overdue);
     if (args.timeout !== null) {
       timer = setTimeout(() => {
         timedOut = m.explainBusy();
@@ -274,6 +278,13 @@ export async function execute(
   } catch (e) {
     tracer?.endLine();
     terminal?.restore();
+    if (overdue?.signo) {
+      const name = signalName(overdue.signo);
+      note(
+        `the guest had to die of ${name} and did not get to it: it was ended at the second (none of its tasks gives way)`,
+      );
+      return 128 + overdue.signo;
+    }
     if (timedOut !== null) {
       note(`the guest was still running after ${args.timeout! / 1e9} s and was killed (--timeout)`);
       printExplanation(timedOut, false);
@@ -301,13 +312,27 @@ function openDump(path: string): number {
   }
 }
 
-function forwardSignals(m: Machine, terminal: HostTerminal | null, quit: QuitKey): void {
+function forwardSignals(
+  m: Machine,
+  terminal: HostTerminal | null,
+  quit: QuitKey,
+  overdue: OverdueDeath,
+): void {
   for (const name of FORWARDED) {
     process.on(name, () => {
+      if (name !== 'SIGCONT' && overdue.sending(signalNumber(name))) return m.stop();
       if (name === 'SIGQUIT') quit.pressed();
       // A terminal in raw mode sends no signals of its own: these come from outside and are for the whole guest.
       m.signalForeground(signalNumber(name));
     });
+  }
+  if (terminal !== null) {
+    const typed = terminal.onTyped;
+    terminal.onTyped = (bytes) => {
+      typed?.(bytes);
+      const key = m.interruptKey;
+      if (key !== null && bytes.includes(key) && overdue.sending(SIGINT)) m.stop();
+    };
   }
   if (terminal === null) {
     process.on('SIGTSTP', () => {

@@ -3,7 +3,7 @@ import type { Injection } from '../../kernel/inject/rule.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Arch } from '../../kernel/ports.ts';
 import { Debugger } from '../debug/debugger.ts';
-import { quitKey, quitKills } from '../explain/quit.ts';
+import { interruptKey, owesDeath, quitKey, quitKills } from '../explain/quit.ts';
 import type { Explanation } from '../explain/types.ts';
 import { scheduleText } from '../explore/schedule.ts';
 import { Contention } from '../explore/search.ts';
@@ -445,6 +445,14 @@ export class Machine {
   /** The byte the guest's terminal makes SIGQUIT of; null: none does. */
   get quitKey(): number | null {
     return quitKey(this.kernel);
+  }
+  /** The same of SIGINT. */
+  get interruptKey(): number | null {
+    return interruptKey(this.kernel);
+  }
+  /** Whether the foreground has had this signal, has to die of it, and has not got to it. */
+  owesDeath(signo: number): boolean {
+    return owesDeath(this.kernel, signo);
   }
   /** Whether SIGQUIT to the foreground would end all of it. */
   get quitKills(): boolean {

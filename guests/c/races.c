@@ -46,6 +46,27 @@ static void *produce(void *x) {
   return x;
 }
 
+/* The same with a condition variable, looked at outside of the mutex, and a producer that is busy for long before it publishes. */
+static pthread_cond_t news = PTHREAD_COND_INITIALIZER;
+static int work;
+static void *await(void *x) {
+  if (!ready) {
+    pthread_mutex_lock(&apples);
+    pthread_cond_wait(&news, &apples);
+    pthread_mutex_unlock(&apples);
+  }
+  return x;
+}
+static void *work_and_produce(void *x) {
+  for (volatile int i = 0; i < work; i++)
+    ;
+  pthread_mutex_lock(&apples);
+  ready = 1;
+  pthread_cond_signal(&news);
+  pthread_mutex_unlock(&apples);
+  return x;
+}
+
 /* Opposite orders, held for a moment. */
 static void *apples_first(void *x) {
   pthread_mutex_lock(&apples);
@@ -140,6 +161,7 @@ int main(int argc, char **argv) {
   const char *how = argc > 1 ? argv[1] : "";
   if (!strcmp(how, "counter")) both(count, count), printf("%d\n", counter);
   else if (!strcmp(how, "wakeup")) both(consume, produce), puts("done");
+  else if (!strcmp(how, "late")) work = argc > 2 ? atoi(argv[2]) : 3000, both(await, work_and_produce), puts("done");
   else if (!strcmp(how, "deadlock")) both(apples_first, pears_first), printf("%d\n", counter);
   else if (!strcmp(how, "crash")) both(use, drop), puts("done");
   else if (!strcmp(how, "right")) both(count_locked, count_locked), printf("%d\n", counter);

@@ -16,6 +16,8 @@ export interface Stop {
 }
 
 export interface SchedulePolicy {
+  /** Its stops at which nobody else goes on are to look only: a run without them is the same. */
+  readonly watches?: boolean;
   /** `t` has the cpu, until it has retired `end` instructions at most: where it is to stop before; null: nowhere. */
   plan(t: Task, end: number, queue: readonly Task[]): Stop | null;
   /** `t` came to the stop that was planned: who of the others goes on (index in `queue`), −1: `t` itself. */

@@ -21,6 +21,8 @@ export interface ExploreArgs extends MachineArgs {
 }
 
 const SEEDS = 1000;
+/** Exit status when no schedule makes a difference, and the program ends badly. */
+const ALWAYS = 3;
 /** Options of `run` that make no sense here. */
 const WITHOUT = new Set(['--schedule', '--livelock', '--dump-regions', '--stats', '--interactive', '--tty', '--timeout', '--publish', '--core', '--gdb']); // prettier-ignore
 /** Shown of an output that differs, and of seeds. */
@@ -86,6 +88,7 @@ export async function exploreCommand(argv: readonly string[]): Promise<number> {
     });
     bar.clear();
     say(report(result, args, command));
+    if (endsBadly(result)) return ALWAYS;
     return result.failures.length > 0 ? 1 : 0;
   } finally {
     bar.clear();
@@ -132,12 +135,19 @@ class Bar {
   }
 }
 
+/** Under every schedule in the same way: no fault of an order in which tasks run. */
+const endsBadly = (r: Exploration): boolean =>
+  r.outcomes === 1 && (r.usual.kind !== 'exit' || r.usual.status !== 0);
+
 function report(r: Exploration, args: ExploreArgs, command: readonly string[]): string {
   const ends = r.outcomes === 1 ? 'all end alike' : `${r.outcomes} different ends`;
   const asked = args.seeds + 1;
   const cut = r.runs < asked ? ` of ${asked} (interrupted)` : '';
+  const bad = endsBadly(r);
+  const how = r.usual.kind === 'signal' ? `killed by ${r.usual.what}` : r.usual.what;
   const out = [`${r.runs}${cut} schedules, ${ends}; usual: ${r.usual.what}`];
-  if (r.failures.length === 0) out.push('nothing went wrong');
+  if (bad) out.push(`it ends badly under every schedule, whoever runs when: ${how}`);
+  else if (r.failures.length === 0) out.push('nothing went wrong');
   for (const f of r.failures) out.push('', ...failureLines(f, r.usual, args, command));
   return `${out.join('\n')}\n`;
 }

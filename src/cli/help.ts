@@ -70,7 +70,8 @@ export const exploreHelp = (specs: readonly OptionSpec<ExploreArgs>[]): string =
   `Usage: ring3 explore [OPTIONS] PROG [ARGS...]
 
 Runs PROG under many schedules and tells of crashes, hangs, and exit statuses and outputs that differ from what most runs
-give; of each the shortest schedule that shows it, and the command that repeats it. Exit status: 1 when something was found.
+give; of each the shortest schedule that shows it, and the command that repeats it. Exit status: 1 when something was
+found, 3 when every schedule ends in the same way and badly: with a status other than 0, killed by a signal, hanging; else 0.
 
 ${optionHelp(specs)}
 `;

@@ -2,8 +2,9 @@
  * Searches schedules of a program for crashes, hangs, and ends that differ from the usual, and makes what it finds short. Runs
  * come from a port, so that workers, or a test, can do them.
  */
-import { searchSchedule } from './policies.ts';
+import { LOOKS, placesOf, searchSchedule, type Terrain } from './policies.ts';
 import type { Outcome, RunLimits } from './run.ts';
+import type { SeenPlace } from './search.ts';
 import { scheduleText, type Schedule } from './schedule.ts';
 import { asSchedule, shrink } from './shrink.ts';
 
@@ -86,14 +87,14 @@ export async function explore(run: Runner, options: ExploreOptions): Promise<Exp
   const plain = await run('none', roomy);
   // One that never ends is not waited for longer still.
   const limits = { ...roomy, time: options.time ?? Math.min(LEAST_TIME + 10 * plain.time, roomy.time) };
-  const length = Math.max(1, plain.contention ?? plain.instructions);
+  const terrain = await look(run, plain, limits, options.jobs);
   const runs: Run[] = [{ seed: 0, outcome: plain }];
   let next = options.first ?? 1;
   const end = next + options.seeds;
   const lane = async (): Promise<void> => {
     while (next < end && !options.stop?.()) {
       const seed = next++;
-      const outcome = await run(searchSchedule(seed, length), limits);
+      const outcome = await run(searchSchedule(seed, terrain), limits);
       runs.push({ seed, outcome });
       options.progress?.({
         phase: 'search',
@@ -125,6 +126,17 @@ export async function explore(run: Runner, options: ExploreOptions): Promise<Exp
     outcomes: new Set(runs.map((r) => signature(r.outcome))).size,
     failures,
   };
+}
+
+/** Runs it once more for each of LOOKS, to see where its tasks can be put off the cpu. */
+async function look(run: Runner, plain: Outcome, limits: RunLimits, jobs: number): Promise<Terrain> {
+  const seen: (readonly SeenPlace[])[] = [];
+  // One at a time where runs are: each further machine at a time is one to be booted.
+  for (let i = 0; i < LOOKS.length && plain.contention !== 0; i += Math.max(1, jobs)) {
+    const runs = await Promise.all(LOOKS.slice(i, i + Math.max(1, jobs)).map((l) => run(l, limits)));
+    seen.push(...runs.map((o) => o.places ?? []));
+  }
+  return { length: Math.max(1, plain.contention ?? plain.instructions), places: placesOf(seen) };
 }
 
 /** The end most runs have; of equals the one seen first. A hang is nobody's usual end unless there is no other. */

@@ -4,6 +4,7 @@ import { DeadlockError, LivelockError, TimeLimitError } from '../machine/errors.
 import { Machine } from '../machine/machine.ts';
 import type { BootOptions } from '../machine/options.ts';
 import { NotReachedError } from '../step/stepper.ts';
+import type { SeenPlace } from './search.ts';
 import type { Snapshot } from '../timeline/snapshots.ts';
 
 export interface Outcome {
@@ -25,6 +26,8 @@ export interface Outcome {
   readonly time: number;
   /** Instructions retired while another task could have run; of the schedule 'none' only. */
   readonly contention?: number;
+  /** Where tasks could have been put off the cpu; of the schedules 'places:N' only. */
+  readonly places?: readonly SeenPlace[];
 }
 
 export interface RunLimits {
@@ -127,6 +130,7 @@ async function runToEnd(machine: Machine, limits: RunLimits): Promise<Outcome> {
     instructions: machine.stats.instructions,
     time: machine.time,
     ...(machine.contention === null ? {} : { contention: machine.contention }),
+    ...(machine.places === null ? {} : { places: machine.places }),
   });
   try {
     const end = await machine.run();

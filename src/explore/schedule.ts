@@ -136,6 +136,7 @@ export class ScheduleRecorder implements SchedulePolicy {
 
   preempt(t: Task, stop: Stop, queue: readonly Task[]): number {
     const i = this.decides.preempt(t, stop, queue);
+    if (i < 0 && this.decides.watches) return i;
     // A stop without a switch counts, too: timers are looked at.
     const to = i < 0 ? t.tid : queue[i].tid;
     this.decisions.push({ tid: t.tid, kind: 'preempt', at: stop.at, steps: stop.steps, to });

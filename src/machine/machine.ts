@@ -6,7 +6,7 @@ import { Debugger } from '../debug/debugger.ts';
 import { interruptKey, owesDeath, quitKey, quitKills } from '../explain/quit.ts';
 import type { Explanation } from '../explain/types.ts';
 import { scheduleText } from '../explore/schedule.ts';
-import { Contention } from '../explore/search.ts';
+import { Contention, PlacesPolicy, type SeenPlace } from '../explore/search.ts';
 import { SeededEntropy } from '../host/entropy.ts';
 import type { GuestConnection } from '../host/host-net.ts';
 import type { Recording } from '../record/format.ts';
@@ -440,6 +440,12 @@ export class Machine {
   get contention(): number | null {
     const policy = this.assembly.schedule?.policy;
     return policy instanceof Contention ? policy.instructions : null;
+  }
+
+  /** What a run that looks for places saw: for `explore`. @internal */
+  get places(): readonly SeenPlace[] | null {
+    const policy = this.assembly.schedule?.policy;
+    return policy instanceof PlacesPolicy ? policy.seen : null;
   }
 
   /** The byte the guest's terminal makes SIGQUIT of; null: none does. */

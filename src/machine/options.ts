@@ -160,7 +160,7 @@ export interface BootOptions {
   readonly seed?: number | string;
   /**
    * Whom the scheduler runs when: "none" (round-robin), a list of decisions as Machine.schedule gives it, or drawn by chance:
-   * "random:SEED:MEAN", "priority:SEED:CHANGES:LENGTH" (docs/explore.md). Everything else is drawn from `seed`, or 0.
+   * "random:SEED:MEAN", "priority:SEED:CHANGES:LENGTH", "priority:SEED:TID@AT+STEPS,..." (docs/explore.md). Everything else is drawn from `seed`, or 0.
    */
   readonly schedule?: string;
   /** 'virtual': time advances with retired instructions (10 ns each) and jumps to the next deadline when nothing

@@ -74,6 +74,19 @@ describe.skipIf(races === null)('ring3 explore', () => {
     });
   });
 
+  it('tells a program that always ends badly from one that is right', () => {
+    expect(ring3('explore', '--cpu', 'interp', '-n', '4', races!, 'no such way')).toEqual({
+      out: '5 schedules, all end alike; usual: exit status 2\nit ends badly under every schedule, whoever runs when: exit status 2\n',
+      err: '',
+      status: 3,
+    });
+    const r = ring3('explore', '--cpu', 'interp', '-n', '2', races!, 'serve');
+    expect(r.out).toMatch(
+      /^3 schedules, all end alike.*\nit ends badly under every schedule, whoever runs when: waiting for the outside: /,
+    );
+    expect(r.status).toBe(3);
+  }, 60_000);
+
   it.each([
     [['explore'], /^ring3: no program given; write: ring3 explore PROG/, 2],
     [['explore', '--seeds', 'many', 'x'], /'many' is no number between/, 2],

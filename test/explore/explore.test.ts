@@ -2,9 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { explore, scheduleRunner, type Outcome } from '../../src/index.ts';
+import { LOOKS, placesOf, schedulePolicy, searchSchedule } from '../../src/explore/policies.ts';
 import { runOnce } from '../../src/explore/run.ts';
 import { parseSchedule, scheduleText, type Schedule } from '../../src/explore/schedule.ts';
+import { drawPlaces, sweepPlaces } from '../../src/explore/search.ts';
 import { shrink } from '../../src/explore/shrink.ts';
+import { SeededEntropy } from '../../src/host/entropy.ts';
 import { guestPath } from '../support/guests.ts';
 
 const races = guestPath('races');
@@ -27,6 +30,55 @@ describe('a schedule as text', () => {
 
   it.each(['', 'x', '1001@>1000', '1001@5', '1@2>3 4', '1@2+3.4>5'])('is not %j', (line) => {
     expect(parseSchedule(line)).toBe(null);
+  });
+});
+
+describe('places', () => {
+  const seen = (tid: number, n: number) =>
+    Array.from({ length: n }, (_, i) => ({ tid, at: 10 * i, span: 10 }));
+
+  it('are drawn of each task alike, however many it has', () => {
+    const drawn = drawPlaces(new SeededEntropy('places'), [seen(1000, 1000), seen(1001, 5)], 400);
+    const of = drawn.filter((p) => p.tid === 1001).length;
+    expect(of).toBeGreaterThan(150);
+    expect(of).toBeLessThan(250);
+    for (const p of drawn) expect(p.steps).toBeLessThan(10);
+    expect(new Set(drawn.map((p) => p.steps)).size).toBe(10);
+  });
+
+  it('are swept evenly: of a task every instruction comes, the far ones as well as the near', () => {
+    const swept = Array.from({ length: 200 }, (_, n) => sweepPlaces([seen(1000, 5), seen(1001, 2)], n)[0]);
+    const of = (tid: number) => new Set(swept.filter((p) => p.tid === tid).map((p) => p.at + p.steps));
+    expect([of(1000).size, of(1001).size]).toEqual([50, 20]);
+  });
+
+  it('of several runs are there once each', () => {
+    const [a, b] = [seen(1000, 3), seen(1001, 2)];
+    expect(placesOf([[...a, ...b], a])).toEqual([a, b]);
+    expect(placesOf([[], []])).toEqual([]);
+  });
+
+  it('of a schedule of a search are part of its text', () => {
+    const places = [seen(1000, 30), seen(1001, 20)];
+    const texts = [2, 4, 8, 16].map((n) => searchSchedule(n, { length: 500, places }));
+    expect(texts[0]).toMatch(/^priority:2:100[01]@\d+(\+\d+)?$/);
+    for (const t of texts) expect(schedulePolicy(t, (seed) => new SeededEntropy(seed))).not.toBe(null);
+    expect(texts).toEqual([2, 4, 8, 16].map((n) => searchSchedule(n, { length: 500, places })));
+    expect(searchSchedule(2, { length: 500, places: [] })).toBe('priority:2:1:500');
+  });
+
+  it.skipIf(races === null)('in a loop are few, however often it goes round', async () => {
+    const look = async (rounds: string): Promise<number[]> => {
+      const run = scheduleRunner({ program: readFileSync(races!), argv: ['races', 'late', rounds], cpu: 'interp', limits: { memory: 2 ** 26 } }); // prettier-ignore
+      const counts: number[] = [];
+      for (const l of LOOKS) counts.push((await run(l, LIMITS)).places!.filter((p) => p.tid === 1002).length);
+      return counts;
+    };
+    const [few, many] = [await look('100'), await look('6400')];
+    // Six times twice as many rounds, and where the loop ran beside another task.
+    const more = many.map((n, i) => n - few[i]);
+    expect(Math.max(...more)).toBeGreaterThanOrEqual(6);
+    expect(Math.max(...more)).toBeLessThanOrEqual(12);
   });
 });
 
@@ -53,7 +105,7 @@ describe('shrinking', () => {
 });
 
 describe.skipIf(races === null)('a run under a schedule', () => {
-  it.each(['random:5:12', 'priority:6:2:3000'])(
+  it.each(['random:5:12', 'priority:6:2:3000', 'priority:6:1001@130+3,1002@400'])(
     'of %s is repeated by the decisions it took',
     async (drawn) => {
       const first = await runner('counter')(drawn, LIMITS);
@@ -120,6 +172,7 @@ describe.skipIf(races === null)('explore', () => {
     ['wakeup', 'hang', /^lost wakeup: 1001 \(program\) sleeps on the futex at 0x[0-9a-f]+ \(word\), and nobody is left who could wake it/],
     ['deadlock', 'hang', /^deadlock: 1001 \(program\) and 1002 \(program\) wait for each other: .*\(pears\), which 1002 holds; .*\(apples\), which 1001 holds$/],
     ['crash', 'crash', /^killed by SIGSEGV$/],
+    ['late', 'hang', /^lost wakeup: 1001 \(program\) sleeps on the futex at 0x[0-9a-f]+ \(news/, 70],
     ['signal', 'hang', /^lost wakeup: 1000 \(program\) sleeps until a signal comes, and nobody is left who could send it/, 150],
   ])('finds the planted fault: %s', async (how, kind, what, seeds = 10) => {
     const r = await explore(runner(how), { seeds, jobs: 1 });

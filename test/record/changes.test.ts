@@ -2,37 +2,17 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type BootOptions, Machine, MemoryRecording, NotReachedError, Strace } from '../../src/index.ts';
+import { type BootOptions, Machine, MemoryRecording, NotReachedError } from '../../src/index.ts';
 import { SeededEntropy } from '../../src/host/entropy.ts';
 import { guestPath } from '../support/guests.ts';
 import { withFolder } from '../support/run.ts';
+import { type Ran, state, tracing } from './ran.ts';
 
-interface Ran {
-  status: number | null;
-  stdout: string;
-  stderr: string;
-  position: number;
-  rounds: number;
-  instructions: number;
-  trace: string;
-}
-
-async function ran(m: Machine, trace: { text: string; tracer: Strace }, shown: boolean): Promise<Ran> {
+async function ran(m: Machine, trace: () => string, shown: boolean): Promise<Ran> {
   await m.run();
-  trace.tracer.finish();
-  const { position, rounds, stderr } = m;
-  const stdout = shown ? '' : m.stdout;
-  const { instructions } = m.stats;
+  const all = state(m, trace());
   m.dispose();
-  return { status: m.status!.status, stdout, stderr, position, rounds, instructions, trace: trace.text };
-}
-
-function tracing(): { text: string; tracer: Strace } {
-  const trace = {
-    text: '',
-    tracer: new Strace({ follow: true, durations: true, write: (s) => void (trace.text += s) }),
-  };
-  return trace;
+  return shown ? { ...all, stdout: '' } : all;
 }
 
 /** Runs to the end while `play` does what it likes first; the replay must be the same run. */
@@ -43,15 +23,15 @@ async function same(
 ): Promise<Ran> {
   const given = typeof options === 'string' ? { program: guestPath(options)!, stdin: 'one\ntwo\n' } : options;
   const recording = new MemoryRecording();
-  const trace = tracing();
-  const m = await Machine.boot({ seed: 1, ...given, record: recording, tracer: trace.tracer });
+  const { tracer, text } = tracing();
+  const m = await Machine.boot({ seed: 1, ...given, record: recording, tracer });
   await play(m);
   const shown = given.stdout !== undefined;
-  const first = await ran(m, trace, shown);
+  const first = await ran(m, text, shown);
   const again = tracing();
-  expect(await ran(await Machine.replay(recording, { tracer: again.tracer, cpu }), again, shown)).toEqual(
-    first,
-  );
+  expect(
+    await ran(await Machine.replay(recording, { tracer: again.tracer, cpu }), again.text, shown),
+  ).toEqual(first);
   return first;
 }
 

@@ -4,45 +4,13 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
-  type BootOptions, DeadlockError, DivergenceError, Machine, MemoryRecording, type Recording, RecordingEndError, Strace, Timeline,
+  type BootOptions, DeadlockError, DivergenceError, Machine, MemoryRecording, type Recording, RecordingEndError, Timeline,
 } from '../../src/index.ts'; // prettier-ignore
 import { SeededEntropy } from '../../src/host/entropy.ts';
 import { guestPath } from '../support/guests.ts';
 import { withFolder } from '../support/run.ts';
 import { ScriptedTerminal } from '../support/terminal.ts';
-
-interface Ran {
-  status: number | null;
-  stdout: string;
-  stderr: string;
-  position: number;
-  rounds: number;
-  instructions: number;
-  trace: string;
-}
-
-/** A tracer, and what it writes. */
-function tracing(): { tracer: Strace; text: () => string } {
-  let text = '';
-  const tracer = new Strace({ follow: true, timestamps: 3, durations: true, write: (s) => void (text += s) });
-  return {
-    tracer,
-    text: () => {
-      tracer.finish();
-      return text;
-    },
-  };
-}
-
-const state = (m: Machine, trace: string): Ran => ({
-  status: m.status?.status ?? null,
-  stdout: m.stdout,
-  stderr: m.stderr,
-  position: m.position,
-  rounds: m.rounds,
-  instructions: m.stats.instructions,
-  trace,
-});
+import { type Ran, state, tracing } from './ran.ts';
 
 /** Runs and records; `meanwhile` is whoever is outside. */
 async function record(
